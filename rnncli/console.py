@@ -1,0 +1,142 @@
+"""What a user sees: data on stdout, and on stderr messages, tables and progress.
+
+Rich is loaded where it draws. User text is never read as markup.
+"""
+
+import csv
+import io
+import json
+import math
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+if TYPE_CHECKING:
+    from rich.console import Console as RichConsole
+
+_PLAIN_EVERY = 5.0  # seconds between progress lines where stderr is no terminal
+
+
+class Advance(Protocol):
+    """Tell how far the work is: done out of the total, and what else there is to say."""
+
+    def __call__(self, done: float, detail: str) -> None: ...
+
+
+class Messages:
+    """Everything on stderr; silent when quiet."""
+
+    def __init__(self, *, quiet: bool = False):
+        self.quiet = quiet
+
+    def say(self, text: str) -> None:
+        """A line for the user."""
+        if not self.quiet:
+            print(text, file=sys.stderr, flush=True)
+
+    def table(self, title: str, header: Sequence[str], rows: Iterable[Sequence[str]], *, style_row: int = -1) -> None:
+        """A table for people; the first column is text, the others are figures. `style_row` stands out."""
+        if self.quiet:
+            return
+        from rich import box
+        from rich.table import Table
+
+        table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+        for number, name in enumerate(header):
+            table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
+        for number, row in enumerate(rows):
+            table.add_row(*row, style="bold" if number == style_row else None)
+        self._rich().print(table)
+
+    @contextmanager
+    def progress(self, label: str, total: float) -> Iterator[Advance]:
+        """A bar where stderr is a terminal, a plain line every few seconds elsewhere."""
+        if self.quiet:
+            yield lambda done, detail: None
+        elif sys.stderr.isatty():
+            with self._bar(label, total) as advance:
+                yield advance
+        else:
+            yield self._lines(label, total)
+
+    @contextmanager
+    def _bar(self, label: str, total: float) -> Iterator[Advance]:
+        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+        columns = (
+            TextColumn("{task.description}", markup=False),
+            BarColumn(),
+            TaskProgressColumn(),
+            TextColumn("{task.fields[detail]}", markup=False),
+            TimeRemainingColumn(),
+        )
+        with Progress(*columns, console=self._rich(), refresh_per_second=4, transient=True) as progress:
+            task = progress.add_task(label, total=total, detail="")
+
+            def advance(done: float, detail: str) -> None:
+                progress.update(task, completed=done, detail=detail)
+
+            yield advance
+
+    def _lines(self, label: str, total: float) -> Advance:
+        begun = last = time.monotonic()
+
+        def advance(done: float, detail: str) -> None:
+            nonlocal last
+            now = time.monotonic()
+            if now - last >= _PLAIN_EVERY and done < total:
+                last = now
+                left = (now - begun) * (total - done) / done if done else math.nan
+                self.say(f"{label}: {done / total:.0%}, {detail}, {left:.0f} s left")
+
+        return advance
+
+    def _rich(self) -> "RichConsole":
+        from rich.console import Console as RichConsole
+
+        terminal = sys.stderr.isatty()
+        return RichConsole(
+            file=sys.stderr,
+            markup=False,
+            emoji=False,
+            highlight=False,
+            force_terminal=terminal,  # FORCE_COLOR would write control codes into pipes
+            width=None if terminal else 120,
+        )
+
+
+def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
+    """Rows as CSV, lines ending in a newline."""
+    stream = io.StringIO()
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(header)
+    writer.writerows(rows)
+    return stream.getvalue()
+
+
+def json_text(document: Any) -> str:
+    """One JSON document on one line. A number that JSON does not know (NaN, infinity) becomes null."""
+    return json.dumps(_plain(document), ensure_ascii=False, allow_nan=False) + "\n"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {key: _plain(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def write_data(text: str, output: Path | None) -> None:
+    """The command's data: to stdout, or whole into a file."""
+    if output is None:
+        sys.stdout.write(text)
+        sys.stdout.flush()
+        return
+    from rnncli.files import whole_file
+
+    with whole_file(output) as temporary:
+        temporary.write_text(text, encoding="utf-8")

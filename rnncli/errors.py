@@ -1,0 +1,36 @@
+"""What can be wrong from the outside. Each message is one line: what is wrong, the value, what to do.
+
+    RnncliError            exit code 1
+    ├── DataError          a file, a table or a series is at fault
+    ├── CheckpointError    a checkpoint is missing, damaged, or does not fit
+    ├── OptionError        options contradict each other or the data; exit code 2
+    └── Interrupted        a signal stopped the work after what was trained had been saved; exit code 130 or 143
+"""
+
+
+class RnncliError(Exception):
+    """An error that a user can act on; the command line prints it as one line and exits with `exit_code`."""
+
+    exit_code = 1
+
+
+class DataError(RnncliError):
+    """What was read cannot be used."""
+
+
+class CheckpointError(RnncliError):
+    """A checkpoint cannot be read or written, or does not fit."""
+
+
+class OptionError(RnncliError):
+    """The options do not go together."""
+
+    exit_code = 2
+
+
+class Interrupted(RnncliError):
+    """Stopped by a signal."""
+
+    def __init__(self, signal_number: int, message: str):
+        super().__init__(message)
+        self.exit_code = 128 + signal_number

@@ -1,0 +1,1 @@
+"""`rnncli forecast`: time series, from a table to forecasts."""

@@ -1,0 +1,100 @@
+"""Forecasts that need no training by gradient: what a network has to beat.
+
+Each takes a dataset and a part of it and gives forecasts `[n, horizon]` from the same slices as the network's.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from rnncli.forecast.data import Dataset
+from rnncli.forecast.normalize import Normalize, window_statistics
+
+
+def naive(data: Dataset, part: str) -> np.ndarray:
+    """The last value, repeated."""
+    return np.repeat(data.slices(part)[:, data.window - 1 : data.window], data.horizon, axis=1)
+
+
+def seasonal_naive(data: Dataset, part: str, season: int) -> np.ndarray:
+    """The value of one season ago, of the last season that was seen."""
+    now = data.starts[part] + data.window
+    ahead = np.arange(data.horizon) % season - season
+    # a season longer than the past of the first windows: repeat from what there is
+    return data.values[np.maximum(now[:, None] + ahead, data.begins[part][:, None])]
+
+
+def drift(data: Dataset, part: str) -> np.ndarray:
+    """The line through the first value of the series and the last one seen, continued."""
+    last = data.starts[part] + data.window - 1
+    begin = data.begins[part]
+    slope = (data.values[last] - data.values[begin]) / np.maximum(last - begin, 1)
+    return data.values[last][:, None] + slope[:, None] * np.arange(1, data.horizon + 1)
+
+
+class Linear(NamedTuple):
+    """A linear map from a normalised window to its normalised continuation: y = (x·W + b)."""
+
+    kernel: np.ndarray  # [window, outputs]
+    bias: np.ndarray  # [outputs]
+    normalize: Normalize
+    penalty: float
+    error: float  # mean absolute error on the validation part, in the series' unit
+
+    def __call__(self, windows: np.ndarray, data: Dataset) -> np.ndarray:
+        """Forecasts `[n, outputs]` from windows `[n, window]` in the series' unit."""
+        x, level, scale = _normalised(windows, windows.shape[1], self.normalize, data)
+        return (x @ self.kernel + self.bias) * scale + level
+
+    def recursive(self, windows: np.ndarray, data: Dataset) -> np.ndarray:
+        """The first output, fed back as the newest value, as many times as the horizon has steps."""
+        steps = []
+        for _ in range(data.horizon):
+            steps.append(self(windows, data)[:, :1])
+            windows = np.concatenate([windows[:, 1:], steps[-1]], axis=1)
+        return np.concatenate(steps, axis=1)
+
+
+# Strengths of the ridge penalty that validation chooses from, as fractions of the inputs' variance.
+_PENALTIES = (1e-4, 1e-3, 1e-2, 3e-2, 0.1, 0.3, 1.0, 3.0)
+
+
+def fit_linear(data: Dataset, normalize: Normalize, outputs: int) -> Linear:
+    """Least squares in closed form, to the first `outputs` steps ahead.
+
+    Exact where the data is used as it is (`normalize="none"`: the lecture's linear model); else with the ridge
+    penalty that does best on the validation part.
+    """
+    train, validation = data.slices("train"), data.slices("validation")
+    x, level, scale = _normalised(train, data.window, normalize, data)
+    y = (train[:, data.window :][:, :outputs] - level) / scale
+    windows, truth = validation[:, : data.window], validation[:, data.window :][:, :outputs]
+    candidates = []
+    for penalty in (0.0,) if normalize == "none" else _PENALTIES:
+        kernel, bias = _ridge(x, y, penalty)
+        model = Linear(kernel, bias, normalize, penalty, 0.0)
+        candidates.append(model._replace(error=float(np.abs(model(windows, data) - truth).mean())))
+    return min(candidates, key=lambda model: model.error)
+
+
+def _normalised(
+    windows: np.ndarray, window: int, normalize: Normalize, data: Dataset
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Windows as the network sees them, and the level and scale `[n, 1]` that were taken from them."""
+    mean, std = (0.0, 1.0) if normalize == "none" else (data.mean, data.std)
+    standard = (windows[:, :window] - mean) / std
+    level, scale = window_statistics(standard, normalize, np)
+    return (standard - level) / scale, level * std + mean, scale * std
+
+
+def _ridge(x: np.ndarray, y: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
+    """Minimise |x·W + b − y|² + n·penalty·Σ v·W², with the free intercept b and v the variance of each input."""
+    x_mean, y_mean = x.mean(0), y.mean(0)
+    centred, target = x - x_mean, y - y_mean
+    if penalty == 0:
+        kernel = np.linalg.lstsq(centred, target, rcond=None)[0]
+    else:
+        variance = centred.var(0)
+        weight = len(x) * penalty * (variance + 1e-3 * (variance.mean() or 1.0))
+        kernel = np.linalg.solve(centred.T @ centred + np.diag(weight), centred.T @ target)
+    return kernel, y_mean - x_mean @ kernel

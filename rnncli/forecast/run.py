@@ -1,0 +1,301 @@
+"""`forecast train` and `forecast predict`: where data, training, disk and screen meet."""
+
+import hashlib
+import math
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from rnncli.console import Messages
+from rnncli.errors import CheckpointError, DataError, Interrupted, RnncliError
+from rnncli.forecast import baselines
+from rnncli.forecast.config import ForecastConfig, Normalize, Preset, for_lecture, for_series
+from rnncli.forecast.data import Dataset, choose_season, lecture_dataset, series_dataset
+from rnncli.forecast.fit import Fitting, Scaler, empty_state, forecaster, prepare, train
+from rnncli.forecast.metrics import scores
+from rnncli.forecast.model import Forecaster
+from rnncli.forecast.series import Fill, Series, read_series
+from rnncli.training.checkpoint import CheckpointWriter, read_metadata, restore
+from rnncli.training.signals import stop_requests
+
+TASK = "forecast"
+_SAVE_EVERY = 15.0  # seconds between checkpoints while training goes on
+_NORMALIZE_CHOICES: tuple[Normalize, ...] = ("last", "shift", "mean", "global")
+
+Scores = dict[str, dict[str, dict[str, Any]]]  # part → system → metric → figure
+
+
+@dataclass(frozen=True)
+class Source:
+    """Which table, and which columns of it."""
+
+    path: str
+    target: str | None = None
+    time_column: str | None = None
+    fill: Fill = "linear"
+
+
+@dataclass(frozen=True)
+class Saving:
+    """Where to save, and what to do with a checkpoint that is there."""
+
+    folder: Path
+    resume: bool = False
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What training gave."""
+
+    config: ForecastConfig
+    data: Dataset
+    fitting: Fitting
+    scores: Scores
+    forecast: list[tuple[str, float]]  # stamps and values of the future; none for synthetic data
+    recent: np.ndarray  # forecasts of the test part, [n, horizon]
+    seconds: float
+    steps_per_second: float
+
+    def document(self, checkpoint: Path | None) -> dict[str, Any]:
+        """The JSON document of `forecast train --json`."""
+        series = self.data.series
+        return {
+            "command": "forecast train",
+            "config": self.config.as_dict() | ({} if series is None else {"target": series.name, "time": series.time_name}),
+            "scores": self.scores,
+            "checkpoint": None if checkpoint is None else str(checkpoint),
+            "seconds": round(self.seconds, 3),
+            "steps_per_second": round(self.steps_per_second, 1),
+            "best_epoch": self.fitting.best_epoch,
+            "history": self.fitting.history,
+            "forecast": [{"time": stamp, "forecast": value} for stamp, value in self.forecast],
+        }
+
+
+def load_series(source: Source, messages: Messages) -> Series:
+    """Read the series, and tell what was done to it."""
+    from rnncli.tables import read_table
+
+    series = read_series(
+        read_table(source.path), target=source.target, time_column=source.time_column, fill=source.fill
+    )
+    for note in series.notes:
+        messages.say(note)
+    return series
+
+
+def load(
+    source: Source | None, chosen: Mapping[str, Any], preset: Preset, messages: Messages
+) -> tuple[ForecastConfig, Dataset]:
+    """The data, and the configuration that suits it."""
+    if source is None:
+        config = for_lecture(chosen, preset)
+        messages.say(f"the lecture's data: 10,000 synthetic series, window {config.window}, {config.horizon} ahead")
+        return config, lecture_dataset(config.window, config.horizon)
+    series = load_series(source, messages)
+    season = chosen.get("season") or choose_season(series)
+    config = for_series(chosen, len(series.values), season, preset)
+    data = series_dataset(series, config)
+    if "normalize" not in chosen:
+        errors = {each: baselines.fit_linear(data, each, config.horizon).error for each in _NORMALIZE_CHOICES}
+        config = for_series({**chosen, "normalize": min(errors, key=errors.__getitem__)}, len(series.values), season, preset)
+    messages.say(
+        f"{series.name}: {len(series.values)} values"
+        + (f", one a {series.clock.step}, {series.stamp(0)} to {series.stamp(len(series.values) - 1)}" if series.clock else "")
+        + f"; season {season if season > 1 else 'none'}, window {config.window}, {config.horizon} ahead, "
+        f"normalize {config.normalize}; test: the last {len(data.starts['test']) + config.horizon - 1} values"
+    )
+    return config, data
+
+
+def run_training(
+    config: ForecastConfig, data: Dataset, messages: Messages, *, saving: Saving | None = None, label: str = "training"
+) -> Outcome:
+    """Train, score beside the baselines, forecast the future.
+
+    Raises:
+        Interrupted: Ctrl-C or SIGTERM; the checkpoint, if one was asked for, holds what was reached.
+        RnncliError: the loss was no number from the start.
+    """
+    begun = time.monotonic()
+    fitting = prepare(config, data)
+    writer = _claim(saving, fitting, data) if saving else None
+    before = int(fitting.state.step) if fitting.state is not None else 0
+
+    def save() -> None:
+        if writer is not None:
+            items = {} if fitting.state is None else {"state": fitting.state}
+            best = nnx.state(fitting.model, nnx.Param) if fitting.state is None else fitting.state.best_params
+            writer.save(_metadata(fitting, data), best=best, **items)
+
+    training = time.monotonic()
+    _train(fitting, data, messages, save if writer else None, label)
+    spent = time.monotonic() - training
+    fitting.keep_best()
+    save()
+    if writer is not None:
+        writer.close()
+    steps = (int(fitting.state.step) if fitting.state is not None else 0) - before
+    predict = forecaster(fitting.model, fitting.scaler)
+    results, recent = _score(fitting, data, predict)
+    forecast = [] if data.series is None else future(data.series, predict, config.window)
+    seconds = time.monotonic() - begun
+    return Outcome(config, data, fitting, results, forecast, recent, seconds, steps / spent if steps else 0.0)
+
+
+def future(series: Series, predict: Callable[[np.ndarray], np.ndarray], window: int) -> list[tuple[str, float]]:
+    """Stamps and forecasts of the steps after the last value."""
+    size = len(series.values)
+    values = predict(series.values[None, size - window :])[0]
+    return [(series.stamp(size + ahead), float(value)) for ahead, value in enumerate(values)]
+
+
+def load_model(folder: Path) -> tuple[dict[str, Any], Callable[[np.ndarray], np.ndarray]]:
+    """A checkpoint's metadata and its model as a function from windows to forecasts."""
+    metadata = read_metadata(folder, TASK)
+    try:
+        config = ForecastConfig(**metadata["config"])
+        scaler = Scaler(**metadata["scaler"])
+    except (KeyError, TypeError) as error:
+        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
+    model = Forecaster(config, rngs=nnx.Rngs(0))
+    nnx.update(model, restore(folder, TASK, "best", nnx.state(model, nnx.Param)))
+    return metadata, forecaster(model, scaler)
+
+
+def predict(source: Source, folder: Path, messages: Messages) -> tuple[Series, list[tuple[str, float]]]:
+    """Forecast what follows a series with a saved model.
+
+    Raises:
+        CheckpointError: there is no such model.
+        DataError: the series has other columns than the model's, or is shorter than its window.
+    """
+    metadata, run = load_model(folder)
+    wanted = metadata["series"]
+    if wanted is None:
+        raise CheckpointError(f"the model in '{folder}' was trained on the lecture's synthetic data, not on a series")
+    from rnncli.tables import read_table
+
+    table = read_table(source.path)
+    columns = [wanted["time"], wanted["target"]] if wanted["time"] else [wanted["target"]]
+    names = [source.time_column or wanted["time"], source.target or wanted["target"]]
+    if any(name is not None and name not in table.columns for name in names):
+        raise DataError(
+            f"the columns do not fit the checkpoint: it has {', '.join(map(repr, columns))}, "
+            f"the table {', '.join(map(repr, table.columns))}; rename them or use --target and --time-column"
+        )
+    series = read_series(table, target=names[1], time_column=names[0], fill=source.fill)
+    for note in series.notes:
+        messages.say(note)
+    step = series.clock.step if series.clock else None
+    if step != wanted["step"]:
+        messages.say(f"warning: the model was trained on steps of one {wanted['step']}, this series has {step}")
+    window = metadata["config"]["window"]
+    if len(series.values) < window:
+        raise DataError(f"{len(series.values)} rows are too few: the model looks at the last {window}; give more of the past")
+    return series, future(series, run, window)
+
+
+def _claim(saving: Saving, fitting: Fitting, data: Dataset) -> CheckpointWriter:
+    """Open the checkpoint folder, and take up a saved run if one is to be resumed."""
+    if saving.resume:
+        metadata = read_metadata(saving.folder, TASK)
+        current = _metadata(fitting, data)
+        if metadata["data"] != current["data"]:
+            raise CheckpointError(f"'{saving.folder}' was trained on other data; resume with the same series")
+        changed = [
+            f"--{name.replace('_', '-')} {was} → {now}"
+            for name, was in metadata["config"].items()
+            if (now := current["config"][name]) != was
+        ]
+        if changed:
+            raise CheckpointError(f"cannot resume '{saving.folder}' with another configuration: {', '.join(changed)}")
+        if fitting.config.cell != "linear":
+            fitting.state = restore(saving.folder, TASK, "state", empty_state(fitting))
+        fitting.history = list(metadata["history"])
+    return CheckpointWriter(saving.folder, overwrite=saving.overwrite, resume=saving.resume)
+
+
+def _metadata(fitting: Fitting, data: Dataset) -> dict[str, Any]:
+    series = data.series
+    return {
+        "task": TASK,
+        "config": fitting.config.as_dict(),
+        "scaler": {"mean": fitting.scaler.mean, "std": fitting.scaler.std},
+        "series": None
+        if series is None
+        else {
+            "target": series.name,
+            "time": series.time_name,
+            "step": series.clock.step if series.clock else None,
+        },
+        "data": hashlib.sha256(np.ascontiguousarray(data.values).tobytes()).hexdigest(),
+        "history": fitting.history,
+    }
+
+
+def _train(
+    fitting: Fitting, data: Dataset, messages: Messages, save: Callable[[], None] | None, label: str
+) -> None:
+    config, saved = fitting.config, time.monotonic()
+    with stop_requests() as stop, messages.progress(label, config.epochs) as advance:
+        for report in train(fitting, data):
+            if not math.isfinite(report.train_loss):
+                _not_a_number(fitting, report.step, messages)
+                break
+            validation = fitting.history[-1]["validation"] if fitting.history else math.nan
+            advance(report.epoch, f"{config.loss} train {report.train_loss:.4g}, validation {validation:.4g}")
+            if stop.signal is not None and not report.finished:
+                if save is not None:
+                    save()
+                what = "saved; go on with --resume" if save else "nothing was saved: no --checkpoint was given"
+                raise Interrupted(stop.signal, f"stopped at epoch {report.epoch:.1f} of {config.epochs}; {what}")
+            if save is not None and time.monotonic() - saved > _SAVE_EVERY:
+                save()
+                saved = time.monotonic()
+
+
+def _not_a_number(fitting: Fitting, step: int, messages: Messages) -> None:
+    advice = f"lower --learning-rate (now {fitting.config.learning_rate:g}) or --clip (now {fitting.config.clip:g})"
+    state = fitting.state
+    if state is None or not math.isfinite(float(state.best_loss)):
+        raise RnncliError(f"the loss is not a number after step {step}; {advice}")
+    messages.say(f"warning: the loss is not a number after step {step}; the best epoch before is kept; {advice}")
+
+
+def _score(
+    fitting: Fitting, data: Dataset, predict: Callable[[np.ndarray], np.ndarray]
+) -> tuple[Scores, np.ndarray]:
+    """All systems on validation and test; and the model's forecasts of the test part."""
+    config = fitting.config
+    linear = fitting.linear
+    if linear is None or linear.kernel.shape[1] != config.horizon:
+        linear = baselines.fit_linear(data, config.normalize, config.horizon)
+    results: Scores = {}
+    forecasts = np.empty(0)
+    for part in ("test", "validation"):
+        windows = data.slices(part)[:, : config.window]
+        forecasts = predict(windows)
+        systems = {"model": forecasts, **baseline_forecasts(data, part, config.season, linear, windows)}
+        results[part] = {
+            name: scores(data.truth(part), forecast, data.naive_scale) for name, forecast in systems.items()
+        }
+        if part == "test":
+            recent = forecasts
+    return results, recent
+
+
+def baseline_forecasts(
+    data: Dataset, part: str, season: int, linear: baselines.Linear, windows: np.ndarray
+) -> dict[str, np.ndarray]:
+    """Every baseline's forecasts of a part, by name."""
+    named = {"naive": baselines.naive(data, part)}
+    if season > 1:
+        named["seasonal_naive"] = baselines.seasonal_naive(data, part, season)
+    return named | {"drift": baselines.drift(data, part), "linear": linear(windows, data)}

@@ -1,0 +1,209 @@
+"""One regular series out of a table: its columns found, its time read, its gaps filled."""
+
+import difflib
+import math
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+import pandas as pd
+
+from rnncli.errors import DataError
+from rnncli.forecast.clock import Clock, Irregular, read_clock
+
+Fill = Literal["linear", "previous", "zero", "none"]
+
+_TIME_NAMES = {"date", "datetime", "time", "timestamp", "ds", "month", "year", "quarter", "week", "day", "period", "hour"}
+_ROW_NAMES = {"rownames", "rowname", "row", "index", "id", "step", "t", "n", "no", "nr", "unnamed: 0", ""}
+_MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-", "."}
+_LARGEST = 1e100  # squares must stay finite in float64
+
+
+@dataclass(frozen=True)
+class Series:
+    """A regular series without gaps."""
+
+    name: str  # of the target column
+    values: np.ndarray  # float64 [n]
+    time_name: str | None  # of the time column
+    clock: Clock | None
+    digits: int  # significant digits of the values as written
+    notes: tuple[str, ...]  # what was done to the data, for the user to read
+    columns: tuple[str, ...]  # of the table, in its order
+
+    def stamp(self, position: int) -> str:
+        """The stamp at `position`, counted from the first value: the row number where there is no time column."""
+        return str(position + 1) if self.clock is None else self.clock.stamp(position)
+
+
+def read_series(
+    table: pd.DataFrame, *, target: str | None = None, time_column: str | None = None, fill: Fill = "linear"
+) -> Series:
+    """Find the time and the target column, put the values in order on a regular grid, fill what is missing.
+
+    Raises:
+        DataError: no such column; no or several candidates for the target; a cell that is no number; time stamps
+            twice or irregular; gaps under `fill="none"`; a constant or empty series.
+    """
+    _check_column(table, target)
+    _check_column(table, time_column)
+    time = _find_time(table, time_column, target)
+    time_name = time[0] if time else None
+    target = target or _find_target(table, time_name)
+    if target == time_name:
+        raise DataError(f"column {target!r} cannot be both the time and the target")
+    values = _numbers(table[target], target)
+    digits = max(4, max(map(_significant_digits, table[target])))
+    notes: list[str] = []
+    if time is not None:
+        values = _on_grid(table, time, values, notes, fill)
+    filled = _fill(values, fill, time[2] if time else None, target, notes)
+    if filled.max() == filled.min():
+        raise DataError(f"column {target!r} is constant: every value is {filled[0]:g}, and so is the best forecast")
+    columns = tuple(map(str, table.columns))
+    return Series(target, filled, time_name, time[2] if time else None, digits, tuple(notes), columns)
+
+
+def _check_column(table: pd.DataFrame, name: str | None) -> None:
+    if name is None or name in table.columns:
+        return
+    near = difflib.get_close_matches(name, table.columns, n=3, cutoff=0.4) or list(table.columns)
+    raise DataError(f"no column {name!r}; did you mean {' or '.join(map(repr, near))}?")
+
+
+def _is_row_number(column: pd.Series) -> bool:
+    return str(column.name).lower() in _ROW_NAMES
+
+
+def _find_time(
+    table: pd.DataFrame, name: str | None, target: str | None
+) -> tuple[str, np.ndarray, Clock] | None:
+    """The time column, the positions of its stamps, its clock."""
+    if name is not None:
+        found = read_clock(table[name].tolist())
+        if found is None:
+            raise DataError(f"column {name!r} holds no times: its first value is {table[name].iloc[0]!r}")
+        return (name, *found)
+    rest = [column for column in table.columns if column != target]
+    named = [column for column in rest if str(column).lower() in _TIME_NAMES]
+    texts = [column for column in rest if column not in named and not _is_number(table[column].iloc[0])]
+    rows = [column for column in rest if column not in named and _is_row_number(table[column])]
+    for column in [*named, *texts, *rows]:
+        try:
+            found = read_clock(table[column].tolist())
+        except Irregular:
+            if column in rows:
+                continue
+            raise
+        if found is not None:
+            return (column, *found)
+    return None
+
+
+def _find_target(table: pd.DataFrame, time_name: str | None) -> str:
+    candidates = [
+        str(column)
+        for column in table.columns
+        if column != time_name and not _is_row_number(table[column]) and _mostly_numbers(table[column])
+    ]
+    if len(candidates) == 1:
+        return candidates[0]
+    if not candidates:
+        others = [str(column) for column in table.columns if column != time_name]
+        raise DataError(f"no column of numbers to forecast; the columns are {', '.join(map(repr, others))}")
+    raise DataError(f"several columns could be forecast; choose one with --target: {', '.join(map(repr, candidates))}")
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
+
+
+def _mostly_numbers(column: pd.Series) -> bool:
+    present = [cell for cell in column if cell.lower() not in _MISSING]
+    return not present or sum(map(_is_number, present)) * 2 > len(present)
+
+
+def _numbers(column: pd.Series, name: str) -> np.ndarray:
+    """The cells as float64, NaN where one is missing."""
+    values = np.full(len(column), np.nan)
+    for row, cell in enumerate(column):
+        if cell.lower() in _MISSING:
+            continue
+        try:
+            values[row] = float(cell)
+        except ValueError:
+            raise DataError(f"column {name!r}, row {row + 1}: {cell!r} is not a number") from None
+        if math.isinf(values[row]):
+            raise DataError(f"column {name!r}, row {row + 1}: {cell!r} is infinite; leave the cell empty if it is missing")
+        if abs(values[row]) > _LARGEST:
+            raise DataError(f"column {name!r}, row {row + 1}: {cell} is too large to compute with; divide the column")
+    if np.isnan(values).all():
+        raise DataError(f"column {name!r} has no values: all {len(values)} are missing")
+    return values
+
+
+def _significant_digits(cell: str) -> int:
+    mantissa = cell.lower().split("e")[0]
+    return min(15, len(mantissa.replace(".", "").strip("+-").lstrip("0"))) if _is_number(cell) else 0
+
+
+def _on_grid(
+    table: pd.DataFrame, time: tuple[str, np.ndarray, Clock], values: np.ndarray, notes: list[str], fill: Fill
+) -> np.ndarray:
+    """The values in order of time, with NaN at each step that the table leaves out."""
+    name, positions, clock = time
+    if (np.diff(positions) < 0).any():
+        row = int(np.flatnonzero(np.diff(positions) < 0)[0])
+        stamp = clock.stamp(int(positions[row + 1]))
+        notes.append(f"rows were not in order of {name!r} (row {row + 2}, {stamp}, comes after a later one): sorted")
+    order = np.argsort(positions, kind="stable")
+    positions, values = positions[order], values[order]
+    twice = np.flatnonzero(np.diff(positions) == 0)
+    if len(twice):
+        texts = [c for c in table.columns if c != name and not _mostly_numbers(table[c])]
+        hint = f"; several series in one table, by column {texts[0]!r}? keep one" if texts else "; keep one row of each"
+        stamp = table[name].iloc[order[twice[0]]]
+        raise DataError(f"column {name!r} has the time {stamp!r} twice ({len(twice)} such){hint}")
+    steps = int(positions[-1]) + 1
+    if steps > 20 * len(values) + 1000:
+        raise DataError(f"column {name!r} leaves out {steps - len(values)} of {steps} steps of one {clock.step}")
+    grid = np.full(steps, np.nan)
+    grid[positions] = values
+    if steps > len(values):
+        absent = np.setdiff1d(np.arange(steps), positions)
+        places = _places(absent, clock)
+        if fill == "none":
+            raise DataError(f"{len(absent)} time steps are missing ({places}); choose a --fill: linear, previous or zero")
+        notes.append(f"{len(absent)} time steps of one {clock.step} were missing ({places}): filled, {fill}")
+    return grid
+
+
+def _fill(values: np.ndarray, fill: Fill, clock: Clock | None, name: str, notes: list[str]) -> np.ndarray:
+    missing = np.isnan(values)
+    if not missing.any():
+        return values
+    places = _places(np.flatnonzero(missing), clock)
+    if fill == "none":
+        raise DataError(
+            f"column {name!r} has {missing.sum()} missing values ({places}); choose a --fill: linear, previous or zero"
+        )
+    if not any("were missing" in note for note in notes):
+        notes.append(f"column {name!r} had {missing.sum()} missing values ({places}): filled, {fill}")
+    column = pd.Series(values)
+    match fill:
+        case "linear":
+            column = column.interpolate("linear", limit_direction="both")
+        case "previous":
+            column = column.ffill().bfill()  # before the first value there is only the next
+        case "zero":
+            column = column.fillna(0.0)
+    return column.to_numpy(np.float64)
+
+
+def _places(positions: np.ndarray, clock: Clock | None, most: int = 3) -> str:
+    named = [f"row {p + 1}" if clock is None else clock.stamp(int(p)) for p in positions[:most]]
+    return ", ".join(named) + (", …" if len(positions) > most else "")

@@ -1,0 +1,179 @@
+"""Checkpoints: one folder a model, written by Orbax, whole or absent.
+
+A folder holds one numbered step with two items, `best` (the parameters that predict) and, while there is something
+to resume, `state` (a whole `TrainState`); configuration and all else that prediction needs are JSON in its metadata.
+Nothing in it names a path, so moving the folder moves the model. Items are flat: leaf name → array. What reads
+them brings the structure along, and need not know how the optimizer that wrote them was built.
+
+A save writes a new step, which appears by an atomic rename, and only then removes the old one.
+"""
+
+import json
+import logging
+import sys
+import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from absl import logging as absl_logging
+from orbax.checkpoint import v1 as ocp
+
+from rnncli.errors import CheckpointError
+
+SCHEMA = 1
+_UNFINISHED = ".orbax-checkpoint-tmp"
+_METADATA = "_CHECKPOINT_METADATA"
+
+
+class CheckpointWriter:
+    """Saves to a folder again and again, keeping the latest."""
+
+    def __init__(self, folder: Path, *, overwrite: bool = False, resume: bool = False):
+        """Claim `folder`. A checkpoint that is in it is refused unless `overwrite` or `resume` says what to do.
+
+        Raises:
+            CheckpointError: the folder holds a checkpoint or something else, or cannot be written.
+        """
+        self.folder = folder
+        if folder.exists():
+            _check_ours(folder)
+            if _steps(folder) and not (overwrite or resume):
+                raise CheckpointError(
+                    f"'{folder}' already holds a checkpoint; go on with --resume, replace it with --overwrite, "
+                    "or choose another --checkpoint"
+                )
+        policies = ocp.training
+        with _quiet(), _reported(f"cannot write to '{folder}'"):
+            self._writer = policies.Checkpointer(
+                folder.absolute(),
+                save_decision_policy=policies.save_decision_policies.FixedIntervalPolicy(1),
+                preservation_policy=policies.preservation_policies.LatestN(1),
+            )
+        self._step = max((int(step.name) for step in _steps(folder)), default=0)
+
+    def save(self, metadata: dict[str, Any], **items: Any) -> None:
+        """Write the items (pytrees of arrays) and the metadata (JSON types); the previous ones go afterwards."""
+        self._step += 1
+        flat = {name: _flat(tree) for name, tree in items.items()}
+        with _quiet(), _reported(f"cannot save to '{self.folder}'"):
+            self._writer.save_checkpointables(
+                self._step, flat, custom_metadata={"schema": SCHEMA, **metadata}, force=True
+            )
+
+    def close(self) -> None:
+        """Wait until all is on disk."""
+        with _quiet(), _reported(f"cannot save to '{self.folder}'"):
+            self._writer.close()
+
+
+def read_metadata(folder: Path, task: str) -> dict[str, Any]:
+    """The metadata of the checkpoint in `folder`, which must be one of `task`.
+
+    Raises:
+        CheckpointError: no checkpoint, a damaged one, one of another task or of a newer version of the program.
+    """
+    try:
+        metadata = json.loads((_latest(folder, task) / _METADATA).read_text())["custom_metadata"]
+        schema, kind = metadata["schema"], metadata["task"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {_METADATA} cannot be read") from error
+    if kind != task:
+        raise CheckpointError(f"'{folder}' holds a checkpoint of {kind}, not of {task}; choose another --checkpoint")
+    if schema > SCHEMA:
+        raise CheckpointError(f"the checkpoint in '{folder}' was written by a newer rnncli (schema {schema}); upgrade")
+    return metadata
+
+
+def restore(folder: Path, task: str, item: str, like: Any) -> Any:
+    """The item as a pytree of the structure, shapes and types of `like`.
+
+    Raises:
+        CheckpointError: it is not there, is damaged, or has other leaves than `like`.
+    """
+    step = _latest(folder, task)
+    template = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in _flat(like).items()}
+    with _quiet(), _reported(f"the checkpoint in '{folder}' is damaged"):
+        stored = ocp.checkpointables_metadata(step.absolute()).metadata
+        if item not in stored:
+            raise CheckpointError(f"the checkpoint in '{folder}' has no {item} to go on from; train with --overwrite")
+        flat = ocp.load_checkpointables(step.absolute(), {item: template})[item]
+    leaves = [_same(folder, name, flat[name], wanted) for name, wanted in template.items()]
+    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+
+
+def _same(folder: Path, name: str, stored: Any, wanted: np.ndarray) -> jax.Array:
+    if stored.shape != wanted.shape or stored.dtype != wanted.dtype:
+        raise CheckpointError(
+            f"the checkpoint in '{folder}' is damaged: {name} is {stored.dtype}{list(stored.shape)}, "
+            f"not {wanted.dtype}{list(wanted.shape)}"
+        )
+    return jax.numpy.asarray(stored)
+
+
+def _flat(tree: Any) -> dict[str, Any]:
+    leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
+    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+
+
+def _steps(folder: Path) -> list[Path]:
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if path.name.isdigit() and (path / _METADATA).is_file()]
+
+
+def _latest(folder: Path, task: str) -> Path:
+    if folder.exists():
+        _check_ours(folder)
+    steps = _steps(folder)
+    if not steps:
+        raise CheckpointError(
+            f"no checkpoint in '{folder}'; make one with 'rnncli {task} train … --checkpoint {folder}'"
+        )
+    return max(steps, key=lambda step: int(step.name))
+
+
+def _check_ours(folder: Path) -> None:
+    """Refuse a folder that holds anything but checkpoints: Orbax would take a folder named 7 for its own."""
+    if not folder.is_dir():
+        raise CheckpointError(f"'{folder}' is a file, not a checkpoint folder; choose another --checkpoint")
+    ours = {path.name for path in _steps(folder)}
+    foreign = sorted(p.name for p in folder.iterdir() if p.name not in ours and not p.name.endswith(_UNFINISHED))
+    if foreign:
+        raise CheckpointError(f"'{folder}' is no checkpoint folder: it holds '{foreign[0]}'; choose another --checkpoint")
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Orbax raises what matters, and spills it over warnings and logs as well."""
+    hook, verbosity = sys.unraisablehook, absl_logging.get_verbosity()
+    absl_logging.set_verbosity(absl_logging.FATAL)
+    sys.unraisablehook = lambda _: None
+    logging.disable(logging.ERROR)
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            yield
+    finally:
+        logging.disable(logging.NOTSET)
+        absl_logging.set_verbosity(verbosity)
+        sys.unraisablehook = hook
+
+
+@contextmanager
+def _reported(what: str) -> Iterator[None]:
+    """Orbax' exceptions as one line; the reason stands at the end of their chain of causes."""
+    try:
+        yield
+    except CheckpointError:
+        raise
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        cause: BaseException = error
+        while cause.__cause__ is not None:
+            cause = cause.__cause__
+        reason = cause.strerror if isinstance(cause, OSError) and cause.strerror else str(cause)
+        first = (reason.splitlines() or [type(cause).__name__])[0][:200]
+        raise CheckpointError(f"{what}: {first}") from error
