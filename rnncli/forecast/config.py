@@ -15,6 +15,7 @@ from rnncli.errors import OptionError
 Strategy = Literal["recursive", "direct", "seq2seq", "encoder-decoder"]
 CellChoice = Literal["simple", "lstm", "gru", "wavenet", "linear"]
 Normalize = Literal["none", "global", "shift", "last", "mean", "median"]
+Fill = Literal["linear", "previous", "zero", "none"]
 Readout = Literal["dense", "recurrent"]
 Loss = Literal["mse", "mae"]
 Schedule = Literal["constant", "cosine"]

@@ -14,12 +14,12 @@ from flax import nnx
 from rnncli.console import Messages
 from rnncli.errors import CheckpointError, DataError, Interrupted, RnncliError
 from rnncli.forecast import baselines
-from rnncli.forecast.config import ForecastConfig, Normalize, Preset, for_lecture, for_series
+from rnncli.forecast.config import Fill, ForecastConfig, Normalize, Preset, for_lecture, for_series
 from rnncli.forecast.data import Dataset, choose_season, lecture_dataset, series_dataset
 from rnncli.forecast.fit import Fitting, Scaler, empty_state, forecaster, prepare, train
 from rnncli.forecast.metrics import scores
 from rnncli.forecast.model import Forecaster
-from rnncli.forecast.series import Fill, Series, read_series
+from rnncli.forecast.series import Series, read_series
 from rnncli.training.checkpoint import CheckpointWriter, read_metadata, restore
 from rnncli.training.signals import stop_requests
 
@@ -98,18 +98,25 @@ def load(
         config = for_lecture(chosen, preset)
         messages.say(f"the lecture's data: 10,000 synthetic series, window {config.window}, {config.horizon} ahead")
         return config, lecture_dataset(config.window, config.horizon)
-    series = load_series(source, messages)
+    return configure(load_series(source, messages), chosen, preset, messages)
+
+
+def configure(
+    series: Series, chosen: Mapping[str, Any], preset: Preset, messages: Messages
+) -> tuple[ForecastConfig, Dataset]:
+    """A series as windows, and the configuration that suits it; what was found out by itself is said."""
     season = chosen.get("season") or choose_season(series)
-    config = for_series(chosen, len(series.values), season, preset)
+    size = len(series.values)
+    config = for_series(chosen, size, season, preset)
     data = series_dataset(series, config)
     if "normalize" not in chosen:
         errors = {each: baselines.fit_linear(data, each, config.horizon).error for each in _NORMALIZE_CHOICES}
-        config = for_series({**chosen, "normalize": min(errors, key=errors.__getitem__)}, len(series.values), season, preset)
+        config = for_series({**chosen, "normalize": min(errors, key=errors.__getitem__)}, size, season, preset)
+    span = f", one a {series.clock.step}, {series.stamp(0)} to {series.stamp(size - 1)}" if series.clock else ""
     messages.say(
-        f"{series.name}: {len(series.values)} values"
-        + (f", one a {series.clock.step}, {series.stamp(0)} to {series.stamp(len(series.values) - 1)}" if series.clock else "")
-        + f"; season {season if season > 1 else 'none'}, window {config.window}, {config.horizon} ahead, "
-        f"normalize {config.normalize}; test: the last {len(data.starts['test']) + config.horizon - 1} values"
+        f"{series.name}: {size} values{span}; season {season if season > 1 else 'none'}, window {config.window}, "
+        f"{config.horizon} ahead, normalize {config.normalize}; "
+        f"test: the last {len(data.starts['test']) + config.horizon - 1} values"
     )
     return config, data
 

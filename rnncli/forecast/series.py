@@ -3,15 +3,13 @@
 import difflib
 import math
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 import pandas as pd
 
 from rnncli.errors import DataError
 from rnncli.forecast.clock import Clock, Irregular, read_clock
-
-Fill = Literal["linear", "previous", "zero", "none"]
+from rnncli.forecast.config import Fill
 
 _TIME_NAMES = {"date", "datetime", "time", "timestamp", "ds", "month", "year", "quarter", "week", "day", "period", "hour"}
 _ROW_NAMES = {"rownames", "rowname", "row", "index", "id", "step", "t", "n", "no", "nr", "unnamed: 0", ""}

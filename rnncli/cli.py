@@ -1,0 +1,71 @@
+"""The `rnncli` command: its sub-commands, and the boundary where errors become one line and an exit code.
+
+Only the standard library and Typer are imported here, so that a help text costs no more than they do.
+"""
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from rnncli import __version__
+from rnncli.errors import RnncliError
+from rnncli.forecast.cli import app as forecast
+
+app = typer.Typer(
+    name="rnncli",
+    help="Recurrent networks on JAX: from data to a trained, measured, reusable model.",
+    no_args_is_help=True,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(forecast, name="forecast")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"rnncli {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
+    ] = False,
+) -> None:
+    """Recurrent networks on JAX: from data to a trained, measured, reusable model."""
+
+
+def run(arguments: list[str] | None = None) -> int:
+    """Run the command line and return its exit code. Anything but a bug ends in at most one line on stderr."""
+    try:
+        code: Any = typer.main.get_command(app).main(args=arguments, prog_name="rnncli", standalone_mode=False)
+        return code if isinstance(code, int) else 0
+    except typer.TyperException as error:
+        if type(error).__name__ == "NoArgsIsHelpError":
+            error.show()
+        else:
+            _complain(error.format_message())
+        return error.exit_code
+    except RnncliError as error:
+        if str(error):
+            _complain(str(error))
+        return error.exit_code
+    except (typer.Abort, KeyboardInterrupt):
+        return 130
+    except MemoryError:
+        _complain("out of memory; try a smaller --batch-size or --window")
+        return 1
+    except Exception:
+        print("\nThis is a bug in rnncli; please report it with the lines that follow.", file=sys.stderr)
+        raise
+
+
+def _complain(message: str) -> None:
+    print("error:", " ".join(message.split()), file=sys.stderr)
+
+
+def main() -> None:
+    """The console script."""
+    sys.exit(run())

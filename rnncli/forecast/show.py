@@ -1,0 +1,152 @@
+"""What the verbs of `rnncli forecast` print: CSV or JSON on stdout, tables on stderr, plots in files."""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnncli.console import Messages, csv_text, json_text, write_data
+from rnncli.errors import OptionError
+from rnncli.files import check_writable
+from rnncli.forecast.compare import Comparison
+from rnncli.forecast.run import Outcome
+from rnncli.forecast.series import Series
+
+_PLOT_FORMATS = {".png", ".pdf", ".svg"}
+
+
+@dataclass(frozen=True)
+class Output:
+    """Where the data goes, and in which form."""
+
+    file: Path | None
+    plot: Path | None
+    as_json: bool
+
+    def check(self) -> None:
+        """Refuse, before any work, what could not be written after it."""
+        for path in (self.file, self.plot):
+            if path is not None:
+                check_writable(path)
+        if self.plot is not None and self.plot.suffix.lower() not in _PLOT_FORMATS:
+            raise OptionError(f"--plot {self.plot}: the name must end in {', '.join(sorted(_PLOT_FORMATS))}")
+
+
+def show_training(outcome: Outcome, checkpoint: Path | None, output: Output, messages: Messages) -> None:
+    """The forecast (or, on synthetic data, the scores), the score tables, the plot."""
+    series = outcome.data.series
+    _score_table(outcome, messages)
+    _verdict(outcome, messages)
+    if checkpoint is not None:
+        messages.say(f"saved in '{checkpoint}'")
+    if output.plot is not None:
+        from rnncli.forecast.plot import plot_training
+
+        plot_training(outcome, output.plot)
+        messages.say(f"plot in '{output.plot}'")
+    if output.as_json:
+        text = json_text(outcome.document(checkpoint))
+    elif series is not None:
+        text = _forecast_csv(series, outcome.forecast)
+    else:
+        text = _scores_csv(outcome)
+    write_data(text, output.file)
+
+
+def show_forecast(series: Series, forecast: list[tuple[str, float]], output: Output) -> None:
+    """A forecast as CSV, or JSON Lines."""
+    if output.plot is not None:
+        from rnncli.forecast.plot import plot_forecast
+
+        plot_forecast(series, forecast, output.plot)
+    if output.as_json:
+        text = "".join(json_text({"time": stamp, "forecast": value}) for stamp, value in forecast)
+    else:
+        text = _forecast_csv(series, forecast)
+    write_data(text, output.file)
+
+
+def show_comparison(comparison: Comparison, output: Output, messages: Messages) -> None:
+    """The table of a comparison for people, and as CSV or JSON."""
+    header, rows = comparison.table()
+    messages.table(comparison.title, header, rows)
+    write_data(json_text(comparison.document()) if output.as_json else csv_text(*comparison.csv()), output.file)
+
+
+def _forecast_csv(series: Series, forecast: list[tuple[str, float]]) -> str:
+    rows = [(stamp, significant(value, series.digits)) for stamp, value in forecast]
+    return csv_text((series.time_name or "step", "forecast"), rows)
+
+
+def _scores_csv(outcome: Outcome) -> str:
+    metrics = ("mse", "mae", "rmse", "smape", "mase")
+    steps = range(outcome.config.horizon)
+    header = ("part", "system", *metrics, *(f"mse_step_{step + 1}" for step in steps))
+    rows = [
+        (part, name, *(_plain(system[metric]) for metric in metrics), *map(_plain, system["mse_by_step"]))
+        for part, systems in outcome.scores.items()
+        for name, system in systems.items()
+    ]
+    return csv_text(header, rows)
+
+
+def _plain(value: float | None) -> str:
+    return "" if value is None else f"{value:.6g}"
+
+
+def _score_table(outcome: Outcome, messages: Messages) -> None:
+    systems = outcome.scores["test"]
+    metrics = [metric for metric in ("mse", "mae", "rmse", "smape", "mape", "mase") if systems["model"][metric] is not None]
+    header = ["system", *metrics]
+    rows = [[_label(name), *(figure(system[metric]) for metric in metrics)] for name, system in systems.items()]
+    messages.table("test part", header, rows, style_row=0)
+    steps = _some_steps(outcome.config.horizon)
+    if len(steps) > 1:
+        rows = [[_label(name), *(figure(system["mae_by_step"][step]) for step in steps)] for name, system in systems.items()]
+        messages.table("mae by steps ahead", ["system", *(str(step + 1) for step in steps)], rows, style_row=0)
+
+
+def _some_steps(horizon: int, most: int = 10) -> list[int]:
+    """At most ten of the steps ahead, the first and the last among them."""
+    if horizon <= most:
+        return list(range(horizon))
+    return sorted({round(index * (horizon - 1) / (most - 1)) for index in range(most)})
+
+
+def _verdict(outcome: Outcome, messages: Messages) -> None:
+    """Say how the network stands against the baselines, and which epoch it is of."""
+    metric = outcome.config.loss
+    systems: Mapping[str, Any] = outcome.scores["test"]
+    ours = systems["model"][metric]
+    best = min((name for name in systems if name != "model"), key=lambda name: systems[name][metric])
+    fitting = outcome.fitting
+    if outcome.config.cell != "linear":
+        seconds = f"{outcome.seconds:.0f} s"
+        messages.say(f"best epoch {fitting.best_epoch:g} of {outcome.config.epochs} by validation {metric}; {seconds}")
+        if fitting.best_epoch == 0 and outcome.config.linear_skip:
+            messages.say("training found nothing to add to the linear path: the forecast is the linear model's")
+    if ours > systems[best][metric] and not math.isclose(ours, systems[best][metric], rel_tol=1e-3):
+        messages.say(
+            f"the network does not beat the best baseline on the test part: {_label(best)} has {metric} "
+            f"{figure(systems[best][metric])}, the network {figure(ours)}"
+        )
+
+
+def _label(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def figure(value: float | None) -> str:
+    """A figure for people: four significant digits, no exponent where it can be done without."""
+    if value is None:
+        return "–"
+    return significant(value, 4) if value == 0 or 1e-4 <= abs(value) < 1e9 else f"{value:.3e}"
+
+
+def significant(value: float, digits: int) -> str:
+    """A number with so many significant digits, written out."""
+    if value == 0 or not 1e-9 < abs(value) < 1e15:
+        return f"{value:.{digits}g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{decimals}f}"

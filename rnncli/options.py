@@ -1,0 +1,103 @@
+"""Options that commands share, and how their values are checked. Nothing heavier than Typer is imported here."""
+
+import functools
+import inspect
+from collections.abc import Callable
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import typer
+
+Command = Callable[..., None]
+
+
+def interval(
+    low: float, high: float | None = None, *, open_low: bool = False, open_high: bool = False
+) -> Callable[[float | None], float | None]:
+    """A callback that refuses numbers outside the interval, naming the number and the bounds."""
+
+    def check(value: float | None) -> float | None:
+        if value is None:
+            return None
+        above = value > low if open_low else value >= low
+        below = high is None or (value < high if open_high else value <= high)
+        if not (above and below and value < float("inf")):
+            raise typer.BadParameter(f"{value:g} is not {words}")
+        return value
+
+    words = f"above {low:g}" if open_low else f"at least {low:g}"
+    if high is not None:
+        words += f" and {'below' if open_high else 'at most'} {high:g}"
+    return check
+
+
+def shared(*groups: Command) -> Callable[[Command], Command]:
+    """Give a command the keyword options of the `groups`, functions that only declare them.
+
+    The command receives them all in its `**options`.
+    """
+
+    def decorate(command: Command) -> Command:
+        own = inspect.signature(command, eval_str=True)
+        parameters = [each for each in own.parameters.values() if each.kind is not each.VAR_KEYWORD]
+        for group in groups:
+            declared = inspect.signature(group, eval_str=True).parameters.values()
+            parameters += [each.replace(kind=each.KEYWORD_ONLY) for each in declared]
+
+        @functools.wraps(command)
+        def with_options(*args: Any, **kwargs: Any) -> None:
+            command(*args, **kwargs)
+
+        del with_options.__wrapped__  # Typer would follow it to the command's own signature
+        with_options.__signature__ = own.replace(parameters=parameters)  # pyright: ignore[reportAttributeAccessIssue]
+        with_options.__annotations__ = {each.name: each.annotation for each in parameters}
+        return with_options
+
+    return decorate
+
+
+def given(options: dict[str, Any]) -> dict[str, Any]:
+    """The options that the user set: those that are not None."""
+    return {name: value for name, value in options.items() if value is not None}
+
+
+def output_options(
+    *,
+    json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of CSV.")] = False,
+    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
+    output: Annotated[
+        Path | None,
+        typer.Option("--output", "-o", metavar="FILE", help="Write the data to FILE instead of stdout.", show_default=False),
+    ] = None,
+) -> None:
+    """Where the data goes and how much is said."""
+
+
+def plot_option(
+    *,
+    plot: Annotated[
+        Path | None, typer.Option(metavar="FILE.png", help="Draw the result into FILE (PNG, PDF or SVG).", show_default=False)
+    ] = None,
+) -> None:
+    """The picture of the result."""
+
+
+def device_options(
+    *,
+    device: Annotated[Literal["auto", "cpu", "gpu", "tpu"], typer.Option(help="Where to compute.")] = "auto",
+    precision: Annotated[
+        Literal["auto", "float32", "bfloat16"], typer.Option(help="Type of the operands of matrix products.")
+    ] = "auto",
+) -> None:
+    """Where and how precisely to compute."""
+
+
+def checkpoint_options(
+    *,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="DIR", help="Folder to save the model in.", show_default="not saved")
+    ] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training saved in --checkpoint.")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model in --checkpoint.")] = False,
+) -> None:
+    """Saving, and what to do with what is there."""
