@@ -4,9 +4,9 @@ Cells of text formats come as strings, exactly as they were written, so that who
 wrong and how many digits it had.
 """
 
+import csv
 import io
 import json
-import warnings
 
 import pandas as pd
 
@@ -52,42 +52,21 @@ def _decode(raw: bytes, name: str) -> str:
 
 
 def _read_separated(text: str, name: str) -> pd.DataFrame:
-    header = text.lstrip().split("\n", 1)[0]
-    separator = max(_SEPARATORS, key=header.count)
+    separator = max(_SEPARATORS, key=text.lstrip().split("\n", 1)[0].count)
+    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+    rows: list[list[str]] = []
     try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("error", pd.errors.ParserWarning)
-            # dtype=str with keep_default_na=False leaves NaN for one thing only: a cell that is not there at all
-            table = pd.read_csv(io.StringIO(text), sep=separator, dtype=str, keep_default_na=False, index_col=False)
-    except (pd.errors.ParserError, pd.errors.ParserWarning) as error:
-        raise DataError(f"{name} is ragged: {_longest_row(text, separator)}") from error
-    except (pd.errors.EmptyDataError, ValueError) as error:
-        raise DataError(f"{name} is not a table: {error}") from error
-    absent = table.isna().any(axis=1)
-    if absent.any():
-        row = int(absent.argmax())
-        cells = int(table.iloc[row].notna().sum())
-        raise DataError(
-            f"{name} is ragged: row {row + 1} after the header has {cells} cells, the header {len(table.columns)}"
-        )
-    table.columns = [str(column).strip() for column in table.columns]
-    table = table.apply(lambda column: column.str.strip())
+        for row in reader:
+            if row and rows and len(row) != len(rows[0]):
+                raise DataError(f"{name} is ragged: line {reader.line_num} has {len(row)} cells, the header {len(rows[0])}")
+            if row:
+                rows.append([cell.strip() for cell in row])
+    except csv.Error as error:
+        raise DataError(f"{name} is no table: line {reader.line_num}, {error}") from error
+    table = pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
     if separator == ";":  # where ';' separates, ',' is the decimal point
-        decimal_comma = r"^([+-]?\d+),(\d+)$"
-        table = table.replace(decimal_comma, r"\1.\2", regex=True)
+        table = table.replace(r"^([+-]?\d+),(\d+)$", r"\1.\2", regex=True)
     return table
-
-
-def _longest_row(text: str, separator: str) -> str:
-    """Name the first row with more cells than the header."""
-    import csv
-
-    rows = csv.reader(io.StringIO(text), delimiter=separator)
-    width = len(next(rows))
-    for row in rows:
-        if len(row) > width:
-            return f"line {rows.line_num} has {len(row)} cells, the header {width}"
-    return "a quoted cell is never closed"
 
 
 def _read_json(text: str, name: str) -> pd.DataFrame:

@@ -213,7 +213,7 @@ def training_options(
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            metavar="RATE", help="Highest rate of Adam.", show_default="0.01; series: 0.003", callback=interval(0, open_low=True)
+            metavar="RATE", help="Highest rate of Adam.", show_default="0.01; series: 0.001", callback=interval(0, open_low=True)
         ),
     ] = None,
     schedule: Annotated[

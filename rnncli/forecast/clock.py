@@ -115,9 +115,9 @@ def _read_calendar(times: pd.DatetimeIndex, notation: str) -> tuple[np.ndarray, 
         return _read_months(times, notation, bool(ends.all()) and times.day.max() > times.day.min())
     stamps = [time.strftime(notation) for time in times]
     nanoseconds = times.as_unit("ns").asi8
-    width = int(_common_step(nanoseconds, stamps, weekends=bool((times.dayofweek < 5).all())))
+    width = int(_common_step(nanoseconds, stamps, weekends=bool((times.day_of_week < 5).all())))
     start = times.min()
-    if width == _DAY.value and bool((times.dayofweek < 5).all()) and len(times) > 5:
+    if width == _DAY.value and bool((times.day_of_week < 5).all()) and len(times) > 5:
         first = np.datetime64(start.strftime("%Y-%m-%d"), "D")
         positions = np.busday_count(first, times.strftime("%Y-%m-%d").to_numpy().astype("datetime64[D]"))
 

@@ -119,7 +119,7 @@ def for_series(chosen: Mapping[str, Any], size: int, season: int, preset: Preset
         "patch": 1 if _patchless(chosen, strategy) else _default_patch(window, season),
         "loss": "mae",
         "loss_from": window * 2 // 5,
-        "learning_rate": 0.003,
+        "learning_rate": 0.001,
     }
     given = {**defaults, **PRESETS[preset], **chosen}
     if "epochs" not in chosen:

@@ -56,6 +56,8 @@ def read_series(
     if time is not None:
         values = _on_grid(table, time, values, notes, fill)
     filled = _fill(values, fill, time[2] if time else None, target, notes)
+    if len(filled) < 2:
+        raise DataError(f"column {target!r} has only one row; a series needs a past to learn from")
     if filled.max() == filled.min():
         raise DataError(f"column {target!r} is constant: every value is {filled[0]:g}, and so is the best forecast")
     columns = tuple(map(str, table.columns))
@@ -175,8 +177,9 @@ def _on_grid(
         absent = np.setdiff1d(np.arange(steps), positions)
         places = _places(absent, clock)
         if fill == "none":
-            raise DataError(f"{len(absent)} time steps are missing ({places}); choose a --fill: linear, previous or zero")
-        notes.append(f"{len(absent)} time steps of one {clock.step} were missing ({places}): filled, {fill}")
+            raise DataError(f"{_count(len(absent), 'time step')} missing: {places}; choose a --fill: linear, previous or zero")
+        kind = _count(len(absent), f"time step of one {clock.step}", f"time steps of one {clock.step}")
+        notes.append(f"{kind} {'was' if len(absent) == 1 else 'were'} missing ({places}): filled, {fill}")
     return grid
 
 
@@ -185,12 +188,11 @@ def _fill(values: np.ndarray, fill: Fill, clock: Clock | None, name: str, notes:
     if not missing.any():
         return values
     places = _places(np.flatnonzero(missing), clock)
+    amount = _count(int(missing.sum()), "missing value")
     if fill == "none":
-        raise DataError(
-            f"column {name!r} has {missing.sum()} missing values ({places}); choose a --fill: linear, previous or zero"
-        )
-    if not any("were missing" in note for note in notes):
-        notes.append(f"column {name!r} had {missing.sum()} missing values ({places}): filled, {fill}")
+        raise DataError(f"column {name!r} has {amount} ({places}); choose a --fill: linear, previous or zero")
+    if not any("missing" in note for note in notes):
+        notes.append(f"column {name!r} had {amount} ({places}): filled, {fill}")
     column = pd.Series(values)
     match fill:
         case "linear":
@@ -200,6 +202,10 @@ def _fill(values: np.ndarray, fill: Fill, clock: Clock | None, name: str, notes:
         case "zero":
             column = column.fillna(0.0)
     return column.to_numpy(np.float64)
+
+
+def _count(number: int, one: str, many: str | None = None) -> str:
+    return f"{number} {one if number == 1 else many or one + 's'}"
 
 
 def _places(positions: np.ndarray, clock: Clock | None, most: int = 3) -> str:

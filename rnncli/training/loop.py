@@ -71,8 +71,8 @@ class Plan(NamedTuple):
 
     @property
     def steps_per_epoch(self) -> int:
-        """Whole batches in an epoch; what is left over differs from epoch to epoch, with the order."""
-        return max(1, self.examples // self.batch)
+        """Batches in an epoch. Every example is in one; the last batch is filled up with the first ones again."""
+        return math.ceil(self.examples / self.batch)
 
     @property
     def steps(self) -> int:
@@ -104,13 +104,14 @@ def make_optimizer(
 
 def initial_state(model: nnx.Module, optimizer: optax.GradientTransformation, carry: Any = ()) -> TrainState:
     """The state before the first step. `carry` is what the objective hands from batch to batch."""
-    params = nnx.state(model, nnx.Param)
+    # copies, and two of them: a dispatch gives the buffers of its state away
+    params = jax.tree.map(jnp.copy, nnx.state(model, nnx.Param))
     return TrainState(
         params=params,
         opt_state=optimizer.init(params),
         step=jnp.zeros((), jnp.int32),
         carry=carry,
-        best_params=jax.tree.map(jnp.copy, params),  # a copy: the buffers of `params` are given away
+        best_params=jax.tree.map(jnp.copy, params),
         best_loss=jnp.array(jnp.inf, jnp.float32),
         best_step=jnp.zeros((), jnp.int32),
     )
@@ -199,5 +200,6 @@ def fit(
 
 
 def _order(key: Array, epoch: Array, plan: Plan) -> Array:
-    """The order of the examples in an epoch: a permutation drawn from the seed and the epoch's number."""
-    return jax.random.permutation(jax.random.fold_in(jax.random.fold_in(key, epoch), 1), plan.examples)
+    """The order of the examples in an epoch, `[steps_per_epoch · batch]`, drawn from the seed and the epoch's number."""
+    order = jax.random.permutation(jax.random.fold_in(jax.random.fold_in(key, epoch), 1), plan.examples)
+    return jnp.resize(order, plan.steps_per_epoch * plan.batch)

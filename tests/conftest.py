@@ -1,0 +1,66 @@
+"""Strict JAX, two CPU devices, and the command line as a function."""
+
+import os
+
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import jax
+import pytest
+
+from rnncli.cli import run
+
+jax.config.update("jax_num_cpu_devices", 2)
+jax.config.update("jax_numpy_rank_promotion", "allow")
+
+SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
+
+
+@pytest.fixture(scope="session")
+def shared_data() -> Path:
+    """The folder of real data sets beside the checkout."""
+    if not SHARED.is_dir():
+        pytest.skip("the data sets of ../shared/data are not here")
+    return SHARED
+
+
+class Result:
+    """What a command did."""
+
+    def __init__(self, code: int, out: str, err: str):
+        self.code, self.out, self.err = code, out, err
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """stdout as CSV rows."""
+        return [line.split(",") for line in self.out.splitlines()]
+
+
+@pytest.fixture
+def rnncli(capsys: pytest.CaptureFixture[str]) -> Callable[..., Result]:
+    """Run the command line in this process."""
+
+    def call(*arguments: object) -> Result:
+        capsys.readouterr()
+        code = run([str(argument) for argument in arguments])
+        captured = capsys.readouterr()
+        return Result(code, captured.out, captured.err)
+
+    return call
+
+
+@pytest.fixture
+def shell() -> Callable[..., subprocess.CompletedProcess[str]]:
+    """Run a line of bash in which `rnncli` is the module under test."""
+
+    def call(line: str, **kwargs: object) -> subprocess.CompletedProcess[str]:
+        preamble = f'rnncli() {{ "{sys.executable}" -m rnncli "$@"; }}; set -o pipefail; '
+        return subprocess.run(
+            ["bash", "-c", preamble + line], capture_output=True, text=True, timeout=300, check=False, **kwargs
+        )  # pyright: ignore
+
+    return call

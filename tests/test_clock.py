@@ -1,0 +1,72 @@
+"""Time columns: what is understood, and how it goes on in its own notation."""
+
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from rnncli.errors import DataError
+from rnncli.forecast.clock import read_clock
+
+
+@pytest.mark.parametrize(
+    ("stamps", "step", "seasons", "following"),
+    [
+        (["1949-01", "1949-02", "1949-03"], "month", (12,), ["1949-04", "1949-05"]),
+        (["1960-11", "1960-12"], "month", (12,), ["1961-01", "1961-02"]),
+        (["2020-01-31", "2020-02-29", "2020-03-31"], "month", (12,), ["2020-04-30", "2020-05-31"]),
+        (["2020-01-15", "2020-04-15", "2020-07-15"], "quarter", (4,), ["2020-10-15", "2021-01-15"]),
+        (["1999Q3", "1999Q4", "2000Q1"], "quarter", (4,), ["2000Q2", "2000Q3"]),
+        (["1981-02-27", "1981-02-28"], "day", (7, 365), ["1981-03-01", "1981-03-02"]),
+        (["2002-01-01 00:00:00", "2002-01-08 00:00:00"], "7 days", (52,), ["2002-01-15 00:00:00"]),
+        (["2016-07-01 22:00:00", "2016-07-01 23:00:00"], "hour", (24, 168), ["2016-07-02 00:00:00"]),
+        (["2016-07-01T23:30Z", "2016-07-01T23:45Z"], "15 minutes", (4, 96, 672), ["2016-07-02T00:00Z"]),
+        (["30.12.2020", "31.12.2020"], "day", (7, 365), ["01.01.2021"]),
+        (["12/30/2020", "12/31/2020"], "day", (7, 365), ["01/01/2021"]),
+        (["Nov 1999", "Dec 1999"], "month", (12,), ["Jan 2000"]),
+        (["2024-02-0" + str(d) for d in (1, 2, 5, 6, 7, 8, 9)], "business day", (5, 260), ["2024-02-12"]),
+        (["1821", "1822", "1823"], "unit", (), ["1824"]),
+        (["10", "20", "40"], "10 units", (), ["50"]),
+        (["1956", "1956.08333333333", "1956.16666666667"], "month", (12,), ["1956.25", "1956.33333333333"]),
+        (["1990.25", "1990.5"], "quarter", (4,), ["1990.75", "1991"]),
+    ],
+)  # fmt: skip
+def test_times_go_on(stamps: list[str], step: str, seasons: tuple[int, ...], following: list[str]) -> None:
+    found = read_clock(stamps)
+    assert found is not None
+    positions, clock = found
+    assert (clock.step, clock.seasons) == (step, seasons)
+    assert [clock.stamp(int(position)) for position in positions] == stamps
+    last = int(positions[-1])
+    assert [clock.stamp(last + ahead + 1) for ahead in range(len(following))] == following
+
+
+def test_what_is_no_time() -> None:
+    assert read_clock(["a", "b", "c"]) is None
+    assert read_clock(["0.5", "0.25"]) is None
+
+
+def test_a_bad_stamp_among_good_ones_is_named() -> None:
+    with pytest.raises(DataError, match="row 3: 'Marhc' is no time like '1949-02'"):
+        read_clock(["1949-01", "1949-02", "Marhc", "1949-04"])
+
+
+def test_irregular_steps_are_named() -> None:
+    with pytest.raises(DataError, match="'2020-01-01 02:20:00' follows '2020-01-01 02:00:00'"):
+        read_clock([f"2020-01-01 0{hour}:00:00" for hour in range(3)] + ["2020-01-01 02:20:00"])
+
+
+@given(
+    start=st.datetimes(min_value=pd.Timestamp("1700-01-01"), max_value=pd.Timestamp("2200-01-01")),
+    width=st.sampled_from(["1min", "15min", "1h", "1D", "7D"]),
+    count=st.integers(3, 30),
+)
+@settings(max_examples=40, deadline=None)
+def test_regular_stamps_survive_the_round_trip(start: pd.Timestamp, width: str, count: int) -> None:
+    times = pd.date_range(pd.Timestamp(start).floor("s"), periods=count + 5, freq=width)
+    stamps = [time.strftime("%Y-%m-%d %H:%M:%S") for time in times]
+    found = read_clock(stamps[:count])
+    assert found is not None
+    positions, clock = found
+    assert positions.tolist() == list(range(count))
+    assert [clock.stamp(position) for position in range(count + 5)] == stamps

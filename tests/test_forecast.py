@@ -1,0 +1,217 @@
+"""The maths of forecasting: data, baselines, metrics, models."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra.numpy import arrays
+
+from rnncli.errors import DataError, OptionError
+from rnncli.forecast import baselines
+from rnncli.forecast.config import ForecastConfig, for_lecture, for_series
+from rnncli.forecast.data import Dataset, choose_season, lecture_dataset, lecture_series, series_dataset
+from rnncli.forecast.metrics import scores
+from rnncli.forecast.model import Forecaster
+from rnncli.forecast.normalize import window_statistics
+from rnncli.forecast.series import Series
+
+
+def make_series(values: np.ndarray) -> Series:
+    return Series("y", np.asarray(values, np.float64), None, None, 4, (), ("y",))
+
+
+def dataset(values: np.ndarray, **chosen) -> tuple[ForecastConfig, Dataset]:
+    series = make_series(values)
+    config = for_series(chosen, len(values), chosen.get("season", 1))
+    return config, series_dataset(series, config)
+
+
+def mse(forecast: np.ndarray, data: Dataset, part: str = "validation") -> float:
+    return float(np.square(forecast - data.truth(part)).mean())
+
+
+def test_the_lectures_data_is_that_of_the_notebook() -> None:
+    one, ten = lecture_dataset(50, 1), lecture_dataset(50, 10)
+    assert mse(baselines.naive(one, "validation"), one) == pytest.approx(0.020211367, abs=5e-9)
+    assert mse(baselines.naive(ten, "validation"), ten) == pytest.approx(0.257, abs=5e-4)
+    assert [len(ten.starts[part]) for part in ("train", "validation", "test")] == [7000, 2000, 1000]
+    assert lecture_series(3, 20).dtype == np.float32
+
+
+def test_the_closed_form_linear_model_has_the_exact_least_squares_error() -> None:
+    for horizon, wanted in ((1, 0.00293), (10, 0.0155)):
+        data = lecture_dataset(50, horizon)
+        linear = baselines.fit_linear(data, "none", horizon)
+        assert mse(linear(data.slices("validation")[:, :50], data), data) == pytest.approx(wanted, rel=5e-3)
+
+
+def test_parts_follow_each_other_in_time_and_share_no_target() -> None:
+    config, data = dataset(np.sin(np.arange(200.0)), horizon=6, window=10)
+    targets = {part: data.starts[part][:, None] + 10 + np.arange(6) for part in data.starts}
+    assert targets["train"].max() < targets["validation"].min()
+    assert targets["validation"].max() < targets["test"].min()
+    assert targets["test"].max() == 199
+    assert targets["test"].min() == 200 - 18  # a tenth, in whole horizons
+    assert (np.diff(data.starts["test"]) == 1).all()
+    assert config.window == 10
+
+
+def test_a_short_series_is_told_how_many_rows_and_which_window() -> None:
+    values = np.arange(40.0)
+    with pytest.raises(DataError, match=r"40 rows are too few: --window 30 and --horizon 5.* need 45; use --window 25"):
+        dataset(values, horizon=5, window=30)
+    dataset(values, horizon=5, window=25)
+    with pytest.raises(DataError, match="use --horizon 13"):
+        dataset(values, horizon=20)
+    dataset(values, horizon=13)
+
+
+def test_baselines_on_a_line_and_on_a_season() -> None:
+    _, line = dataset(3.0 + 2.0 * np.arange(100), horizon=4, window=8)
+    np.testing.assert_allclose(baselines.drift(line, "test"), line.truth("test"))
+    np.testing.assert_allclose(baselines.naive(line, "test"), line.truth("test") - 2.0 * np.arange(1, 5))
+    _, wave = dataset(np.tile([1.0, 5.0, 2.0], 40), horizon=7, window=8, season=3)
+    np.testing.assert_array_equal(baselines.seasonal_naive(wave, "test", 3), wave.truth("test"))
+    linear = baselines.fit_linear(wave, "last", 7)
+    np.testing.assert_allclose(linear(wave.slices("test")[:, :8], wave), wave.truth("test"), atol=0.02)
+    np.testing.assert_allclose(linear.recursive(wave.slices("test")[:, :8], wave), wave.truth("test"), atol=0.05)
+
+
+def test_season_from_the_autocorrelation() -> None:
+    time = np.arange(300)
+    noise = np.random.default_rng(0).normal(size=300)
+    assert choose_season(make_series(np.sin(2 * np.pi * time / 12) + 0.01 * time + 0.1 * noise)) == 12
+    assert choose_season(make_series(noise)) == 1
+    assert choose_season(make_series(np.arange(5.0))) == 1
+
+
+def test_metrics_by_hand() -> None:
+    got = scores(np.array([[1.0, 2.0], [4.0, 0.0]]), np.array([[2.0, 2.0], [2.0, 1.0]]), naive_scale=0.5)
+    assert got["mse"] == pytest.approx((1 + 0 + 4 + 1) / 4)
+    assert got["mae"] == pytest.approx(1.0)
+    assert got["rmse"] == pytest.approx(1.5**0.5)
+    assert got["mase"] == pytest.approx(2.0)
+    assert got["smape"] == pytest.approx((200 / 3 + 0 + 400 / 6 + 200) / 4)
+    assert got["mape"] is None  # a true value is 0
+    assert got["mse_by_step"] == pytest.approx([2.5, 0.5])
+    assert got["mae_by_step"] == pytest.approx([1.5, 0.5])
+
+
+SHAPES = st.floats(-3, 3, width=32)
+
+
+@given(windows=arrays(np.float64, (2, 12), elements=SHAPES), slope=st.floats(0.5, 20), shift=st.floats(-50, 50))
+@settings(max_examples=30, deadline=None)
+@pytest.mark.parametrize("normalize", ["last", "mean", "median"])
+def test_normalised_windows_do_not_know_level_and_scale(
+    normalize: str, windows: np.ndarray, slope: float, shift: float
+) -> None:
+    level, scale = window_statistics(windows, normalize, np)
+    moved_level, moved_scale = window_statistics(windows * slope + shift, normalize, np)
+    told = (scale > 0.011).all(1)  # below, the floor of the scale takes over
+    wanted, got = (windows - level) / scale, (windows * slope + shift - moved_level) / moved_scale
+    np.testing.assert_allclose(got[told], wanted[told], atol=1e-6)
+
+
+ALL = [
+    (cell, strategy)
+    for cell in ("simple", "lstm", "gru", "wavenet", "linear")
+    for strategy in ("recursive", "direct", "seq2seq", "encoder-decoder")
+    if not (cell == "linear" and strategy in ("seq2seq", "encoder-decoder"))
+    and not (cell == "wavenet" and strategy == "encoder-decoder")
+]
+
+
+@pytest.mark.parametrize("normalize", ["none", "last"])
+@pytest.mark.parametrize(("cell", "strategy"), ALL)
+def test_every_model_forecasts_learns_and_follows_the_level(cell: str, strategy: str, normalize: str) -> None:
+    config = ForecastConfig(
+        window=12, horizon=3, cell=cell, strategy=strategy, normalize=normalize, layers=1, units=4, loss_from=6
+    )
+    model = Forecaster(config, rngs=nnx.Rngs(0))
+    slices = jax.random.normal(jax.random.key(0), (5, 15))
+    forecast = model(slices[:, :12])
+    assert forecast.shape == (5, 3)
+    graph, params, rest = nnx.split(model, nnx.Param, ...)
+    loss, grads = jax.value_and_grad(lambda p: nnx.merge(graph, p, rest).loss(slices, jax.random.key(1)))(params)
+    assert np.isfinite(loss)
+    assert any(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(grads))
+    if normalize == "last":
+        np.testing.assert_allclose(model(slices[:, :12] * 2 + 7), forecast * 2 + 7, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("normalize", ["none", "last", "mean"])
+@pytest.mark.parametrize("cell", ["lstm", "wavenet"])
+def test_seq2seq_never_sees_its_own_future(cell: str, normalize: str) -> None:
+    config = ForecastConfig(window=20, horizon=3, cell=cell, normalize=normalize, units=4, loss_from=8)
+    model = Forecaster(config, rngs=nnx.Rngs(0))
+    windows = jax.random.normal(jax.random.key(0), (2, 20))
+    changed = windows.at[:, 13:].add(5.0)
+
+    def each_step(windows: jax.Array) -> jax.Array:
+        x, level, scale = model._normalised(windows)
+        return model._every_step(x, None) * scale[None] + level[None]
+
+    one, other = each_step(windows), each_step(changed)
+    np.testing.assert_array_equal(one[8:13], other[8:13])
+    assert not np.allclose(one[13:], other[13:])
+
+
+def test_the_linear_path_starts_from_the_closed_form() -> None:
+    from rnncli.forecast.fit import forecaster, prepare
+
+    config, data = dataset(np.sin(np.arange(150.0) / 5) * np.arange(150.0), horizon=4, window=16)
+    assert config.linear_skip
+    fitting = prepare(config, data)
+    assert fitting.linear is not None
+    windows = data.slices("test")[:, :16]
+    got = forecaster(fitting.model, fitting.scaler)(windows)
+    np.testing.assert_allclose(got, fitting.linear(windows, data), rtol=1e-4, atol=1e-2)
+
+
+def test_a_recursive_model_is_fed_its_own_forecasts() -> None:
+    config = ForecastConfig(window=6, horizon=3, strategy="recursive", units=4, layers=1)
+    model = Forecaster(config, rngs=nnx.Rngs(0))
+    window = jax.random.normal(jax.random.key(0), (1, 6))
+    wanted = []
+    for _ in range(3):
+        wanted.append(model(window)[:, :1])
+        window = jnp.concatenate([window[:, 1:], wanted[-1]], 1)
+    np.testing.assert_allclose(model(jax.random.normal(jax.random.key(0), (1, 6))), jnp.concatenate(wanted, 1), atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"cell": "linear", "strategy": "seq2seq"}, "--cell linear knows --strategy direct and recursive"),
+        ({"cell": "wavenet", "strategy": "encoder-decoder"}, "--cell wavenet has no state"),
+        ({"bidirectional": True, "strategy": "seq2seq"}, "--bidirectional would let"),
+        ({"conv": True, "window": 3, "loss_from": 0}, "--conv-kernel 4 is longer than --window 3"),
+        ({"layers": 0}, "--layers 0"),
+        ({"patch": 5, "strategy": "direct", "window": 4}, "--patch 5 is longer than --window 4"),
+        ({"loss_from": 50}, "--loss-from 50 must lie in the window of 50"),
+        ({"linear_skip": True}, "--linear-skip needs the whole window"),
+    ],
+)
+def test_options_that_contradict_each_other_name_their_flags(options: dict, message: str) -> None:
+    with pytest.raises(OptionError, match=message):
+        ForecastConfig(**options)
+
+
+@given(size=st.integers(4, 600), season=st.sampled_from([1, 4, 7, 12, 52, 365]), horizon=st.integers(1, 30))
+@settings(max_examples=60, deadline=None)
+def test_the_defaults_fit_any_series_that_has_three_horizons(size: int, season: int, horizon: int) -> None:
+    values = np.sin(np.arange(size)) + np.arange(size)
+    if size < 3 * horizon + 1:
+        return
+    config = for_series({"horizon": horizon}, size, season)
+    data = series_dataset(make_series(values), config)
+    assert all(len(data.starts[part]) for part in data.starts)
+
+
+def test_choices_win_over_the_preset_and_the_preset_over_the_defaults() -> None:
+    config = for_lecture({"units": 7}, "lecture")
+    assert (config.units, config.schedule, config.layers) == (7, "constant", 2)

@@ -1,0 +1,126 @@
+"""The scan against the Python loop, and the custom derivative against JAX's own."""
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+from flax import nnx
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from jax.test_util import check_grads
+
+from rnncli.nn.cells import Carry, Cell, cell_class
+from rnncli.nn.layers import dropout_mask
+from rnncli.nn.recurrence import unroll
+
+STEPS, BATCH, FEATURES, UNITS = 7, 4, 3, 5
+LENGTHS = jnp.array([7, 3, 5, 1])
+ALL_CELLS = pytest.mark.parametrize("name", ["simple", "lstm", "gru"])
+
+
+def make(name: str, *, layer_norm: bool = False) -> Cell:
+    return cell_class(name)(FEATURES, UNITS, layer_norm=layer_norm, rngs=nnx.Rngs(0))
+
+
+def inputs(steps: int = STEPS, batch: int = BATCH) -> jax.Array:
+    return jax.random.normal(jax.random.key(1), (steps, batch, FEATURES))
+
+
+def random_carry(cell: Cell) -> Carry:
+    keys = jax.random.split(jax.random.key(2), cell.carries)
+    return tuple(jax.random.normal(key, (BATCH, UNITS)) for key in keys)
+
+
+def loop(cell: Cell, x: jax.Array, carry: Carry, lengths: jax.Array, drop: jax.Array, reverse: bool):
+    """`unroll` as a Python loop over single steps."""
+    outputs: list[jax.Array] = []
+    order = range(len(x))
+    for t in reversed(order) if reverse else order:
+        recurrent = tuple((carry[0] * drop[t]) @ kernel for kernel in cell.recurrent_kernels())
+        new = cell.step(cell.small_parameters(), carry, cell.project(x[t]), recurrent)
+        valid = (t < lengths)[:, None]
+        carry = tuple(jnp.where(valid, n, old) for n, old in zip(new, carry, strict=True))
+        outputs.append(carry[0])
+    return jnp.stack(outputs[::-1] if reverse else outputs), carry
+
+
+@ALL_CELLS
+@pytest.mark.parametrize("layer_norm", [False, True])
+@pytest.mark.parametrize("reverse", [False, True])
+def test_scan_and_its_gradients_equal_the_python_loop(name: str, layer_norm: bool, reverse: bool) -> None:
+    cell = make(name, layer_norm=layer_norm)
+    graph, params = nnx.split(cell)
+    drop = dropout_mask(jax.random.key(5), 0.3, (STEPS, BATCH, UNITS))
+    weights = jax.random.normal(jax.random.key(9), (STEPS, BATCH, UNITS))
+
+    def objective(run, params, x, carry):
+        hidden, final = run(nnx.merge(graph, params), x, carry)
+        return (hidden * weights).sum() + sum(jnp.square(part).sum() for part in final), hidden
+
+    def plain(cell, x, carry):
+        return loop(cell, x, carry, LENGTHS, drop, reverse)
+
+    def scanned(cell, x, carry):
+        return unroll(cell, x, carry, lengths=LENGTHS, reverse=reverse, state_dropout=drop)
+
+    given_arrays = (params, inputs(), random_carry(cell))
+    results = [
+        jax.value_and_grad(lambda *arrays, run=run: objective(run, *arrays), argnums=(0, 1, 2), has_aux=True)(
+            *given_arrays
+        )
+        for run in (plain, scanned)
+    ]
+    for wanted, got in zip(*map(jax.tree.leaves, results), strict=True):
+        np.testing.assert_allclose(got, wanted, atol=1e-5, rtol=1e-4)
+
+
+@ALL_CELLS
+def test_gradients_equal_finite_differences(name: str) -> None:
+    cell = make(name)
+    check_grads(lambda x: unroll(cell, x)[0].sum(), (inputs(3, 2),), order=1, modes=["rev"], atol=1e-2, rtol=1e-2)
+
+
+@ALL_CELLS
+def test_two_chunks_equal_one_pass(name: str) -> None:
+    cell, x = make(name), inputs()
+    whole, final = unroll(cell, x)
+    first, carry = unroll(cell, x[:3])
+    second, last = unroll(cell, x[3:], carry)
+    np.testing.assert_array_equal(jnp.concatenate([first, second]), whole)
+    jax.tree.map(np.testing.assert_array_equal, last, final)
+
+
+@ALL_CELLS
+def test_reverse_equals_flipped(name: str) -> None:
+    cell, x = make(name), inputs()
+    flipped, _ = unroll(cell, x[::-1])
+    reverse, _ = unroll(cell, x, reverse=True)
+    np.testing.assert_array_equal(reverse, flipped[::-1])
+
+
+@ALL_CELLS
+@given(lengths=st.lists(st.integers(1, STEPS), min_size=BATCH, max_size=BATCH), reverse=st.booleans())
+@settings(max_examples=15, deadline=None)
+def test_padding_changes_nothing(name: str, lengths: list[int], reverse: bool) -> None:
+    cell, x = make(name), inputs()
+    hidden, final = unroll(cell, x, lengths=jnp.array(lengths), reverse=reverse)
+    for row, length in enumerate(lengths):
+        alone, carry = unroll(cell, x[:length, row : row + 1], reverse=reverse)
+        np.testing.assert_allclose(hidden[:length, row], alone[:, 0], atol=1e-6)
+        for part, wanted in zip(final, carry, strict=True):
+            np.testing.assert_allclose(part[row], wanted[0], atol=1e-6)
+
+
+@ALL_CELLS
+def test_bfloat16_operands_stay_close_and_keep_float32_states(name: str) -> None:
+    exact, rounded = make(name), make(name)
+    rounded.operands = "bfloat16"
+    hidden, _ = unroll(rounded, inputs())
+    assert hidden.dtype == jnp.float32
+    difference = np.abs(hidden - unroll(exact, inputs())[0]).max()
+    assert 0 < difference < 0.03
+
+
+def test_wrong_features_are_named() -> None:
+    with pytest.raises(ValueError, match=r"x has 2 features .* but the cell takes 3"):
+        unroll(make("gru"), jnp.zeros((4, 1, 2)))

@@ -1,0 +1,99 @@
+"""From a table to a regular series."""
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnncli.errors import DataError
+from rnncli.forecast.series import read_series
+
+
+def table(**columns: list[str]) -> pd.DataFrame:
+    return pd.DataFrame(columns)
+
+
+MONTHS = [f"1950-0{month}" for month in range(1, 8)]
+
+
+def test_the_only_numeric_column_is_the_target() -> None:
+    series = read_series(table(Month=MONTHS, note=list("abcdefg"), y=list("1234567")))
+    assert (series.name, series.time_name) == ("y", "Month")
+    assert series.values.tolist() == [1, 2, 3, 4, 5, 6, 7]
+    assert series.stamp(7) == "1950-08"
+
+
+def test_row_numbers_are_neither_target_nor_better_than_a_time_column() -> None:
+    rows = [str(row) for row in range(1, 5)]
+    assert read_series(table(rownames=rows, x=list("3141"))).time_name == "rownames"
+    years = ["1956", "1956.25", "1956.5", "1956.75"]
+    assert read_series(table(rownames=rows, time=years, value=list("3141"))).time_name == "time"
+
+
+def test_without_a_time_column_rows_are_counted() -> None:
+    series = read_series(table(x=["2.5", "3.5", "1.0"]))
+    assert series.clock is None
+    assert series.stamp(3) == "4"
+
+
+def test_rows_are_sorted_and_it_is_said() -> None:
+    series = read_series(table(Month=["1950-02", "1950-01", "1950-03"], y=list("213")))
+    assert series.values.tolist() == [1, 2, 3]
+    assert "sorted" in series.notes[0]
+
+
+@pytest.mark.parametrize(
+    ("fill", "wanted"),
+    [("linear", [1, 2, 3, 4, 5]), ("previous", [1, 1, 3, 3, 5]), ("zero", [1, 0, 3, 0, 5])],
+)
+def test_gaps_are_filled_and_named(fill: str, wanted: list[float]) -> None:
+    gaps = table(Month=["1950-01", "1950-03", "1950-04", "1950-05"], y=["1", "3", "NA", "5"])
+    series = read_series(gaps, fill=fill)
+    assert series.values.tolist() == wanted
+    assert "1 time step of one month was missing (1950-02): filled" in series.notes[0]
+
+
+def test_gaps_at_both_ends_take_the_nearest_value() -> None:
+    assert read_series(table(x=["", "1", "2", ""])).values.tolist() == [1, 1, 2, 2]
+    assert read_series(table(x=["", "1", "2", ""]), fill="previous").values.tolist() == [1, 1, 2, 2]
+
+
+def test_digits_are_those_of_the_input() -> None:
+    assert read_series(table(x=["0.00123456", "1.5"])).digits == 6
+    assert read_series(table(x=["112", "118"])).digits == 4
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "message"),
+    [
+        ({"Month": MONTHS[:3], "y": ["1", "two", "3"]}, {}, "column 'y', row 2: 'two' is not a number"),
+        ({"x": ["1", "inf", "3"]}, {}, "row 2: 'inf' is infinite"),
+        ({"x": ["1", "1e300", "3"]}, {}, "row 2: 1e300 is too large"),
+        ({"x": ["", "NA", "nan"]}, {}, "has no values: all 3 are missing"),
+        ({"x": ["4", "4", "4"]}, {}, "constant: every value is 4"),
+        ({"x": ["4"]}, {}, "only one row"),
+        ({"x": ["1", "", "3"]}, {"fill": "none"}, r"1 missing value \(row 2\); choose a --fill"),
+        ({"Month": ["1950-01", "1950-03", "1950-04", "1950-05"], "y": list("1345")}, {"fill": "none"}, r"1 time step missing: 1950-02; choose"),
+        ({"Month": ["1950-01", "1950-01"], "y": list("13")}, {}, "has the time '1950-01' twice"),
+        ({"Month": MONTHS[:2], "a": list("12"), "b": list("34")}, {}, "choose one with --target: 'a', 'b'"),
+        ({"Month": MONTHS[:2], "word": ["x", "y"]}, {}, "no column of numbers to forecast; the columns are 'word'"),
+        ({"Month": MONTHS[:2], "Passengers": list("12")}, {"target": "Pasengers"}, "did you mean 'Passengers'"),
+        ({"Month": MONTHS[:2], "y": list("12")}, {"time_column": "Mont"}, "no column 'Mont'; did you mean 'Month'"),
+        ({"Month": MONTHS[:2], "y": ["a", "b"]}, {"time_column": "y", "target": "Month"}, "'y' holds no times"),
+        ({"ds": list("1212"), "unique_id": list("aabb"), "y": list("1234")}, {}, "by column 'unique_id'"),
+    ],
+)
+def test_what_cannot_be_forecast_is_told(columns: dict, options: dict, message: str) -> None:
+    with pytest.raises(DataError, match=message) as caught:
+        read_series(table(**columns), **options)
+    assert "\n" not in str(caught.value)
+
+
+def test_real_series(shared_data) -> None:
+    from rnncli.tables import read_table
+
+    series = read_series(read_table(str(shared_data / "series/daily-min-temperatures.csv")))
+    assert len(series.values) == 3652  # ten years, with the two days that the file leaves out
+    assert "(1984-12-31, 1988-12-31)" in series.notes[0]
+    gas = read_series(read_table(str(shared_data / "series/gas.csv")))
+    assert [gas.stamp(476), gas.stamp(477)] == ["1995.66666666667", "1995.75"]
+    assert np.isfinite(gas.values).all()

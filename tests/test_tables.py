@@ -1,0 +1,103 @@
+"""Tables in every form a user may have them."""
+
+import bz2
+import gzip
+import io
+import lzma
+from pathlib import Path
+
+import pandas as pd
+import pytest
+import zstandard
+
+from rnncli.errors import DataError
+from rnncli.tables import read_table
+
+CSV = 'Month,"Passengers"\n1949-01,112\n1949-02,\n1949-03,1e2\n'
+WANTED = [["1949-01", "112"], ["1949-02", ""], ["1949-03", "1e2"]]
+
+
+def parquet() -> bytes:
+    frame = pd.DataFrame({"Month": ["1949-01", "1949-02", "1949-03"], "Passengers": [112.0, None, 100.0]})
+    stream = io.BytesIO()
+    frame.to_parquet(stream)
+    return stream.getvalue()
+
+
+FORMS = {
+    "csv": CSV.encode(),
+    "csv without a last newline": CSV.strip().encode(),
+    "csv with a byte-order mark": CSV.encode("utf-8-sig"),
+    "csv of Windows": CSV.replace("\n", "\r\n").encode(),
+    "csv in UTF-16": CSV.encode("utf-16"),
+    "tsv": CSV.replace(",", "\t").encode(),
+    "semicolons": CSV.replace(",", ";").encode(),
+    "gzip": gzip.compress(CSV.encode()),
+    "bzip2": bz2.compress(CSV.encode()),
+    "xz": lzma.compress(CSV.encode()),
+    "zstandard": zstandard.compress(CSV.encode()),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_text_forms_read_alike(form: str, tmp_path: Path) -> None:
+    path = tmp_path / "table"
+    path.write_bytes(FORMS[form])
+    table = read_table(str(path))
+    assert list(table.columns) == ["Month", "Passengers"]
+    assert table.to_numpy().tolist() == WANTED
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        parquet(),
+        b'{"Month": "1949-01", "Passengers": 112}\n{"Month": "1949-02", "Passengers": null}\n\n'
+        b'{"Month": "1949-03", "Passengers": 100}\n',
+        b'[{"Month": "1949-01", "Passengers": 112}, {"Month": "1949-02"}, {"Month": "1949-03", "Passengers": 100}]',
+    ],
+    ids=["parquet", "json lines", "json"],
+)
+def test_typed_forms_become_text(content: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "table"
+    path.write_bytes(content)
+    assert read_table(str(path)).to_numpy().tolist() == [["1949-01", "112"], ["1949-02", ""], ["1949-03", "100"]]
+
+
+def test_decimal_commas_where_semicolons_separate(tmp_path: Path) -> None:
+    path = tmp_path / "table.csv"
+    path.write_text("t;x\n1;2,5\n2;-0,25\n")
+    assert read_table(str(path))["x"].tolist() == ["2.5", "-0.25"]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        (b"", "is empty"),
+        (b"\n \n", "is empty"),
+        (b"a,b\n", r"has a header \(a, b\) but no rows"),
+        (b"a,b\n1,2\n3\n", "ragged: line 3 has 1 cells, the header 2"),
+        (b"a,b\n1,2\n3,4,5\n", "ragged: line 3 has 3 cells, the header 2"),
+        (b"a,b\n1,2,3\n4,5,6\n", "ragged: line 2 has 3 cells, the header 2"),
+        (b"a,a\n1,2\n", "two columns named 'a'"),
+        (b"a,b\n1,\xff\n", r"not UTF-8: byte 0xff at offset 6 \(line 2\)"),
+        (b'{"a": 1}\n{"a": \n', "not JSON Lines: line 2"),
+        (b"[1, 2]", "no JSON object"),
+        (b"PAR1 but no more", "damaged Parquet"),
+        (gzip.compress(CSV.encode())[:-12], "damaged"),
+        (b"\x28\xb5\x2f\xfd" + b"x" * 20, "damaged"),
+    ],
+)
+def test_what_is_no_table_is_told_in_one_line(content: bytes, message: str, tmp_path: Path) -> None:
+    path = tmp_path / "table"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message) as caught:
+        read_table(str(path))
+    assert "\n" not in str(caught.value)
+
+
+def test_no_file_and_a_folder(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no such file: '.*nowhere.csv'"):
+        read_table(str(tmp_path / "nowhere.csv"))
+    with pytest.raises(DataError, match="is a folder"):
+        read_table(str(tmp_path))
