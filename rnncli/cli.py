@@ -44,7 +44,7 @@ def run(arguments: list[str] | None = None) -> int:
         return code if isinstance(code, int) else 0
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":
-            error.show()
+            print(error.format_message(), file=sys.stderr)
         else:
             _complain(error.format_message())
         return error.exit_code

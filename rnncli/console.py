@@ -7,12 +7,15 @@ import csv
 import io
 import json
 import math
+import os
 import sys
 import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol
+
+from rnncli.errors import ClosedPipe, RnncliError
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
@@ -23,7 +26,9 @@ _PLAIN_EVERY = 5.0  # seconds between progress lines where stderr is no terminal
 class Advance(Protocol):
     """Tell how far the work is: done out of the total, and what else there is to say."""
 
-    def __call__(self, done: float, detail: str) -> None: ...
+    def __call__(self, done: float, detail: str) -> None:
+        """`done` counts in the units of the total."""
+        ...
 
 
 class Messages:
@@ -133,8 +138,14 @@ def _plain(value: Any) -> Any:
 def write_data(text: str, output: Path | None) -> None:
     """The command's data: to stdout, or whole into a file."""
     if output is None:
-        sys.stdout.write(text)
-        sys.stdout.flush()
+        try:
+            sys.stdout.write(text)
+            sys.stdout.flush()
+        except BrokenPipeError as error:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush when Python ends
+            raise ClosedPipe from error
+        except OSError as error:
+            raise RnncliError(f"cannot write to stdout: {error.strerror}") from error
         return
     from rnncli.files import whole_file
 

@@ -1,10 +1,11 @@
 """What can be wrong from the outside. Each message is one line: what is wrong, the value, what to do.
 
-    RnncliError            exit code 1
-    ├── DataError          a file, a table or a series is at fault
-    ├── CheckpointError    a checkpoint is missing, damaged, or does not fit
-    ├── OptionError        options contradict each other or the data; exit code 2
-    └── Interrupted        a signal stopped the work after what was trained had been saved; exit code 130 or 143
+RnncliError            exit code 1
+├── DataError          a file, a table or a series is at fault
+├── CheckpointError    a checkpoint is missing, damaged, or does not fit
+├── ClosedPipe         whoever read stdout has gone; exit code 0, nothing to say
+├── OptionError        options contradict each other or the data; exit code 2
+└── Interrupted        a signal stopped the work after what was trained had been saved; exit code 130 or 143
 """
 
 
@@ -26,6 +27,12 @@ class OptionError(RnncliError):
     """The options do not go together."""
 
     exit_code = 2
+
+
+class ClosedPipe(RnncliError):
+    """The reader of stdout has seen enough (`| head`)."""
+
+    exit_code = 0
 
 
 class Interrupted(RnncliError):

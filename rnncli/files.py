@@ -1,4 +1,4 @@
-"""Reading bytes from wherever a user keeps them: a path or `-`, compressed or not; writing files whole or not at all."""
+"""Reading bytes from wherever a user keeps them: a path or `-`, compressed or not; writing files whole."""
 
 import bz2
 import gzip
@@ -22,7 +22,9 @@ def read_bytes(source: str) -> bytes:
     try:
         return _decompress(raw)
     except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
-        raise DataError(f"{name_of(source)} is damaged: its compressed content breaks off or is wrong ({error})") from error
+        raise DataError(
+            f"{name_of(source)} is damaged: its compressed content breaks off or is wrong ({error})"
+        ) from error
 
 
 def read_text(source: str) -> str:

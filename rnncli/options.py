@@ -67,7 +67,9 @@ def output_options(
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     output: Annotated[
         Path | None,
-        typer.Option("--output", "-o", metavar="FILE", help="Write the data to FILE instead of stdout.", show_default=False),
+        typer.Option(
+            "--output", "-o", metavar="FILE", help="Write the data to FILE instead of stdout.", show_default=False
+        ),
     ] = None,
 ) -> None:
     """Where the data goes and how much is said."""
@@ -76,7 +78,8 @@ def output_options(
 def plot_option(
     *,
     plot: Annotated[
-        Path | None, typer.Option(metavar="FILE.png", help="Draw the result into FILE (PNG, PDF or SVG).", show_default=False)
+        Path | None,
+        typer.Option(metavar="FILE.png", help="Draw the result into FILE (PNG, PDF or SVG).", show_default=False),
     ] = None,
 ) -> None:
     """The picture of the result."""

@@ -7,6 +7,7 @@ wrong and how many digits it had.
 import csv
 import io
 import json
+from typing import Any
 
 import pandas as pd
 
@@ -41,14 +42,15 @@ def read_table(source: str) -> pd.DataFrame:
 
 def _decode(raw: bytes, name: str) -> str:
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
-        return raw.decode("utf-16")
+        return raw.decode("utf-16", errors="replace")
+    if b"\x00" in raw:
+        raise DataError(f"{name} is a binary file; tables are read as CSV, TSV, Parquet or JSON Lines")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
-        raise DataError(
-            f"{name} is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start} (line {line}); convert it first"
-        ) from error
+        byte = f"byte 0x{raw[error.start]:02x} at offset {error.start} (line {line})"
+        raise DataError(f"{name} is not UTF-8: {byte}; convert it first, for example with iconv") from error
 
 
 def _read_separated(text: str, name: str) -> pd.DataFrame:
@@ -58,7 +60,9 @@ def _read_separated(text: str, name: str) -> pd.DataFrame:
     try:
         for row in reader:
             if row and rows and len(row) != len(rows[0]):
-                raise DataError(f"{name} is ragged: line {reader.line_num} has {len(row)} cells, the header {len(rows[0])}")
+                raise DataError(
+                    f"{name} is ragged: line {reader.line_num} has {len(row)} cells, the header {len(rows[0])}"
+                )
             if row:
                 rows.append([cell.strip() for cell in row])
     except csv.Error as error:
@@ -101,7 +105,7 @@ def _as_text(table: pd.DataFrame) -> pd.DataFrame:
     if table.index.name is not None or isinstance(table.index, pd.DatetimeIndex):
         table = table.reset_index()
 
-    def text(column: pd.Series) -> pd.Series:
+    def text(column: Any) -> Any:
         missing = column.isna()
         if pd.api.types.is_datetime64_any_dtype(column):
             whole_days = bool((column.dropna() == column.dropna().dt.normalize()).all())
@@ -110,6 +114,4 @@ def _as_text(table: pd.DataFrame) -> pd.DataFrame:
             column = column.map("{:.0f}".format)  # a column of integers with gaps is one of floats to pandas
         return column.astype(str).mask(missing, "")
 
-    table = table.apply(text)
-    table.columns = [str(column) for column in table.columns]
-    return table
+    return pd.DataFrame({str(name): text(table[name]) for name in table.columns})

@@ -180,7 +180,9 @@ def test_a_recursive_model_is_fed_its_own_forecasts() -> None:
     for _ in range(3):
         wanted.append(model(window)[:, :1])
         window = jnp.concatenate([window[:, 1:], wanted[-1]], 1)
-    np.testing.assert_allclose(model(jax.random.normal(jax.random.key(0), (1, 6))), jnp.concatenate(wanted, 1), atol=1e-6)
+    np.testing.assert_allclose(
+        model(jax.random.normal(jax.random.key(0), (1, 6))), jnp.concatenate(wanted, 1), atol=1e-6
+    )
 
 
 @pytest.mark.parametrize(

@@ -67,7 +67,9 @@ def test_dropout_needs_a_key_and_then_acts(which: str) -> None:
 
 @given(kernel=st.integers(1, 4), dilation=st.integers(1, 4), place=st.integers(0, 9))
 @settings(max_examples=20, deadline=None)
-def test_causal_convolution_sees_no_future_and_reaches_as_far_as_it_says(kernel: int, dilation: int, place: int) -> None:
+def test_causal_convolution_sees_no_future_and_reaches_as_far_as_it_says(
+    kernel: int, dilation: int, place: int
+) -> None:
     conv = CausalConv(1, 2, kernel_size=kernel, dilation=dilation, rngs=nnx.Rngs(0))
     x = jnp.zeros((10, 1, 1))
     touched = np.abs(conv(x.at[place].set(1.0)) - conv(x)).sum((1, 2)) > 0

@@ -72,7 +72,11 @@ def test_digits_are_those_of_the_input() -> None:
         ({"x": ["4", "4", "4"]}, {}, "constant: every value is 4"),
         ({"x": ["4"]}, {}, "only one row"),
         ({"x": ["1", "", "3"]}, {"fill": "none"}, r"1 missing value \(row 2\); choose a --fill"),
-        ({"Month": ["1950-01", "1950-03", "1950-04", "1950-05"], "y": list("1345")}, {"fill": "none"}, r"1 time step missing: 1950-02; choose"),
+        (
+            {"Month": ["1950-01", "1950-03", "1950-04", "1950-05"], "y": list("1345")},
+            {"fill": "none"},
+            r"1 time step missing: 1950-02; choose",
+        ),
         ({"Month": ["1950-01", "1950-01"], "y": list("13")}, {}, "has the time '1950-01' twice"),
         ({"Month": MONTHS[:2], "a": list("12"), "b": list("34")}, {}, "choose one with --target: 'a', 'b'"),
         ({"Month": MONTHS[:2], "word": ["x", "y"]}, {}, "no column of numbers to forecast; the columns are 'word'"),

@@ -44,7 +44,7 @@ SeriesArgument = Annotated[
     str | None,
     typer.Argument(
         metavar="[SERIES]",
-        help="CSV, TSV, Parquet or JSON Lines, compressed or not; - for stdin. Without it: the lecture's synthetic data.",
+        help="CSV, TSV, Parquet or JSON Lines, compressed or not; - for stdin. Without: the lecture's synthetic data.",
         show_default=False,
     ),
 ]
@@ -56,7 +56,8 @@ def data_options(
         str | None, typer.Option(metavar="COLUMN", help="Column to forecast.", show_default="the only numeric one")
     ] = None,
     time_column: Annotated[
-        str | None, typer.Option(metavar="COLUMN", help="Column of the time stamps.", show_default="found by name, content")
+        str | None,
+        typer.Option(metavar="COLUMN", help="Column of the time stamps.", show_default="found by name, content"),
     ] = None,
     fill: Annotated[
         Fill, typer.Option(help="What stands in for missing values and time steps; none refuses them.")
@@ -70,13 +71,19 @@ def shape_options(
     window: Annotated[
         int | None,
         typer.Option(
-            metavar="STEPS", help="Steps of the past a forecast sees.", show_default="50; series: whole seasons", callback=_COUNT
+            metavar="STEPS",
+            help="Steps of the past a forecast sees.",
+            show_default="50; series: whole seasons",
+            callback=_COUNT,
         ),
     ] = None,
     horizon: Annotated[
         int | None,
         typer.Option(
-            metavar="STEPS", help="Steps ahead to forecast.", show_default="10; series: a season, at most 48", callback=_COUNT
+            metavar="STEPS",
+            help="Steps ahead to forecast.",
+            show_default="10; series: a season, at most 48",
+            callback=_COUNT,
         ),
     ] = None,
     season: Annotated[
@@ -92,7 +99,7 @@ def shape_options(
         float | None,
         typer.Option(
             metavar="0..0.5",
-            help="Share of the series, before the test part, for choosing the best epoch; in whole horizons, at least one.",
+            help="Share of the series before the test part, that chooses the best epoch; in whole horizons.",
             show_default=str(_D.validation_fraction),
             callback=_FRACTION,
         ),
@@ -101,7 +108,7 @@ def shape_options(
         float | None,
         typer.Option(
             metavar="0..0.5",
-            help="Share of the series, at its end, held out for the scores; in whole horizons, at least one.",
+            help="Share of the series, at its end, held out for the scores; in whole horizons.",
             show_default=str(_D.test_fraction),
             callback=_FRACTION,
         ),
@@ -146,13 +153,16 @@ def model_options(
     readout: Annotated[
         Readout | None,
         typer.Option(
-            help="What forecasts from the top layer: a dense layer, or one more recurrent layer.", show_default=_D.readout
+            help="What forecasts from the top layer: a dense layer, or one more recurrent layer.",
+            show_default=_D.readout,
         ),
     ] = None,
     bidirectional: Annotated[
         bool | None, typer.Option("--bidirectional", help="Read the window both ways (direct, recursive).")
     ] = None,
-    layer_norm: Annotated[bool | None, typer.Option("--layer-norm", help="Normalise each gate's pre-activation.")] = None,
+    layer_norm: Annotated[
+        bool | None, typer.Option("--layer-norm", help="Normalise each gate's pre-activation.")
+    ] = None,
     patch: Annotated[
         int | None,
         typer.Option(
@@ -213,7 +223,10 @@ def training_options(
     learning_rate: Annotated[
         float | None,
         typer.Option(
-            metavar="RATE", help="Highest rate of Adam.", show_default="0.01; series: 0.001", callback=interval(0, open_low=True)
+            metavar="RATE",
+            help="Highest rate of Adam.",
+            show_default="0.01; series: 0.001",
+            callback=interval(0, open_low=True),
         ),
     ] = None,
     schedule: Annotated[
@@ -222,11 +235,15 @@ def training_options(
     ] = None,
     warmup: Annotated[
         float | None,
-        typer.Option(metavar="0..1", help="Share of the steps with a rising rate.", show_default=str(_D.warmup), callback=_RATE),
+        typer.Option(
+            metavar="0..1", help="Share of the steps with a rising rate.", show_default=str(_D.warmup), callback=_RATE
+        ),
     ] = None,
     clip: Annotated[
         float | None,
-        typer.Option(metavar="NORM", help="Largest norm of the gradient; 0: any.", show_default=str(_D.clip), callback=_WHOLE),
+        typer.Option(
+            metavar="NORM", help="Largest norm of the gradient; 0: any.", show_default=str(_D.clip), callback=_WHOLE
+        ),
     ] = None,
     weight_decay: Annotated[
         float | None,
@@ -239,7 +256,10 @@ def training_options(
     recurrent_dropout: Annotated[
         float | None,
         typer.Option(
-            metavar="0..1", help="On the state that a layer hands on.", show_default=str(_D.recurrent_dropout), callback=_RATE
+            metavar="0..1",
+            help="On the state that a layer hands on.",
+            show_default=str(_D.recurrent_dropout),
+            callback=_RATE,
         ),
     ] = None,
     variational: Annotated[
@@ -260,7 +280,9 @@ def training_options(
 
 def seed_option(
     *,
-    seed: Annotated[int, typer.Option(help="Of the first weights, the order and the dropout.", callback=_WHOLE)] = _D.seed,
+    seed: Annotated[
+        int, typer.Option(help="Of the first weights, the order and the dropout.", callback=_WHOLE)
+    ] = _D.seed,
 ) -> None:
     """Where the randomness starts."""
 
@@ -329,7 +351,10 @@ def predict(
 def compare(
     series: SeriesArgument = None,
     seeds: Annotated[
-        int, typer.Option(metavar="N", help="Train each network N times, from --seed on, and show the mean.", callback=_COUNT)
+        int,
+        typer.Option(
+            metavar="N", help="Train each network N times, from --seed on, and show the mean.", callback=_COUNT
+        ),
     ] = 1,
     epochs: Annotated[
         int | None,
@@ -354,7 +379,9 @@ def compare(
     if source is None:
         unused = sorted(given(options).keys() - {"precision"})
         if unused:
-            raise OptionError(f"--{unused[0].replace('_', '-')} is for a SERIES; the lecture's systems have their own settings")
+            raise OptionError(
+                f"--{unused[0].replace('_', '-')} is for a SERIES; the lecture's systems have their own settings"
+            )
         show_comparison(compare_lecture(seed_list, epochs, options["precision"], messages), output, messages)
     else:
         chosen = given({**options, "epochs": epochs})

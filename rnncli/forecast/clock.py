@@ -24,8 +24,9 @@ _FORMATS = (
     "%b %d, %Y", "%b %d %Y", "%B %d, %Y",
 )  # fmt: skip
 _QUARTER = re.compile(r"(\d{4})([- ]?)Q([1-4])")
-_DAY = pd.Timedelta(days=1)
-_UNITS = ((_DAY, "day"), (pd.Timedelta(hours=1), "hour"), (pd.Timedelta(minutes=1), "minute"))
+_SECOND = 10**9  # nanoseconds, the unit of all times here
+_MINUTE, _HOUR, _DAY = 60 * _SECOND, 3600 * _SECOND, 86400 * _SECOND
+_UNITS = ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute"))
 
 
 class Clock(NamedTuple):
@@ -61,7 +62,7 @@ def _read_numbers(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
         return None
     if (numbers == np.round(numbers)).all():
         whole = numbers.astype(np.int64)
-        width, start = int(_common_step(whole, stamps)), int(whole.min())
+        width, start = _common_step(whole, stamps), int(whole.min())
         word = f"{width} units" if width > 1 else "unit"
         return (whole - start) // width, Clock(word, (), lambda position: str(start + width * position))
     if not ((numbers > 1000) & (numbers < 3000)).all():
@@ -69,12 +70,15 @@ def _read_numbers(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
     digits = max(len(stamp.replace(".", "").strip("-0")) for stamp in stamps)
     for periods, word in ((2, "half-year"), (4, "quarter"), (12, "month"), (24, "half-month"), (52, "week")):
         # stamps may have been rounded to a few decimals: a twentieth of a step is near enough
-        scaled = numbers * periods
-        if np.abs(scaled - np.round(scaled)).max() < 0.05:
-            whole = np.round(scaled).astype(np.int64)
-            start = int(whole.min())
-            return whole - start, Clock(word, (periods,), lambda position: f"{(start + position) / periods:.{digits}g}")
+        if np.abs(numbers * periods - np.round(numbers * periods)).max() < 0.05:
+            return _years(np.round(numbers * periods).astype(np.int64), periods, word, digits)
     return None
+
+
+def _years(whole: np.ndarray, periods: int, word: str, digits: int) -> tuple[np.ndarray, Clock]:
+    """Years with decimals, `periods` to the year."""
+    start = int(whole.min())
+    return whole - start, Clock(word, (periods,), lambda position: f"{(start + position) / periods:.{digits}g}")
 
 
 def _read_quarters(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
@@ -94,9 +98,9 @@ def _read_quarters(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
 def _read_dates(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
     nearest: tuple[int, int] = (0, 0)
     for notation in _FORMATS:
-        if pd.isna(pd.to_datetime(stamps[0], format=notation, errors="coerce")):
-            if pd.isna(pd.to_datetime(stamps[-1], format=notation, errors="coerce")):
-                continue
+        ends = pd.to_datetime(pd.Series([stamps[0], stamps[-1]]), format=notation, errors="coerce")
+        if ends.isna().all():
+            continue
         times = pd.DatetimeIndex(pd.to_datetime(pd.Series(stamps), format=notation, errors="coerce"))
         bad = np.flatnonzero(times.isna())
         if not len(bad):
@@ -104,40 +108,49 @@ def _read_dates(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
         nearest = max(nearest, (len(stamps) - len(bad), int(bad[0])))
     fitting, row = nearest
     if fitting * 2 > len(stamps):
-        raise DataError(f"row {row + 1}: {stamps[row]!r} is no time like {stamps[row - 1]!r}; mend or remove the row")
+        like = stamps[row - 1] if row else stamps[-1]
+        raise DataError(f"row {row + 1}: {stamps[row]!r} is no time like {like!r}; mend or remove the row")
     return None
 
 
 def _read_calendar(times: pd.DatetimeIndex, notation: str) -> tuple[np.ndarray, Clock]:
-    ends = times.is_month_end
-    same_day = bool((times.day == times.day[0]).all()) or bool(ends.all())
-    if same_day and bool((times - times.normalize() == times[0] - times[0].normalize()).all()):
-        return _read_months(times, notation, bool(ends.all()) and times.day.max() > times.day.min())
-    stamps = [time.strftime(notation) for time in times]
-    nanoseconds = times.as_unit("ns").asi8
-    width = int(_common_step(nanoseconds, stamps, weekends=bool((times.day_of_week < 5).all())))
-    start = times.min()
-    if width == _DAY.value and bool((times.day_of_week < 5).all()) and len(times) > 5:
-        first = np.datetime64(start.strftime("%Y-%m-%d"), "D")
-        positions = np.busday_count(first, times.strftime("%Y-%m-%d").to_numpy().astype("datetime64[D]"))
-
-        def weekday(position: int) -> str:
-            return pd.Timestamp(np.busday_offset(first, position)).strftime(notation)
-
-        return positions, Clock("business day", (5, 260), weekday)
-    step = pd.Timedelta(width, unit="ns")
-    positions = (nanoseconds - nanoseconds.min()) // width
-    return positions, Clock(_in_words(step), _seasons(step), lambda position: (start + position * step).strftime(notation))
-
-
-def _read_months(times: pd.DatetimeIndex, notation: str, month_ends: bool) -> tuple[np.ndarray, Clock]:
-    months = np.asarray(times.year * 12 + times.month - 1, np.int64)
-    stamps = [time.strftime(notation) for time in times]
-    width = int(_common_step(months, stamps))
-    start = times.min()
+    stamps = list(times.strftime(notation))
+    nanoseconds = np.asarray(times.as_unit("ns").asi8)
+    days = np.asarray(times.day)
+    ends = bool(times.is_month_end.all())
+    if (ends or len(set(days)) == 1) and len(set((nanoseconds % _DAY).tolist())) == 1:
+        return _read_months(times, stamps, notation, month_ends=ends and len(set(days)) > 1)
+    weekdays = bool((np.asarray(times.day_of_week) < 5).all())
+    width = _common_step(nanoseconds, stamps, weekends=weekdays)
+    start = int(nanoseconds.min())
+    if width == _DAY and weekdays and len(times) > 5:
+        return _read_business_days(times, notation)
 
     def stamp(position: int) -> str:
-        time = start + pd.DateOffset(months=width * position)
+        return pd.Timestamp(start + position * width, tz=times.tz).strftime(notation)
+
+    return (nanoseconds - start) // width, Clock(_in_words(width), _seasons(width), stamp)
+
+
+def _read_business_days(times: pd.DatetimeIndex, notation: str) -> tuple[np.ndarray, Clock]:
+    dates = np.array(times.strftime("%Y-%m-%d"), dtype="datetime64[D]")
+    first = dates.min()
+
+    def stamp(position: int) -> str:
+        return pd.Timestamp(np.busday_offset(first, position)).strftime(notation)
+
+    return np.busday_count(first, dates), Clock("business day", (5, 260), stamp)
+
+
+def _read_months(
+    times: pd.DatetimeIndex, stamps: Sequence[str], notation: str, *, month_ends: bool
+) -> tuple[np.ndarray, Clock]:
+    months = np.asarray(times.year * 12 + times.month - 1, np.int64)
+    width = _common_step(months, stamps)
+    first = pd.Timestamp(int(times.as_unit("ns").asi8.min()), tz=times.tz)
+
+    def stamp(position: int) -> str:
+        time = first + pd.DateOffset(months=width * position)
         return (time + pd.offsets.MonthEnd(0) if month_ends else time).strftime(notation)
 
     word = {1: "month", 3: "quarter", 12: "year"}.get(width, f"{width} months")
@@ -145,18 +158,18 @@ def _read_months(times: pd.DatetimeIndex, notation: str, month_ends: bool) -> tu
     return (months - months.min()) // width, Clock(word, seasons, stamp)
 
 
-def _common_step(times: np.ndarray, stamps: Sequence[str], *, weekends: bool = False) -> np.integer | int:
+def _common_step(times: np.ndarray, stamps: Sequence[str], *, weekends: bool = False) -> int:
     """The commonest distance between neighbours in time, of which all others must be multiples."""
-    order = np.argsort(times, kind="stable")
+    order = np.argsort(times, kind="stable").tolist()
     gaps = np.diff(times[order])
-    gaps_without_repeats = gaps[gaps > 0]
-    if not len(gaps_without_repeats):
+    forward = gaps[gaps > 0]
+    if not len(forward):
         return 1
-    width = Counter(gaps_without_repeats.tolist()).most_common(1)[0][0]
-    if weekends and width > _DAY.value and width % _DAY.value == 0 and _DAY.value in gaps_without_repeats:
-        width = _DAY.value
-    odd = np.flatnonzero(gaps % width)
-    if len(odd):
+    width = Counter(forward.tolist()).most_common(1)[0][0]
+    if weekends and width > _DAY and width % _DAY == 0 and _DAY in forward:
+        width = _DAY
+    odd = np.flatnonzero(gaps % width).tolist()
+    if odd:
         before, after = stamps[order[odd[0]]], stamps[order[odd[0] + 1]]
         usual = int(np.flatnonzero(gaps == width)[0])
         raise Irregular(
@@ -167,19 +180,17 @@ def _common_step(times: np.ndarray, stamps: Sequence[str], *, weekends: bool = F
     return width
 
 
-def _in_words(step: pd.Timedelta) -> str:
+def _in_words(width: int) -> str:
     for unit, word in _UNITS:
-        if step % unit == pd.Timedelta(0):
-            count = step // unit
-            return word if count == 1 else f"{count} {word}s"
-    return f"{step.total_seconds():g} seconds"
+        if width % unit == 0:
+            return word if width == unit else f"{width // unit} {word}s"
+    return f"{width / _SECOND:g} seconds"
 
 
-def _seasons(step: pd.Timedelta) -> tuple[int, ...]:
+def _seasons(width: int) -> tuple[int, ...]:
     """How many steps an hour, a day, a week and a year have, where that is a whole number of at least two."""
-    if step == 7 * _DAY:
+    if width == 7 * _DAY:
         return (52,)
-    if step % _DAY == pd.Timedelta(0):
-        return (7, 365) if step == _DAY else ()
-    spans = (pd.Timedelta(hours=1), _DAY, 7 * _DAY)
-    return tuple(span // step for span in spans if span % step == pd.Timedelta(0) and span // step > 1)
+    if width % _DAY == 0:
+        return (7, 365) if width == _DAY else ()
+    return tuple(span // width for span in (_HOUR, _DAY, 7 * _DAY) if span % width == 0 and span > width)

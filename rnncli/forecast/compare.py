@@ -50,11 +50,33 @@ LECTURE = (
     Row("SimpleRNN 20-20-1", "0.003", "0.0029", "≤ 0.0031", 1, _TWENTY_TWENTY_ONE),
     Row("naive, 10 steps", "0.223", "0.257", "0.257", 10, baseline=baselines.naive),
     Row("linear, 10 steps", "0.0188", "0.0187", "0.0155", 10, baseline=_linear),
-    Row("recursive, trained at n = 51", "0.029", "0.0275–0.0285", "0.029", 10, _TWENTY_TWENTY_ONE, trained_on=_WINDOW + 1),
+    Row(
+        "recursive, trained at n = 51",
+        "0.029",
+        "0.0275–0.0285",
+        "0.029",
+        10,
+        _TWENTY_TWENTY_ONE,
+        trained_on=_WINDOW + 1,
+    ),
     Row("recursive, same sampling", "–", "–", "lower", 10, {**_TWENTY_TWENTY_ONE, "strategy": "recursive"}),
     Row("direct 20-20-Dense(10)", "0.008", "0.0082–0.0085", "≤ 0.0085", 10, {"cell": "simple", "strategy": "direct"}),
-    Row("seq2seq SimpleRNN", "0.006", "0.0056–0.0059", "≤ 0.006", 10, {**_SEQ2SEQ, "cell": "simple", "learning_rate": 0.01}),
-    Row("seq2seq layer-norm RNN", "–", "0.0121–0.0149", "≤ 0.0121", 10, {**_SEQ2SEQ, "cell": "simple", "layer_norm": True}),
+    Row(
+        "seq2seq SimpleRNN",
+        "0.006",
+        "0.0056–0.0059",
+        "≤ 0.006",
+        10,
+        {**_SEQ2SEQ, "cell": "simple", "learning_rate": 0.01},
+    ),
+    Row(
+        "seq2seq layer-norm RNN",
+        "–",
+        "0.0121–0.0149",
+        "≤ 0.0121",
+        10,
+        {**_SEQ2SEQ, "cell": "simple", "layer_norm": True},
+    ),
     Row("seq2seq LSTM", "–", "0.0085", "≤ 0.0085", 10, {**_SEQ2SEQ, "cell": "lstm"}),
     Row("seq2seq GRU", "–", "0.0103–0.0111", "≤ 0.0103", 10, {**_SEQ2SEQ, "cell": "gru"}),
     Row("Conv1D + GRU", "–", "0.0067–0.0081", "≤ 0.0067", 10, {**_SEQ2SEQ, "cell": "gru", "conv": True}),
@@ -177,7 +199,9 @@ def compare_series(source: Source, chosen: dict[str, Any], seeds: Sequence[int],
     rows = [(name, *("" if each[column] is None else each[column] for column in columns[1:])) for name, each in ordered]
     title = f"{series.name}: test part, best mae first"
     document = {"test": {name: {k: v for k, v in each.items() if k != "seconds"} for name, each in systems.items()}}
-    return Comparison(title, columns, rows, columns, document, config.as_dict() | {"seeds": list(seeds)}, time.monotonic() - begun)
+    return Comparison(
+        title, columns, rows, columns, document, config.as_dict() | {"seeds": list(seeds)}, time.monotonic() - begun
+    )
 
 
 def _combinations() -> Iterable[tuple[str, str]]:

@@ -74,7 +74,14 @@ class ForecastConfig:
 # The slides: Adam at a constant rate, every time step scored, 20 units.
 PRESETS: Mapping[Preset, Mapping[str, Any]] = {
     "default": {},
-    "lecture": {"units": 20, "learning_rate": 0.001, "schedule": "constant", "warmup": 0.0, "clip": 0.0, "loss_from": 0},
+    "lecture": {
+        "units": 20,
+        "learning_rate": 0.001,
+        "schedule": "constant",
+        "warmup": 0.0,
+        "clip": 0.0,
+        "loss_from": 0,
+    },
 }
 
 # How long a series is trained: enough steps for the error on validation data to stop falling (600 to 1,000 on the
@@ -186,7 +193,9 @@ def _check(config: ForecastConfig) -> None:
     if config.conv and config.conv_kernel > config.window // config.patch:
         raise OptionError(f"--conv-kernel {config.conv_kernel} is longer than --window {config.window}")
     if config.readout == "recurrent" and (config.cell in ("wavenet", "linear") or config.strategy == "encoder-decoder"):
-        raise OptionError(f"--readout recurrent needs a recurrent --cell and no decoder, not {config.cell}, {config.strategy}")
+        raise OptionError(
+            f"--readout recurrent needs a recurrent --cell and no decoder, not {config.cell}, {config.strategy}"
+        )
     if config.layers < 1 and config.readout != "recurrent":
         raise OptionError(f"--layers {config.layers}: at least 1, unless --readout recurrent is the only layer")
     if step_wise and not 0 <= config.loss_from < config.window:

@@ -12,7 +12,7 @@ from rnncli.errors import DataError
 from rnncli.forecast.config import ForecastConfig, part_sizes
 from rnncli.forecast.series import Series
 
-PARTS = ("train", "validation", "test")
+PARTS: tuple[str, ...] = ("train", "validation", "test")
 
 
 @dataclass(frozen=True)

@@ -78,9 +78,17 @@ def _panels(outcome: "Outcome") -> "Figure":
         _style(axes)
         steps = np.arange(slices.shape[1])
         axes.plot(steps[:window], slices[index, :window], color=_PAST, linewidth=1.2, label="past")
-        axes.plot(steps[window:], slices[index, window:], color=_TRUTH, marker="o", markersize=3, linewidth=1, label="truth")
         axes.plot(
-            steps[window:], outcome.recent[index], color=_FUTURE, marker="x", markersize=5, linewidth=1.3, label="forecast"
+            steps[window:], slices[index, window:], color=_TRUTH, marker="o", markersize=3, linewidth=1, label="truth"
+        )
+        axes.plot(
+            steps[window:],
+            outcome.recent[index],
+            color=_FUTURE,
+            marker="x",
+            markersize=5,
+            linewidth=1.3,
+            label="forecast",
         )
         mse = float(np.square(outcome.recent[index] - slices[index, window:]).mean())
         axes.set_title(f"test series {index + 1}, mse {mse:.4f}", fontsize=9, loc="left")

@@ -67,7 +67,8 @@ class Outcome:
         series = self.data.series
         return {
             "command": "forecast train",
-            "config": self.config.as_dict() | ({} if series is None else {"target": series.name, "time": series.time_name}),
+            "config": self.config.as_dict()
+            | ({} if series is None else {"target": series.name, "time": series.time_name}),
             "scores": self.scores,
             "checkpoint": None if checkpoint is None else str(checkpoint),
             "seconds": round(self.seconds, 3),
@@ -205,7 +206,9 @@ def predict(source: Source, folder: Path, messages: Messages) -> tuple[Series, l
         messages.say(f"warning: the model was trained on steps of one {wanted['step']}, this series has {step}")
     window = metadata["config"]["window"]
     if len(series.values) < window:
-        raise DataError(f"{len(series.values)} rows are too few: the model looks at the last {window}; give more of the past")
+        raise DataError(
+            f"{len(series.values)} rows are too few: the model looks at the last {window}; give more of the past"
+        )
     return series, future(series, run, window)
 
 
@@ -247,9 +250,7 @@ def _metadata(fitting: Fitting, data: Dataset) -> dict[str, Any]:
     }
 
 
-def _train(
-    fitting: Fitting, data: Dataset, messages: Messages, save: Callable[[], None] | None, label: str
-) -> None:
+def _train(fitting: Fitting, data: Dataset, messages: Messages, save: Callable[[], None] | None, label: str) -> None:
     config, saved = fitting.config, time.monotonic()
     with stop_requests() as stop, messages.progress(label, config.epochs) as advance:
         for report in train(fitting, data):
@@ -276,26 +277,22 @@ def _not_a_number(fitting: Fitting, step: int, messages: Messages) -> None:
     messages.say(f"warning: the loss is not a number after step {step}; the best epoch before is kept; {advice}")
 
 
-def _score(
-    fitting: Fitting, data: Dataset, predict: Callable[[np.ndarray], np.ndarray]
-) -> tuple[Scores, np.ndarray]:
+def _score(fitting: Fitting, data: Dataset, predict: Callable[[np.ndarray], np.ndarray]) -> tuple[Scores, np.ndarray]:
     """All systems on validation and test; and the model's forecasts of the test part."""
     config = fitting.config
     linear = fitting.linear
     if linear is None or linear.kernel.shape[1] != config.horizon:
         linear = baselines.fit_linear(data, config.normalize, config.horizon)
     results: Scores = {}
-    forecasts = np.empty(0)
+    forecasts: dict[str, np.ndarray] = {}
     for part in ("test", "validation"):
         windows = data.slices(part)[:, : config.window]
-        forecasts = predict(windows)
-        systems = {"model": forecasts, **baseline_forecasts(data, part, config.season, linear, windows)}
+        forecasts[part] = predict(windows)
+        systems = {"model": forecasts[part], **baseline_forecasts(data, part, config.season, linear, windows)}
         results[part] = {
             name: scores(data.truth(part), forecast, data.naive_scale) for name, forecast in systems.items()
         }
-        if part == "test":
-            recent = forecasts
-    return results, recent
+    return results, forecasts["test"]
 
 
 def baseline_forecasts(

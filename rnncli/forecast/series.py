@@ -2,6 +2,7 @@
 
 import difflib
 import math
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -11,7 +12,20 @@ from rnncli.errors import DataError
 from rnncli.forecast.clock import Clock, Irregular, read_clock
 from rnncli.forecast.config import Fill
 
-_TIME_NAMES = {"date", "datetime", "time", "timestamp", "ds", "month", "year", "quarter", "week", "day", "period", "hour"}
+_TIME_NAMES = {
+    "date",
+    "datetime",
+    "time",
+    "timestamp",
+    "ds",
+    "month",
+    "year",
+    "quarter",
+    "week",
+    "day",
+    "period",
+    "hour",
+}
 _ROW_NAMES = {"rownames", "rowname", "row", "index", "id", "step", "t", "n", "no", "nr", "unnamed: 0", ""}
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-", "."}
 _LARGEST = 1e100  # squares must stay finite in float64
@@ -50,7 +64,7 @@ def read_series(
     target = target or _find_target(table, time_name)
     if target == time_name:
         raise DataError(f"column {target!r} cannot be both the time and the target")
-    values = _numbers(table[target], target)
+    values = _numbers(table[target].tolist(), target)
     digits = max(4, max(map(_significant_digits, table[target])))
     notes: list[str] = []
     if time is not None:
@@ -71,13 +85,11 @@ def _check_column(table: pd.DataFrame, name: str | None) -> None:
     raise DataError(f"no column {name!r}; did you mean {' or '.join(map(repr, near))}?")
 
 
-def _is_row_number(column: pd.Series) -> bool:
-    return str(column.name).lower() in _ROW_NAMES
+def _is_row_number(name: object) -> bool:
+    return str(name).lower() in _ROW_NAMES
 
 
-def _find_time(
-    table: pd.DataFrame, name: str | None, target: str | None
-) -> tuple[str, np.ndarray, Clock] | None:
+def _find_time(table: pd.DataFrame, name: str | None, target: str | None) -> tuple[str, np.ndarray, Clock] | None:
     """The time column, the positions of its stamps, its clock."""
     if name is not None:
         found = read_clock(table[name].tolist())
@@ -87,7 +99,7 @@ def _find_time(
     rest = [column for column in table.columns if column != target]
     named = [column for column in rest if str(column).lower() in _TIME_NAMES]
     texts = [column for column in rest if column not in named and not _is_number(table[column].iloc[0])]
-    rows = [column for column in rest if column not in named and _is_row_number(table[column])]
+    rows = [column for column in rest if column not in named and _is_row_number(column)]
     for column in [*named, *texts, *rows]:
         try:
             found = read_clock(table[column].tolist())
@@ -104,7 +116,7 @@ def _find_target(table: pd.DataFrame, time_name: str | None) -> str:
     candidates = [
         str(column)
         for column in table.columns
-        if column != time_name and not _is_row_number(table[column]) and _mostly_numbers(table[column])
+        if column != time_name and not _is_row_number(column) and _mostly_numbers(table[column].tolist())
     ]
     if len(candidates) == 1:
         return candidates[0]
@@ -122,12 +134,12 @@ def _is_number(cell: str) -> bool:
     return True
 
 
-def _mostly_numbers(column: pd.Series) -> bool:
+def _mostly_numbers(column: Iterable[str]) -> bool:
     present = [cell for cell in column if cell.lower() not in _MISSING]
     return not present or sum(map(_is_number, present)) * 2 > len(present)
 
 
-def _numbers(column: pd.Series, name: str) -> np.ndarray:
+def _numbers(column: Sequence[str], name: str) -> np.ndarray:
     """The cells as float64, NaN where one is missing."""
     values = np.full(len(column), np.nan)
     for row, cell in enumerate(column):
@@ -138,7 +150,9 @@ def _numbers(column: pd.Series, name: str) -> np.ndarray:
         except ValueError:
             raise DataError(f"column {name!r}, row {row + 1}: {cell!r} is not a number") from None
         if math.isinf(values[row]):
-            raise DataError(f"column {name!r}, row {row + 1}: {cell!r} is infinite; leave the cell empty if it is missing")
+            raise DataError(
+                f"column {name!r}, row {row + 1}: {cell!r} is infinite; leave the cell empty if it is missing"
+            )
         if abs(values[row]) > _LARGEST:
             raise DataError(f"column {name!r}, row {row + 1}: {cell} is too large to compute with; divide the column")
     if np.isnan(values).all():
@@ -164,7 +178,7 @@ def _on_grid(
     positions, values = positions[order], values[order]
     twice = np.flatnonzero(np.diff(positions) == 0)
     if len(twice):
-        texts = [c for c in table.columns if c != name and not _mostly_numbers(table[c])]
+        texts = [c for c in table.columns if c != name and not _mostly_numbers(table[c].tolist())]
         hint = f"; several series in one table, by column {texts[0]!r}? keep one" if texts else "; keep one row of each"
         stamp = table[name].iloc[order[twice[0]]]
         raise DataError(f"column {name!r} has the time {stamp!r} twice ({len(twice)} such){hint}")
@@ -177,7 +191,9 @@ def _on_grid(
         absent = np.setdiff1d(np.arange(steps), positions)
         places = _places(absent, clock)
         if fill == "none":
-            raise DataError(f"{_count(len(absent), 'time step')} missing: {places}; choose a --fill: linear, previous or zero")
+            raise DataError(
+                f"{_count(len(absent), 'time step')} missing: {places}; choose a --fill: linear, previous or zero"
+            )
         kind = _count(len(absent), f"time step of one {clock.step}", f"time steps of one {clock.step}")
         notes.append(f"{kind} {'was' if len(absent) == 1 else 'were'} missing ({places}): filled, {fill}")
     return grid

@@ -97,13 +97,17 @@ def _plain(value: float | None) -> str:
 
 def _score_table(outcome: Outcome, messages: Messages) -> None:
     systems = outcome.scores["test"]
-    metrics = [metric for metric in ("mse", "mae", "rmse", "smape", "mape", "mase") if systems["model"][metric] is not None]
+    metrics = [
+        metric for metric in ("mse", "mae", "rmse", "smape", "mape", "mase") if systems["model"][metric] is not None
+    ]
     header = ["system", *metrics]
     rows = [[_label(name), *(figure(system[metric]) for metric in metrics)] for name, system in systems.items()]
     messages.table("test part", header, rows, style_row=0)
     steps = _some_steps(outcome.config.horizon)
     if len(steps) > 1:
-        rows = [[_label(name), *(figure(system["mae_by_step"][step]) for step in steps)] for name, system in systems.items()]
+        rows = [
+            [_label(name), *(figure(system["mae_by_step"][step]) for step in steps)] for name, system in systems.items()
+        ]
         messages.table("mae by steps ahead", ["system", *(str(step + 1) for step in steps)], rows, style_row=0)
 
 

@@ -42,6 +42,7 @@ _EPSILON = 1e-5
 class _GatedCell(nnx.Module):
     """What the three cells share: their parameters and the products with them."""
 
+    operands: Operands
     gates: ClassVar[int]
     carries: ClassVar[int] = 1  # how many arrays [B, H] a carry has
     has_recurrent_bias: ClassVar[bool] = False

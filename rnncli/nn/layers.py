@@ -13,7 +13,7 @@ from rnncli.nn.precision import Operands, matmul
 from rnncli.nn.recurrence import unroll
 
 
-def dropout_mask(key: Array, rate: float, shape: tuple[int, int, int], *, variational: bool = False) -> Array:
+def dropout_mask(key: Array, rate: float, shape: tuple[int, ...], *, variational: bool = False) -> Array:
     """Factors 0 (with probability `rate`) or 1/(1−rate), `[T, B, D]`.
 
     `variational` draws one mask a sequence and repeats it over time (Gal & Ghahramani 2016, arXiv 1512.05287).
@@ -132,6 +132,8 @@ class CausalConv(nnx.Module):
     a convolution with few channels.
     """
 
+    operands: Operands
+
     def __init__(
         self,
         in_features: int,
@@ -168,6 +170,8 @@ class CausalConv(nnx.Module):
 
 class Dense(nnx.Module):
     """x · W + b with Keras' initialisation (Glorot-uniform, zero), over the last axis."""
+
+    operands: Operands
 
     def __init__(self, in_features: int, features: int, *, operands: Operands = "float32", rngs: nnx.Rngs):
         self.operands = operands

@@ -8,7 +8,7 @@ step: T small products H×B·B×GH that a matrix unit cannot fill. The custom ru
 
 1. for all steps at once: the local derivatives of the elementwise step, (1−z), (1−n²), …, as a batch of pullbacks;
 2. the reverse loop: apply a step's pullback, one product with Uᵀ, nothing else;
-3. for all steps at once: the gradients of the projections, and that of U as one product a gate, `hᵀ[H, T·B] · d[T·B, H]`.
+3. for all steps at once: the gradients of the projections, and that of U as one product a gate, `hᵀ·d` over T·B rows.
 
 Parts 1 and 3 differentiate the cell's own `step`, so a new cell needs no derivative by hand.
 """
@@ -105,9 +105,7 @@ def _dropped(h: Array, given: _Given) -> Array:
     return h if given.drop is None else h * given.drop
 
 
-def _advance(
-    loop: _Loop, small: Small, carry: Carry, projected: Gates, recurrent: Gates, given: _Given
-) -> Carry:
+def _advance(loop: _Loop, small: Small, carry: Carry, projected: Gates, recurrent: Gates, given: _Given) -> Carry:
     """One elementwise step; over padding the carry stands still."""
     new = loop.step(small, carry, projected, recurrent)
     if given.valid is None:

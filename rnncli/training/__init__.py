@@ -1,0 +1,1 @@
+"""Training, checkpoints, devices and signals: what all tasks share."""

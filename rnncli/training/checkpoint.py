@@ -46,10 +46,10 @@ class CheckpointWriter:
                     f"'{folder}' already holds a checkpoint; go on with --resume, replace it with --overwrite, "
                     "or choose another --checkpoint"
                 )
-        policies = ocp.training
+        policies: Any = ocp.training
         with _quiet(), _reported(f"cannot write to '{folder}'"):
             self._writer = policies.Checkpointer(
-                folder.absolute(),
+                str(folder.absolute()),
                 save_decision_policy=policies.save_decision_policies.FixedIntervalPolicy(1),
                 preservation_policy=policies.preservation_policies.LatestN(1),
             )
@@ -97,10 +97,10 @@ def restore(folder: Path, task: str, item: str, like: Any) -> Any:
     step = _latest(folder, task)
     template = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in _flat(like).items()}
     with _quiet(), _reported(f"the checkpoint in '{folder}' is damaged"):
-        stored = ocp.checkpointables_metadata(step.absolute()).metadata
+        stored = ocp.checkpointables_metadata(str(step.absolute())).metadata
         if item not in stored:
             raise CheckpointError(f"the checkpoint in '{folder}' has no {item} to go on from; train with --overwrite")
-        flat = ocp.load_checkpointables(step.absolute(), {item: template})[item]
+        flat = ocp.load_checkpointables(str(step.absolute()), {item: template})[item]
     leaves = [_same(folder, name, flat[name], wanted) for name, wanted in template.items()]
     return jax.tree.unflatten(jax.tree.structure(like), leaves)
 
@@ -143,7 +143,9 @@ def _check_ours(folder: Path) -> None:
     ours = {path.name for path in _steps(folder)}
     foreign = sorted(p.name for p in folder.iterdir() if p.name not in ours and not p.name.endswith(_UNFINISHED))
     if foreign:
-        raise CheckpointError(f"'{folder}' is no checkpoint folder: it holds '{foreign[0]}'; choose another --checkpoint")
+        raise CheckpointError(
+            f"'{folder}' is no checkpoint folder: it holds '{foreign[0]}'; choose another --checkpoint"
+        )
 
 
 @contextmanager

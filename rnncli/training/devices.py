@@ -22,7 +22,9 @@ def use_device(device: DeviceChoice) -> None:
         chosen = jax.devices(device)[0]
     except RuntimeError as error:
         present = ", ".join(sorted({each.platform for each in jax.devices()}))
-        raise RnncliError(f"no {device} here; JAX sees: {present}; leave --device out to take the best of them") from error
+        raise RnncliError(
+            f"no {device} here; JAX sees: {present}; leave --device out to take the best of them"
+        ) from error
     jax.config.update("jax_default_device", chosen)
 
 

@@ -48,7 +48,7 @@ class Report(NamedTuple):
     state: TrainState
     step: int
     epoch: float  # epochs done
-    train_loss: float  # mean over the steps since the last report
+    train_loss: float  # mean over the steps of this epoch so far
     metrics: Metrics | None  # of the evaluation, when this report closes an epoch
     improved: bool  # whether that evaluation is the best so far
     finished: bool  # the last report: all epochs done, patience at its end, or the loss no longer a number
@@ -124,9 +124,9 @@ def fit(
     evaluate: Evaluate,
     data: Any,
     plan: Plan,
-    state: TrainState | None = None,
+    resumed: TrainState | None = None,
 ) -> Iterator[Report]:
-    """Train `model`'s architecture on `data` from `state` (or the start); yield a report after each dispatch.
+    """Train `model`'s architecture on `data` from `resumed` (or the start); yield a report after each dispatch.
 
     The model itself is left alone: trained parameters are in the reports' states. A state that is yielded lives
     until the next report is asked for. The untrained model is evaluated too, as the first candidate for the best.
@@ -157,7 +157,7 @@ def fit(
 
         order = _order(key, state.step // plan.steps_per_epoch, plan)
         state, _, total = lax.fori_loop(0, steps, body, (state, order, jnp.zeros(())))
-        return state, total / steps
+        return state, total
 
     @partial(jax.jit, donate_argnums=0)
     def close_epoch(state: TrainState, data: Any) -> tuple[TrainState, dict[str, Array], Array]:
@@ -174,21 +174,23 @@ def fit(
         )
         return state, metrics, improved
 
-    if state is None:
-        state, _, _ = close_epoch(initial_state(model, optimizer), data)
+    state = close_epoch(initial_state(model, optimizer), data)[0] if resumed is None else resumed
     step, best_step = int(state.step), int(state.best_step)
+    epoch_loss, epoch_steps = 0.0, 0
     while step < plan.steps:
         place = step % plan.steps_per_epoch
         steps = min(plan.chunk, plan.steps_per_epoch - place)
-        state, mean_loss = run_chunk(state, data, steps)
-        step += steps
+        if place == 0:
+            epoch_loss, epoch_steps = 0.0, 0
+        state, total = run_chunk(state, data, steps)
+        step, epoch_loss, epoch_steps = step + steps, epoch_loss + float(total), epoch_steps + steps
         metrics, improved = None, False
         if step % plan.steps_per_epoch == 0:
             state, measured, better = close_epoch(state, data)
             metrics, improved = {name: float(value) for name, value in measured.items()}, bool(better)
             best_step = step if improved else best_step
         waited = (step - best_step) // plan.steps_per_epoch
-        train_loss = float(mean_loss)
+        train_loss = epoch_loss / epoch_steps
         finished = (
             step >= plan.steps
             or not math.isfinite(train_loss)
@@ -200,6 +202,6 @@ def fit(
 
 
 def _order(key: Array, epoch: Array, plan: Plan) -> Array:
-    """The order of the examples in an epoch, `[steps_per_epoch · batch]`, drawn from the seed and the epoch's number."""
+    """The order of the examples in an epoch, `[steps_per_epoch · batch]`, drawn from seed and epoch."""
     order = jax.random.permutation(jax.random.fold_in(jax.random.fold_in(key, epoch), 1), plan.examples)
-    return jnp.resize(order, plan.steps_per_epoch * plan.batch)
+    return jnp.resize(order, (plan.steps_per_epoch * plan.batch,))
