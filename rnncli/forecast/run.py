@@ -251,14 +251,19 @@ def _metadata(fitting: Fitting, data: Dataset) -> dict[str, Any]:
 
 
 def _train(fitting: Fitting, data: Dataset, messages: Messages, save: Callable[[], None] | None, label: str) -> None:
-    config, saved = fitting.config, time.monotonic()
+    config = fitting.config
+    begun = saved = time.monotonic()
+    before = 0 if fitting.state is None else int(fitting.state.step)
     with stop_requests() as stop, messages.progress(label, config.epochs) as advance:
         for report in train(fitting, data):
             if not math.isfinite(report.train_loss):
                 _not_a_number(fitting, report.step, messages)
                 break
-            validation = fitting.history[-1]["validation"] if fitting.history else math.nan
-            advance(report.epoch, f"{config.loss} train {report.train_loss:.4g}, validation {validation:.4g}")
+            losses = f"{config.loss} train {report.train_loss:.4g}"
+            if fitting.history:
+                losses += f", validation {fitting.history[-1]['validation']:.4g}"
+            rate = (report.step - before) * fitting.plan.batch / (time.monotonic() - begun)
+            advance(report.epoch, f"{losses}, {rate:,.0f} windows/s")
             if stop.signal is not None and not report.finished:
                 if save is not None:
                     save()

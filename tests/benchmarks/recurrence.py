@@ -1,0 +1,94 @@
+"""The hoisted recurrence against `jax.grad` of a plain `lax.scan`, and against torch where installed.
+
+    python tests/benchmarks/recurrence.py [--units 128 --batch 32 --steps 100 --features 65 --repeats 11]
+
+One training-like evaluation (forward and gradients of two layers), alternating between the programs within one run;
+medians after a warm-up, and ratios to the plain scan.
+"""
+
+import argparse
+import statistics
+import time
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+from flax import nnx
+from jax import lax
+
+from rnncli.nn.cells import Cell, CellName, cell_class
+from rnncli.nn.recurrence import unroll
+
+
+def plain(cell: Cell, x: jax.Array) -> jax.Array:
+    """The same maths as one `lax.scan`, differentiated by JAX."""
+    small, kernels = cell.small_parameters(), cell.recurrent_kernels()
+
+    def body(carry: Any, projected: Any) -> tuple[Any, jax.Array]:
+        carry = cell.step(small, carry, projected, tuple(carry[0] @ kernel for kernel in kernels))
+        return carry, carry[0]
+
+    return lax.scan(body, cell.initial_carry(x.shape[1]), cell.project(x))[1]
+
+
+def ours(name: CellName, run: Callable[[Cell, jax.Array], jax.Array], x: jax.Array, units: int) -> Callable[[], Any]:
+    sizes = (x.shape[-1], units)
+    graph, params = nnx.split([cell_class(name)(size, units, rngs=nnx.Rngs(0)) for size in sizes])
+
+    @jax.jit
+    def gradients(params: Any, x: jax.Array) -> Any:
+        def loss(params: Any) -> jax.Array:
+            first, second = nnx.merge(graph, params)
+            return jnp.square(run(second, run(first, x))).mean()
+
+        return jax.grad(loss)(params)
+
+    return lambda: jax.block_until_ready(gradients(params, x))
+
+
+def torch_program(name: CellName, x: jax.Array, units: int) -> Callable[[], Any] | None:
+    try:
+        import numpy as np
+        import torch
+    except ImportError:
+        return None
+    kind = {"simple": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[name]
+    module, tensor = kind(x.shape[-1], units, 2), torch.from_numpy(np.asarray(x).copy())
+
+    def step() -> None:
+        module.zero_grad()
+        module(tensor)[0].square().mean().backward()
+
+    return step
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    for option, default in (("units", 128), ("batch", 32), ("steps", 100), ("features", 65), ("repeats", 11)):
+        parser.add_argument(f"--{option}", type=int, default=default)
+    options = parser.parse_args()
+    x = jax.random.normal(jax.random.key(0), (options.steps, options.batch, options.features))
+    for name in ("simple", "lstm", "gru"):
+        programs: dict[str, Callable[[], Any] | None] = {
+            "plain scan": ours(name, plain, x, options.units),
+            "hoisted": ours(name, lambda cell, x: unroll(cell, x)[0], x, options.units),
+            "torch": torch_program(name, x, options.units),
+        }
+        times: dict[str, list[float]] = {label: [] for label, program in programs.items() if program is not None}
+        for repeat in range(options.repeats + 2):
+            for label in times:
+                begun = time.perf_counter()
+                programs[label]()  # pyright: ignore[reportOptionalCall]
+                if repeat >= 2:
+                    times[label].append(time.perf_counter() - begun)
+        medians = {label: statistics.median(measured) for label, measured in times.items()}
+        base = medians["plain scan"]
+        figures = ", ".join(
+            f"{label} {1e3 * median:.1f} ms ({base / median:.2f} x)" for label, median in medians.items()
+        )
+        print(f"{name}: {figures}")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,61 @@
+"""The README's examples do what they show, and its two commands stand as the continuous integration runs them."""
+
+import re
+import shutil
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+NUMBER = re.compile(r"-?\d+\.\d+|-?\d+(?![\w-])")
+
+
+def examples() -> list[tuple[str, str]]:
+    """Commands of the `console` blocks, in order, each with the output that is shown for it."""
+    found = []
+    for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
+        for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
+            command, _, output = part.partition("\n")
+            while command.endswith("\\"):
+                line, _, output = output.partition("\n")
+                command = command[:-1] + line.removeprefix("> ")
+            found.append((command, output))
+    return found
+
+
+def test_there_are_examples() -> None:
+    assert len(examples()) >= 5
+
+
+def test_the_examples_print_what_they_show(shell, tmp_path: Path, shared_data: Path) -> None:
+    shutil.copy(shared_data / "series/airline-passengers.csv", tmp_path)
+    for command, wanted in examples():
+        result = shell(command, cwd=tmp_path)
+        assert result.returncode == 0, (command, result.stderr)
+        same_but_for_rounding(command, wanted, result.stdout)
+
+
+def same_but_for_rounding(command: str, wanted: str, got: str) -> None:
+    """The text to the letter, numbers within a hundredth: processors round differently, and training amplifies it."""
+    assert NUMBER.sub("#", got) == NUMBER.sub("#", wanted), command
+    numbers = [[float(number) for number in NUMBER.findall(text)] for text in (got, wanted)]
+    assert numbers[0] == pytest.approx(numbers[1], rel=1e-2), command
+
+
+@pytest.mark.parametrize("group", ["forecast", "forecast train", "forecast predict", "forecast compare"])
+def test_every_option_of_the_readme_exists(rnncli, group: str) -> None:
+    text = rnncli(*group.split(), "--help").out
+    used = {
+        option
+        for line in README.splitlines()
+        if (found := re.search(r"rnncli (forecast(?: (?:train|predict|compare))?)", line)) and found[1] == group
+        for option in re.findall(r"(?<!\S)--[a-z-]+", line)
+    }
+    assert used <= set(re.findall(r"--[a-z-]+", text))
+
+
+def test_the_integration_runs_the_readmes_test_command() -> None:
+    lines = [line for line in README.splitlines() if ".venv-test/bin/python -m pytest" in line]
+    assert len(lines) == 1
+    assert "grep -F '.venv-test/bin/python -m pytest' README.md" in (ROOT / ".ci/run").read_text()
