@@ -13,7 +13,11 @@ Operands = Literal["float32", "bfloat16"]
 
 
 def matmul(a: Array, b: Array, operands: Operands = "float32") -> Array:
-    """`a @ b` with the operands rounded to `operands` and the sum kept in float32."""
+    """`a @ b`, `[…, K]` and `[K, N]`, with the operands rounded to `operands` and the sum kept in float32."""
+    # two dimensions each: the gradient of a product over more would transpose both operands, and XLA's CPU is slow at it
+    flat = a.reshape(-1, a.shape[-1])
     if operands == "float32":
-        return jnp.matmul(a, b)
-    return jnp.matmul(a.astype(operands), b.astype(operands), preferred_element_type=jnp.float32)
+        product = jnp.matmul(flat, b)
+    else:
+        product = jnp.matmul(flat.astype(operands), b.astype(operands), preferred_element_type=jnp.float32)
+    return product.reshape(*a.shape[:-1], b.shape[-1])
