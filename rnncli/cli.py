@@ -55,11 +55,17 @@ def run(arguments: list[str] | None = None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         return 130
     except MemoryError:
-        _complain("out of memory; try a smaller --batch-size or --window")
-        return 1
-    except Exception:
+        return _out_of_memory()
+    except Exception as error:
+        if "RESOURCE_EXHAUSTED" in str(error):  # what XLA calls it; its exception class is not public
+            return _out_of_memory()
         print("\nThis is a bug in rnncli; please report it with the lines that follow.", file=sys.stderr)
         raise
+
+
+def _out_of_memory() -> int:
+    _complain("out of memory; try a smaller --units, --window or --batch-size")
+    return 1
 
 
 def _complain(message: str) -> None:

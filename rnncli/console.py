@@ -13,7 +13,7 @@ import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
 from rnncli.errors import ClosedPipe, RnncliError
 
@@ -39,8 +39,12 @@ class Messages:
 
     def say(self, text: str) -> None:
         """A line for the user."""
-        if not self.quiet:
+        if self.quiet:
+            return
+        try:
             print(text, file=sys.stderr, flush=True)
+        except BrokenPipeError:
+            self._nobody_listens()
 
     def table(self, title: str, header: Sequence[str], rows: Iterable[Sequence[str]], *, style_row: int = -1) -> None:
         """A table for people; the first column is text, the others are figures. `style_row` stands out."""
@@ -54,7 +58,16 @@ class Messages:
             table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
         for number, row in enumerate(rows):
             table.add_row(*row, style="bold" if number == style_row else None)
-        self._rich().print(table)
+        try:
+            self._rich().print(table)
+            sys.stderr.flush()
+        except BrokenPipeError:
+            self._nobody_listens()
+
+    def _nobody_listens(self) -> None:
+        """Whoever read stderr has gone: be quiet, and let the work go on."""
+        self.quiet = True
+        _to_nowhere(sys.stderr)
 
     @contextmanager
     def progress(self, label: str, total: float) -> Iterator[Advance]:
@@ -135,6 +148,11 @@ def _plain(value: Any) -> Any:
     return None if isinstance(value, float) and not math.isfinite(value) else value
 
 
+def _to_nowhere(stream: TextIO) -> None:
+    """Let what is still to be flushed when Python ends go to /dev/null."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def write_data(text: str, output: Path | None) -> None:
     """The command's data: to stdout, or whole into a file."""
     if output is None:
@@ -142,7 +160,7 @@ def write_data(text: str, output: Path | None) -> None:
             sys.stdout.write(text)
             sys.stdout.flush()
         except BrokenPipeError as error:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())  # for the flush when Python ends
+            _to_nowhere(sys.stdout)
             raise ClosedPipe from error
         except OSError as error:
             raise RnncliError(f"cannot write to stdout: {error.strerror}") from error

@@ -63,7 +63,9 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 
 def output_options(
     *,
-    json: Annotated[bool, typer.Option("--json", help="Print one JSON document instead of CSV.")] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Print JSON instead of CSV: one document (predict: one line a step).")
+    ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     output: Annotated[
         Path | None,

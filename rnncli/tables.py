@@ -30,7 +30,9 @@ def read_table(source: str) -> pd.DataFrame:
     if raw.startswith(b"PAR1"):
         table = _as_text(_read_parquet(raw, name))
     else:
-        text = _decode(raw, name)
+        text = _decode(raw, name).strip("\ufeff")
+        if not text.strip():
+            raise DataError(f"{name} is empty")
         table = _read_json(text, name) if text.lstrip()[0] in "{[" else _read_separated(text, name)
     if table.empty:
         raise DataError(f"{name} has a header ({', '.join(map(str, table.columns))}) but no rows")
@@ -59,18 +61,30 @@ def _read_separated(text: str, name: str) -> pd.DataFrame:
     rows: list[list[str]] = []
     try:
         for row in reader:
-            if row and rows and len(row) != len(rows[0]):
+            row = [cell.strip() for cell in row]
+            if not any(row) and len(row) < 2:
+                continue  # a blank line
+            if rows and len(row) != len(rows[0]):
                 raise DataError(
                     f"{name} is ragged: line {reader.line_num} has {len(row)} cells, the header {len(rows[0])}"
                 )
-            if row:
-                rows.append([cell.strip() for cell in row])
+            rows.append(row)
     except csv.Error as error:
         raise DataError(f"{name} is no table: line {reader.line_num}, {error}") from error
+    if all(map(_is_number, rows[0])):  # no header: the first line is data already
+        rows.insert(0, ["value"] if len(rows[0]) == 1 else [f"column {number + 1}" for number in range(len(rows[0]))])
     table = pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
     if separator == ";":  # where ';' separates, ',' is the decimal point
         table = table.replace(r"^([+-]?\d+),(\d+)$", r"\1.\2", regex=True)
     return table
+
+
+def _is_number(cell: str) -> bool:
+    try:
+        float(cell)
+    except ValueError:
+        return False
+    return True
 
 
 def _read_json(text: str, name: str) -> pd.DataFrame:
@@ -78,8 +92,8 @@ def _read_json(text: str, name: str) -> pd.DataFrame:
         if text.lstrip()[0] == "[":
             records = json.loads(text)
         else:
-            records = [_record(line, number, name) for number, line in enumerate(text.splitlines(), 1) if line.strip()]
-    except json.JSONDecodeError as error:
+            records = [_record(line, number, name) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+    except (ValueError, RecursionError) as error:
         raise DataError(f"{name} is not JSON: {error}") from error
     if not all(isinstance(record, dict) for record in records):
         raise DataError(f"{name} is not a table: a record of it is no JSON object")
@@ -91,6 +105,8 @@ def _record(line: str, number: int, name: str) -> object:
         return json.loads(line)
     except json.JSONDecodeError as error:
         raise DataError(f"{name} is not JSON Lines: line {number}, {error.msg} at column {error.colno}") from error
+    except (ValueError, RecursionError) as error:
+        raise DataError(f"{name} is not JSON Lines: line {number}, {error}") from error
 
 
 def _read_parquet(raw: bytes, name: str) -> pd.DataFrame:
@@ -109,7 +125,10 @@ def _as_text(table: pd.DataFrame) -> pd.DataFrame:
         missing = column.isna()
         if pd.api.types.is_datetime64_any_dtype(column):
             whole_days = bool((column.dropna() == column.dropna().dt.normalize()).all())
-            column = column.dt.strftime("%Y-%m-%d" if whole_days else "%Y-%m-%d %H:%M:%S")
+            exact = bool((column.dropna() == column.dropna().dt.floor("s")).all())
+            zone = "%z" if column.dt.tz is not None else ""
+            time = "" if whole_days and not zone else " %H:%M:%S" if exact else " %H:%M:%S.%f"
+            column = column.dt.strftime("%Y-%m-%d" + time + zone)
         elif pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
             column = column.map("{:.0f}".format)  # a column of integers with gaps is one of floats to pandas
         return column.astype(str).mask(missing, "")

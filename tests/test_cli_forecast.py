@@ -128,6 +128,44 @@ def test_a_closed_pipe_ends_quietly(shell, monthly: Path) -> None:
     assert (result.returncode, result.stderr) == (0, "")
 
 
+def test_output_leaves_links_and_devices_what_they_are(rnncli, monthly: Path, tmp_path: Path) -> None:
+    target, link = tmp_path / "target.csv", tmp_path / "link.csv"
+    target.write_text("old")
+    link.symlink_to(target)
+    assert rnncli("forecast", monthly, *QUICK, "-q", "-o", link).code == 0
+    assert link.is_symlink()
+    assert target.read_text().startswith("Month,forecast")
+    assert rnncli("forecast", monthly, *QUICK, "-q", "-o", "/dev/null").code == 0
+    assert Path("/dev/null").is_char_device()
+
+
+def test_a_closed_stderr_does_not_stop_the_work(shell, monthly: Path, tmp_path: Path) -> None:
+    options = " ".join(map(str, QUICK))
+    result = shell(f"rnncli forecast {monthly} {options} -o {tmp_path}/out.csv 2> >(true)")
+    assert result.returncode == 0
+    assert len((tmp_path / "out.csv").read_text().splitlines()) == 7
+
+
+def test_predict_fills_as_the_training_did(rnncli, tmp_path: Path) -> None:
+    values = [str(10 + place % 7) for place in range(90)]
+    values[85] = ""
+    path = tmp_path / "gap.csv"
+    path.write_text("x\n" + "".join(f"{value or 'NA'}\n" for value in values))
+    options = ("--fill", "zero", "--window", 7, "--horizon", 3, "--epochs", 1)
+    trained = rnncli("forecast", path, *options, "--checkpoint", tmp_path / "model", "-q")
+    assert trained.code == 0
+    assert rnncli("forecast", "predict", path, "--checkpoint", tmp_path / "model", "-q").out == trained.out
+
+
+def test_a_training_that_diverges_is_told(rnncli, monthly: Path, tmp_path: Path) -> None:
+    wild = ("--learning-rate", 1e30, "--clip", 0, "--schedule", "constant", "--no-linear-skip")
+    result = rnncli("forecast", monthly, *QUICK, *wild)
+    assert "warning: no epoch was better than the untrained network; lower --learning-rate" in result.err
+    worse = rnncli("forecast", monthly, *QUICK, *wild, "--loss", "mse", "--epochs", 20)
+    assert (worse.code, worse.out) == (1, "")
+    assert "the loss is not a number after step" in worse.err
+
+
 @pytest.mark.parametrize("suffix", ["png", "svg"])
 def test_a_plot_is_drawn(rnncli, monthly: Path, tmp_path: Path, suffix: str) -> None:
     plot = tmp_path / f"plot.{suffix}"
@@ -147,7 +185,7 @@ def test_the_linear_cell_and_every_strategy_run(rnncli, monthly: Path) -> None:
 
 
 def test_regularisation_options_change_what_is_learnt(rnncli, monthly: Path) -> None:
-    base = (*QUICK, "--no-linear-skip", "--patch", 3, "-q")
+    base = (*QUICK, "--no-linear-skip", "--patch", 3, "-q", "--epochs", 40, "--learning-rate", 0.01)
     plain = rnncli("forecast", monthly, *base).out
     for extra in (["--dropout", 0.3], ["--recurrent-dropout", 0.3], ["--layer-norm"], ["--weight-decay", 0.5]):
         assert rnncli("forecast", monthly, *base, *extra).out != plain, extra
@@ -271,6 +309,11 @@ def test_too_few_rows_for_the_defaults(rnncli, tmp_path: Path) -> None:
         (["{series}", "--dropout", "1"], 2, "'--dropout': 1 is not at least 0 and below 1"),
         (["{series}", "--dropout", "nan"], 2, "nan is not"),
         (["{series}", "--cell", "lstn"], 2, "'--cell'"),
+        (["{series}", "--seed", str(2**63)], 2, "'--seed'"),
+        (["{series}", "--horizon", str(10**20)], 2, "'--horizon'"),
+        (["{series}", "--units", "2000000000"], 2, "'--units'"),
+        (["{series}", "--season", "100"], 1, "--season 100 is longer than the 96 rows of the training part"),
+        (["{series}", "-o", "x" * 250], 1, "the name is too long"),
         (["{series}", "--epoch", "3"], 2, "--epoch"),
         (["{series}", "--fill", "magic"], 2, "'--fill'"),
         (["{series}", "-o", "nowhere/out.csv"], 1, "cannot write 'nowhere/out.csv': there is no folder"),

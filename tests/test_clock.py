@@ -29,6 +29,17 @@ from rnncli.forecast.clock import read_clock
         (["10", "20", "40"], "10 units", (), ["50"]),
         (["1956", "1956.08333333333", "1956.16666666667"], "month", (12,), ["1956.25", "1956.33333333333"]),
         (["1990.25", "1990.5"], "quarter", (4,), ["1990.75", "1991"]),
+        (["1700.5", "1701.5", "1702.5"], "year", (), ["1703.5"]),
+        (["1990.125", "1990.375"], "quarter", (4,), ["1990.625", "1990.875"]),
+        (["1950Q4", "1951Q4"], "year", (), ["1952Q4"]),
+        (["20240130", "20240131"], "day", (7, 365), ["20240201"]),
+        (["202411", "202412"], "month", (12,), ["202501"]),
+        (["30-12-2020", "31-12-2020"], "day", (7, 365), ["01-01-2021"]),
+        (["31 January 2024", "29 February 2024"], "month", (12,), ["31 March 2024"]),
+        (["01/11/2015", "01/12/2015", "01/01/2016"], "month", (12,), ["01/02/2016"]),
+        (["2024-03-30T12:00:00+01:00", "2024-03-31T12:00:00+01:00"], "day", (7, 365), ["2024-04-01T12:00:00+01:00"]),
+        (["9999-01-01", "9999-01-02"], "day", (7, 365), ["9999-01-03"]),
+        (["1600-01-01", "1600-01-02"], "day", (7, 365), ["1600-01-03"]),
     ],
 )  # fmt: skip
 def test_times_go_on(stamps: list[str], step: str, seasons: tuple[int, ...], following: list[str]) -> None:
@@ -49,6 +60,28 @@ def test_what_is_no_time() -> None:
 def test_a_bad_stamp_among_good_ones_is_named() -> None:
     with pytest.raises(DataError, match="row 3: 'Marhc' is no time like '1949-02'"):
         read_clock(["1949-01", "1949-02", "Marhc", "1949-04"])
+
+
+def test_offsets_may_change_with_the_clocks() -> None:
+    stamps = ["2024-03-31 00:00:00+01:00", "2024-03-31 01:00:00+01:00", "2024-03-31 03:00:00+02:00"]
+    found = read_clock(stamps)
+    assert found is not None
+    positions, clock = found
+    assert positions.tolist() == [0, 1, 2]
+    assert clock.stamp(3) == "2024-03-31 04:00:00+02:00"
+
+
+def test_an_ambiguous_order_of_day_and_month_is_said() -> None:
+    found = read_clock([f"01/{month % 12 + 1:02d}/{2015 + month // 12}" for month in range(18)])
+    assert found is not None
+    assert "'01/01/2015' was read as %d/%m/%Y" in found[1].note
+
+
+def test_a_forecast_beyond_the_calendar_is_told() -> None:
+    found = read_clock(["9999-12-30", "9999-12-31"])
+    assert found is not None
+    with pytest.raises(DataError, match="runs out of the calendar"):
+        found[1].stamp(10**9)
 
 
 def test_irregular_steps_are_named() -> None:

@@ -20,7 +20,9 @@ from rnncli.forecast.series import Series
 
 
 def make_series(values: np.ndarray) -> Series:
-    return Series("y", np.asarray(values, np.float64), None, None, 4, (), ("y",))
+    values = np.asarray(values, np.float64)
+    missing = np.isnan(values)
+    return Series("y", np.where(missing, 0.0, values), missing, None, None, 4, (), ("y",))
 
 
 def dataset(values: np.ndarray, **chosen) -> tuple[ForecastConfig, Dataset]:
@@ -57,6 +59,18 @@ def test_parts_follow_each_other_in_time_and_share_no_target() -> None:
     assert targets["test"].min() == 200 - 18  # a tenth, in whole horizons
     assert (np.diff(data.starts["test"]) == 1).all()
     assert config.window == 10
+
+
+def test_filled_values_are_neither_scored_nor_the_end_of_a_window() -> None:
+    values = np.sin(np.arange(200.0))
+    values[190:193] = np.nan
+    _, data = dataset(values, horizon=6, window=10)
+    ends = data.starts["test"] + 9
+    assert not set(ends) & {190, 191, 192}
+    assert {189, 193} <= set(ends)
+    observed = data.observed("test")
+    places = data.starts["test"][:, None] + 10 + np.arange(6)
+    np.testing.assert_array_equal(observed, ~np.isin(places, [190, 191, 192]))
 
 
 def test_a_short_series_is_told_how_many_rows_and_which_window() -> None:
@@ -98,6 +112,10 @@ def test_metrics_by_hand() -> None:
     assert got["mape"] is None  # a true value is 0
     assert got["mse_by_step"] == pytest.approx([2.5, 0.5])
     assert got["mae_by_step"] == pytest.approx([1.5, 0.5])
+    first_only = np.array([[True, False], [True, False]])
+    got = scores(np.array([[1.0, 2.0], [4.0, 0.0]]), np.array([[2.0, 2.0], [2.0, 1.0]]), 0.5, first_only)
+    assert (got["mae"], got["mse_by_step"]) == (1.5, [2.5, None])
+    assert got["mape"] == pytest.approx((100 + 50) / 2)
 
 
 SHAPES = st.floats(-3, 3, width=32)
@@ -111,7 +129,7 @@ def test_normalised_windows_do_not_know_level_and_scale(
 ) -> None:
     level, scale = window_statistics(windows, normalize, np)
     moved_level, moved_scale = window_statistics(windows * slope + shift, normalize, np)
-    told = (scale > 0.011).all(1)  # below, the floor of the scale takes over
+    told = ((scale > 0.011) & (moved_scale > 0.011)).all(1)  # below, the floor of the scale takes over
     wanted, got = (windows - level) / scale, (windows * slope + shift - moved_level) / moved_scale
     np.testing.assert_allclose(got[told], wanted[told], atol=1e-6)
 
@@ -172,6 +190,18 @@ def test_the_linear_path_starts_from_the_closed_form() -> None:
     np.testing.assert_allclose(got, fitting.linear(windows, data), rtol=1e-4, atol=1e-2)
 
 
+@pytest.mark.parametrize("window", [20, 21])
+def test_a_convolution_ends_at_the_newest_value(window: int) -> None:
+    # with nothing read out, a forecast is the value that it is told from: it has to be the last one
+    config = ForecastConfig(window=window, horizon=3, conv=True, units=4, layers=1, normalize="last", loss_from=8)
+    model = Forecaster(config, rngs=nnx.Rngs(0))
+    model.readout.kernel[...] = jnp.zeros_like(model.readout.kernel[...])
+    rising = jnp.arange(float(window))[None]
+    np.testing.assert_allclose(
+        model(rising), [[window - 1.0] * 3], atol=1e-4
+    )  # each forecast is told from the last value
+
+
 def test_a_recursive_model_is_fed_its_own_forecasts() -> None:
     config = ForecastConfig(window=6, horizon=3, strategy="recursive", units=4, layers=1)
     model = Forecaster(config, rngs=nnx.Rngs(0))
@@ -195,6 +225,7 @@ def test_a_recursive_model_is_fed_its_own_forecasts() -> None:
         ({"layers": 0}, "--layers 0"),
         ({"patch": 5, "strategy": "direct", "window": 4}, "--patch 5 is longer than --window 4"),
         ({"loss_from": 50}, "--loss-from 50 must lie in the window of 50"),
+        ({"cell": "wavenet", "dropout": 0.1}, "--dropout needs a recurrent --cell, not wavenet"),
         ({"linear_skip": True}, "--linear-skip needs the whole window"),
     ],
 )

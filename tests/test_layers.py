@@ -80,11 +80,11 @@ def test_causal_convolution_sees_no_future_and_reaches_as_far_as_it_says(
 
 def test_convolution_equals_jax() -> None:
     conv = CausalConv(3, 5, kernel_size=4, stride=2, rngs=nnx.Rngs(0))
-    x = jax.random.normal(jax.random.key(0), (11, 2, 3))
+    x = jax.random.normal(jax.random.key(0), (12, 2, 3))
     wanted = jax.lax.conv_general_dilated(
         x.transpose(1, 0, 2), conv.kernel[...], (2,), "VALID", dimension_numbers=("NWC", "WIO", "NWC")
     )
     got = conv(x)
     np.testing.assert_allclose(got, wanted.transpose(1, 0, 2), atol=1e-5)
-    assert conv.output_steps(11) == [3, 5, 7, 9]
-    assert len(got) == 4
+    assert conv.output_steps(12) == [3, 5, 7, 9, 11]
+    assert conv.output_steps(11) == [4, 6, 8, 10], "the newest step is always among them"

@@ -49,12 +49,35 @@ def test_gaps_are_filled_and_named(fill: str, wanted: list[float]) -> None:
     gaps = table(Month=["1950-01", "1950-03", "1950-04", "1950-05"], y=["1", "3", "NA", "5"])
     series = read_series(gaps, fill=fill)
     assert series.values.tolist() == wanted
-    assert "1 time step of one month was missing (1950-02): filled" in series.notes[0]
+    assert "1 time step of one month was missing (1950-02): filled" in series.notes[1]
 
 
-def test_gaps_at_both_ends_take_the_nearest_value() -> None:
-    assert read_series(table(x=["", "1", "2", ""])).values.tolist() == [1, 1, 2, 2]
-    assert read_series(table(x=["", "1", "2", ""]), fill="previous").values.tolist() == [1, 1, 2, 2]
+def test_a_gap_at_the_start_takes_the_first_value() -> None:
+    for fill in ("linear", "previous"):
+        assert read_series(table(x=["", "1", "2"]), fill=fill).values.tolist() == [1, 1, 2]
+
+
+def test_missing_values_at_the_end_are_the_future() -> None:
+    series = read_series(table(Month=MONTHS, y=["1", "2", "3", "4", "5", "", ""]))
+    assert len(series.values) == 5
+    assert series.stamp(5) == "1950-06"
+    assert "ends in 2 missing values" in series.notes[0]
+
+
+def test_missing_steps_and_missing_values_are_both_named() -> None:
+    series = read_series(table(Month=["1950-01", "1950-02", "1950-04", "1950-05"], y=["1", "", "3", "4"]))
+    assert "1 missing value (1950-02)" in series.notes[0]
+    assert "1 time step of one month was missing (1950-03)" in series.notes[1]
+    assert series.filled.tolist() == [False, True, True, False, False]
+
+
+def test_a_time_column_that_cannot_be_read_is_said() -> None:
+    series = read_series(table(Date=["first", "second", "third"], y=list("123")))
+    assert "column 'Date' could not be read as time (its first value is 'first')" in series.notes[0]
+
+
+def test_row_numbers_are_forecast_where_there_is_nothing_else() -> None:
+    assert read_series(table(Month=MONTHS[:3], n=["5", "3", "9"])).name == "n"
 
 
 def test_digits_are_those_of_the_input() -> None:
@@ -68,6 +91,9 @@ def test_digits_are_those_of_the_input() -> None:
         ({"Month": MONTHS[:3], "y": ["1", "two", "3"]}, {}, "column 'y', row 2: 'two' is not a number"),
         ({"x": ["1", "inf", "3"]}, {}, "row 2: 'inf' is infinite"),
         ({"x": ["1", "1e300", "3"]}, {}, "row 2: 1e300 is too large"),
+        ({"x": ["1e-170", "2e-170"]}, {}, "too little to compute with"),
+        ({"x": ["1_000", "2", "3"]}, {}, "'1_000' is not a number"),
+        ({"year": ["1950", "x", "1952"], "y": list("123")}, {}, "row 2: 'x' is no time like '1950'"),
         ({"x": ["", "NA", "nan"]}, {}, "has no values: all 3 are missing"),
         ({"x": ["4", "4", "4"]}, {}, "constant: every value is 4"),
         ({"x": ["4"]}, {}, "only one row"),

@@ -86,6 +86,11 @@ def test_decimal_commas_where_semicolons_separate(tmp_path: Path) -> None:
         (b"PAR1 but no more", "damaged Parquet"),
         (gzip.compress(CSV.encode())[:-12], "damaged"),
         (b"\x28\xb5\x2f\xfd" + b"x" * 20, "damaged"),
+        (zstandard.compress(CSV.encode() * 100)[:-9], "damaged"),
+        (b"\xef\xbb\xbf", "is empty"),
+        (b"\xff\xfe", "is empty"),
+        (b"[" * 100_000, "not JSON"),
+        (b'{"a": ' + b"9" * 5_000 + b"}", "not JSON Lines: line 1"),
     ],
 )
 def test_what_is_no_table_is_told_in_one_line(content: bytes, message: str, tmp_path: Path) -> None:
@@ -94,6 +99,17 @@ def test_what_is_no_table_is_told_in_one_line(content: bytes, message: str, tmp_
     with pytest.raises(DataError, match=message) as caught:
         read_table(str(path))
     assert "\n" not in str(caught.value)
+
+
+def test_a_table_without_a_header(tmp_path: Path) -> None:
+    path = tmp_path / "plain.csv"
+    path.write_text("112\n118\n  \n132\n")
+    assert read_table(str(path))["value"].tolist() == ["112", "118", "132"]
+
+
+def test_a_name_that_is_too_long() -> None:
+    with pytest.raises(DataError, match="cannot read 'xxx"):
+        read_table("x" * 300)
 
 
 def test_no_file_and_a_folder(tmp_path: Path) -> None:

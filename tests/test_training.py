@@ -103,6 +103,12 @@ def test_the_best_epoch_is_kept_and_patience_stops() -> None:
     np.testing.assert_array_equal(kept[-1].state.best_params["kernel"][...], model.kernel[...])
 
 
+def test_resuming_after_early_stopping_trains_no_further() -> None:
+    kept = reports({"epochs": 50, "patience": 2, "seed": 3}, start(*problem()[:2])._replace(best_loss=jnp.array(0.0)))
+    assert kept[-1].epoch == 2
+    assert reports({"epochs": 50, "patience": 2, "seed": 3}, kept[-1].state) == []
+
+
 def test_a_loss_that_is_no_number_ends_the_training() -> None:
     def broken(model, carry, data, indices, key):
         return model(data["x"][indices]).mean() * jnp.nan, carry

@@ -3,6 +3,7 @@
 Each takes a dataset and a part of it and gives forecasts `[n, horizon]` from the same slices as the network's.
 """
 
+from collections.abc import Iterator, Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -69,12 +70,11 @@ def fit_linear(data: Dataset, normalize: Normalize, outputs: int) -> Linear:
     x, level, scale = _normalised(train, data.window, normalize, data)
     y = (train[:, data.window :][:, :outputs] - level) / scale
     windows, truth = validation[:, : data.window], validation[:, data.window :][:, :outputs]
-    candidates = []
-    for penalty in (0.0,) if normalize == "none" else _PENALTIES:
-        kernel, bias = _ridge(x, y, penalty)
-        model = Linear(kernel, bias, normalize, penalty, 0.0)
-        candidates.append(model._replace(error=float(np.abs(model(windows, data) - truth).mean())))
-    return min(candidates, key=lambda model: model.error)
+    penalties = (0.0,) if normalize == "none" else _PENALTIES
+    models = [Linear(kernel, bias, normalize, penalty, 0.0) for penalty, kernel, bias in _ridge(x, y, penalties)]
+    errors = [float(np.abs(model(windows, data) - truth).mean()) for model in models]
+    best = int(np.argmin(errors))
+    return models[best]._replace(error=errors[best])
 
 
 def _normalised(
@@ -87,14 +87,19 @@ def _normalised(
     return (standard - level) / scale, level * std + mean, scale * std
 
 
-def _ridge(x: np.ndarray, y: np.ndarray, penalty: float) -> tuple[np.ndarray, np.ndarray]:
-    """Minimise |x·W + b − y|² + n·penalty·Σ v·W², with the free intercept b and v the variance of each input."""
+def _ridge(x: np.ndarray, y: np.ndarray, penalties: Sequence[float]) -> Iterator[tuple[float, np.ndarray, np.ndarray]]:
+    """Minimise |x·W + b − y|² + n·penalty·Σ v·W², with the free intercept b and v the variance of each input.
+
+    Yields (penalty, W, b) for each penalty; penalty 0 is exact least squares.
+    """
     x_mean, y_mean = x.mean(0), y.mean(0)
     centred, target = x - x_mean, y - y_mean
-    if penalty == 0:
-        kernel = np.linalg.lstsq(centred, target, rcond=None)[0]
-    else:
-        variance = centred.var(0)
-        weight = len(x) * penalty * (variance + 1e-3 * (variance.mean() or 1.0))
-        kernel = np.linalg.solve(centred.T @ centred + np.diag(weight), centred.T @ target)
-    return kernel, y_mean - x_mean @ kernel
+    gram, moment = centred.T @ centred, centred.T @ target
+    variance = np.diag(gram) / len(x)
+    weight = np.diag(len(x) * (variance + 1e-3 * (variance.mean() or 1.0)))
+    for penalty in penalties:
+        if penalty == 0:
+            kernel = np.linalg.lstsq(centred, target, rcond=None)[0]
+        else:
+            kernel = np.linalg.solve(gram + penalty * weight, moment)
+        yield penalty, kernel, y_mean - x_mean @ kernel

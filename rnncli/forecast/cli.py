@@ -62,7 +62,7 @@ def train(series: SeriesArgument = None, **options: Any) -> None:
     source = _source(series, options)
     preset = options.pop("preset")
     config, data = load(source, given(options), preset, messages)
-    show_training(run_training(config, data, messages, saving=saving), folder, output, messages)
+    show_training(run_training(config, data, messages, source=source, saving=saving), folder, output, messages)
 
 
 @app.command("predict")

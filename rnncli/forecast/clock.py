@@ -7,7 +7,7 @@ stamp of any position in the notation of the input.
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import numpy as np
 import pandas as pd
@@ -19,12 +19,15 @@ _FORMATS = (
     "%Y-%m-%d", "%Y-%m", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M",
     "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%fZ",
     "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S%z", "%Y/%m/%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m",
-    "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%m/%Y",
+    "%d-%m-%Y", "%d-%m-%Y %H:%M", "%d-%m-%Y %H:%M:%S", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%Y %H:%M",
+    "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S",
+    "%d/%m/%Y %H:%M:%S", "%m/%Y",
     "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%b %Y", "%b-%Y", "%B %Y", "%Y %b", "%d %b %Y", "%d-%b-%Y",
-    "%b %d, %Y", "%b %d %Y", "%B %d, %Y",
+    "%d %B %Y", "%b %d, %Y", "%b %d %Y", "%B %d, %Y",
 )  # fmt: skip
 _QUARTER = re.compile(r"(\d{4})([- ]?)Q([1-4])")
-_SECOND = 10**9  # nanoseconds, the unit of all times here
+_COMPACT = {8: "%Y%m%d", 6: "%Y%m"}  # whole numbers that are dates, by their number of digits
+_SECOND = 10**6  # microseconds, the unit of all times here
 _MINUTE, _HOUR, _DAY = 60 * _SECOND, 3600 * _SECOND, 86400 * _SECOND
 _UNITS = ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute"))
 
@@ -35,6 +38,7 @@ class Clock(NamedTuple):
     step: str  # from one position to the next, in words: "month", "7 days"
     seasons: tuple[int, ...]  # lengths of the natural seasons, in steps; none where the calendar tells none
     stamp: Callable[[int], str]  # the stamp of a position
+    note: str = ""  # what a reader of several meanings has decided
 
 
 class Irregular(DataError):
@@ -50,15 +54,30 @@ def read_clock(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
     Raises:
         DataError: most stamps are times but one is not, or the steps between them have no common measure.
     """
-    return _read_numbers(stamps) or _read_quarters(stamps) or _read_dates(stamps)
+    try:
+        return _read_compact(stamps) or _read_numbers(stamps) or _read_quarters(stamps) or _read_dates(stamps)
+    except (OverflowError, pd.errors.OutOfBoundsDatetime) as error:
+        raise DataError(f"a time stamp is too far away to compute with: {error}") from error
+
+
+def _read_compact(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
+    """Dates written as one number: 20240131, 202401."""
+    notation = _COMPACT.get(len(stamps[0]))
+    if notation is None or not all(stamp.isdecimal() and "1500" < stamp < "2500" for stamp in stamps):
+        return None
+    times = pd.to_datetime(pd.Series(stamps), format=notation, errors="coerce")
+    return None if times.isna().any() else _read_calendar(pd.DatetimeIndex(times), notation)
 
 
 def _read_numbers(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
-    try:
-        numbers = np.array([float(stamp) for stamp in stamps])
-    except ValueError:
+    numbers = np.array([_number(stamp) for stamp in stamps])
+    bad = np.flatnonzero(~np.isfinite(numbers))
+    if 2 * len(bad) >= len(numbers):
         return None
-    if not np.isfinite(numbers).all() or np.abs(numbers).max() > 1e15:
+    if len(bad):
+        row = int(bad[0])
+        raise DataError(f"row {row + 1}: {stamps[row]!r} is no time like {stamps[row - 1]!r}; mend or remove the row")
+    if np.abs(numbers).max() > 1e15:
         return None
     if (numbers == np.round(numbers)).all():
         whole = numbers.astype(np.int64)
@@ -67,18 +86,34 @@ def _read_numbers(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
         return (whole - start) // width, Clock(word, (), lambda position: str(start + width * position))
     if not ((numbers > 1000) & (numbers < 3000)).all():
         return None
-    digits = max(len(stamp.replace(".", "").strip("-0")) for stamp in stamps)
-    for periods, word in ((2, "half-year"), (4, "quarter"), (12, "month"), (24, "half-month"), (52, "week")):
+    for periods in (1, 2, 4, 12, 24, 52):
         # stamps may have been rounded to a few decimals: a twentieth of a step is near enough
-        if np.abs(numbers * periods - np.round(numbers * periods)).max() < 0.05:
-            return _years(np.round(numbers * periods).astype(np.int64), periods, word, digits)
+        scaled = (numbers - numbers[0]) * periods
+        if np.abs(scaled - np.round(scaled)).max() < 0.05:
+            return _years(stamps, numbers, periods)
     return None
 
 
-def _years(whole: np.ndarray, periods: int, word: str, digits: int) -> tuple[np.ndarray, Clock]:
+def _number(stamp: str) -> float:
+    try:
+        return float(stamp)
+    except ValueError:
+        return np.nan
+
+
+def _years(stamps: Sequence[str], numbers: np.ndarray, periods: int) -> tuple[np.ndarray, Clock]:
     """Years with decimals, `periods` to the year."""
-    start = int(whole.min())
-    return whole - start, Clock(word, (periods,), lambda position: f"{(start + position) / periods:.{digits}g}")
+    first = float(numbers.min())
+    whole = np.round((numbers - first) * periods).astype(np.int64)
+    width = _common_step(whole, stamps)
+    digits = max(len(stamp.replace(".", "").strip("-0")) for stamp in stamps)
+    on_grid = abs(first * periods - round(first * periods)) < 0.05
+    start = round(first * periods) / periods if on_grid else first  # undo the rounding of the first stamp
+    year = periods / width
+    words = {1: "year", 2: "half-year", 4: "quarter", 12: "month", 24: "half-month", 52: "week"}
+    word = words.get(round(year), f"{width / periods:g} years")
+    seasons = (round(year),) if year > 1 and year == round(year) else ()
+    return whole // width, Clock(word, seasons, lambda position: f"{start + position * width / periods:.{digits}g}")
 
 
 def _read_quarters(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
@@ -87,57 +122,106 @@ def _read_quarters(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
         return None
     whole = np.array([int(match[1]) * 4 + int(match[3]) - 1 for match in matches if match])
     start, between = int(whole.min()), matches[0][2] if matches[0] else ""
+    width = _common_step(whole, stamps)
 
     def stamp(position: int) -> str:
-        year, quarter = divmod(start + position, 4)
+        year, quarter = divmod(start + position * width, 4)
         return f"{year}{between}Q{quarter + 1}"
 
-    return whole - start, Clock("quarter", (4,), stamp)
+    word = {1: "quarter", 4: "year"}.get(width, f"{width} quarters")
+    return (whole - start) // width, Clock(word, (4 // width,) if width < 3 else (), stamp)
 
 
 def _read_dates(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
-    nearest: tuple[int, int] = (0, 0)
+    fitting: list[str] = []
+    nearest: tuple[int, int] = (0, 0)  # how many stamps a notation fits, and the first that it does not
     for notation in _FORMATS:
-        ends = pd.to_datetime(pd.Series([stamps[0], stamps[-1]]), format=notation, errors="coerce")
+        ends = pd.to_datetime(pd.Series([stamps[0], stamps[-1]]), format=notation, errors="coerce", utc=True)
         if ends.isna().all():
             continue
-        times = pd.DatetimeIndex(pd.to_datetime(pd.Series(stamps), format=notation, errors="coerce"))
+        times = pd.to_datetime(pd.Series(stamps), format=notation, errors="coerce", utc=True)
         bad = np.flatnonzero(times.isna())
         if not len(bad):
-            return _read_calendar(times, notation)
-        nearest = max(nearest, (len(stamps) - len(bad), int(bad[0])))
-    fitting, row = nearest
-    if fitting * 2 > len(stamps):
+            fitting.append(notation)
+        else:
+            nearest = max(nearest, (len(stamps) - len(bad), int(bad[0])))
+    if fitting:
+        return _likeliest(stamps, fitting)
+    most, row = nearest
+    if most * 2 > len(stamps):
         like = stamps[row - 1] if row else stamps[-1]
         raise DataError(f"row {row + 1}: {stamps[row]!r} is no time like {like!r}; mend or remove the row")
     return None
 
 
+def _likeliest(stamps: Sequence[str], notations: Sequence[str]) -> tuple[np.ndarray, Clock]:
+    """Of the notations that fit all stamps (02/01/2015!) the one that leaves out the fewest steps."""
+    readings: list[tuple[np.ndarray, Clock]] = []
+    irregular: Irregular | None = None
+    for notation in notations:
+        # offsets from UTC may change over the year: times run on in UTC, and are written with the last offset
+        times = pd.to_datetime(pd.Series(stamps), format=notation, utc=True)
+        index = pd.DatetimeIndex(times.dt.tz_localize(None))
+        if notation.endswith("%z"):
+            last = pd.to_datetime(stamps[int(np.argmax(index.asi8))], format=notation)
+            index = index.tz_localize("UTC").tz_convert(last.tzinfo)
+            notation += ":" if stamps[0][-3] == ":" else ""  # strftime writes +0200; see `_written`
+        try:
+            readings.append(_read_calendar(index, notation))
+        except Irregular as error:
+            irregular = error
+    if not readings:
+        assert irregular is not None
+        raise irregular
+    best = min(range(len(readings)), key=lambda number: int(readings[number][0].max()))
+    positions, clock = readings[best]
+    if len(notations) > 1:
+        clock = clock._replace(note=f"{stamps[0]!r} was read as {notations[best]}, which leaves the fewest gaps")
+    return positions, clock
+
+
+def _written(time: pd.Timestamp, notation: str) -> str:
+    """`time` in `notation`, in which `%z:` asks for an offset with a colon."""
+    text = time.strftime(notation.removesuffix(":") if notation.endswith("%z:") else notation)
+    return f"{text[:-2]}:{text[-2:]}" if notation.endswith("%z:") else text
+
+
 def _read_calendar(times: pd.DatetimeIndex, notation: str) -> tuple[np.ndarray, Clock]:
-    stamps = list(times.strftime(notation))
-    nanoseconds = np.asarray(times.as_unit("ns").asi8)
+    stamps = [_written(time, notation) for time in times]
+    microseconds = np.asarray(times.as_unit("us").asi8)
     days = np.asarray(times.day)
     ends = bool(times.is_month_end.all())
-    if (ends or len(set(days)) == 1) and len(set((nanoseconds % _DAY).tolist())) == 1:
+    if (ends or len(set(days)) == 1) and len(set((microseconds % _DAY).tolist())) == 1:
         return _read_months(times, stamps, notation, month_ends=ends and len(set(days)) > 1)
     weekdays = bool((np.asarray(times.day_of_week) < 5).all())
-    width = _common_step(nanoseconds, stamps, weekends=weekdays)
-    start = int(nanoseconds.min())
+    width = _common_step(microseconds, stamps, weekends=weekdays)
+    start = int(microseconds.min())
     if width == _DAY and weekdays and len(times) > 5:
         return _read_business_days(times, notation)
 
     def stamp(position: int) -> str:
-        return pd.Timestamp(start + position * width, tz=times.tz).strftime(notation)
+        return _written(_moment(start + position * width, times), notation)
 
-    return (nanoseconds - start) // width, Clock(_in_words(width), _seasons(width), stamp)
+    return (microseconds - start) // width, Clock(_in_words(width), _seasons(width), stamp)
+
+
+def _moment(microseconds: int, times: pd.DatetimeIndex) -> pd.Timestamp:
+    """A time in the zone of `times`."""
+    try:
+        moment = pd.Timestamp(microseconds, unit="us", tz="UTC" if times.tz else None)
+        return cast(pd.Timestamp, moment.tz_convert(times.tz) if times.tz else moment)
+    except (OverflowError, ValueError) as error:
+        raise DataError(f"the forecast runs out of the calendar: {error}; shorten --horizon") from error
 
 
 def _read_business_days(times: pd.DatetimeIndex, notation: str) -> tuple[np.ndarray, Clock]:
     dates = np.array(times.strftime("%Y-%m-%d"), dtype="datetime64[D]")
     first = dates.min()
+    time_of_day = times[0] - times[0].normalize()
 
     def stamp(position: int) -> str:
-        return pd.Timestamp(np.busday_offset(first, position)).strftime(notation)
+        day = pd.Timestamp(np.busday_offset(first, position), tz=times.tz)
+        return _written(cast(pd.Timestamp, day + time_of_day), notation)
 
     return np.busday_count(first, dates), Clock("business day", (5, 260), stamp)
 
@@ -147,11 +231,11 @@ def _read_months(
 ) -> tuple[np.ndarray, Clock]:
     months = np.asarray(times.year * 12 + times.month - 1, np.int64)
     width = _common_step(months, stamps)
-    first = pd.Timestamp(int(times.as_unit("ns").asi8.min()), tz=times.tz)
+    first = _moment(int(times.as_unit("us").asi8.min()), times)
 
     def stamp(position: int) -> str:
         time = first + pd.DateOffset(months=width * position)
-        return (time + pd.offsets.MonthEnd(0) if month_ends else time).strftime(notation)
+        return _written(time + pd.offsets.MonthEnd(0) if month_ends else time, notation)
 
     word = {1: "month", 3: "quarter", 12: "year"}.get(width, f"{width} months")
     seasons = (12 // width,) if 12 % width == 0 and width < 12 else ()
@@ -174,8 +258,8 @@ def _common_step(times: np.ndarray, stamps: Sequence[str], *, weekends: bool = F
         usual = int(np.flatnonzero(gaps == width)[0])
         raise Irregular(
             f"time steps are irregular: {after!r} follows {before!r}, but most are as far apart as "
-            f"{stamps[order[usual]]!r} and {stamps[order[usual + 1]]!r}; resample the series first, or leave "
-            "the time column out"
+            f"{stamps[order[usual]]!r} and {stamps[order[usual + 1]]!r}; resample the series first, or choose "
+            "another --time-column"
         )
     return width
 

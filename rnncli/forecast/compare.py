@@ -1,11 +1,13 @@
 """`forecast compare`: every system on the same data, in one table."""
 
+import math
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
+from flax import nnx
 
 from rnncli.console import Messages
 from rnncli.errors import OptionError
@@ -14,7 +16,8 @@ from rnncli.forecast.config import ForecastConfig, for_lecture
 from rnncli.forecast.data import Dataset, lecture_dataset
 from rnncli.forecast.fit import forecaster
 from rnncli.forecast.metrics import scores
-from rnncli.forecast.run import Outcome, Source, baseline_forecasts, configure, load_series, run_training
+from rnncli.forecast.model import Forecaster
+from rnncli.forecast.run import Source, baseline_forecasts, configure, described, load_series, run_training
 
 _WINDOW = 50
 
@@ -96,6 +99,7 @@ class Comparison:
     systems: dict[str, dict[str, dict[str, Any]]]  # part → system → metrics
     config: dict[str, Any]
     seconds: float
+    steps_per_second: float
 
     def csv(self) -> tuple[Sequence[str], Iterable[Sequence[Any]]]:
         """Header and rows, figures with six digits."""
@@ -106,7 +110,7 @@ class Comparison:
         from rnncli.forecast.show import figure
 
         places = [self.columns.index(name) for name in self.shown]
-        rows = [[figure(row[at]) if isinstance(row[at], float) else str(row[at]) for at in places] for row in self.rows]
+        rows = [[row[at] if isinstance(row[at], str) else figure(row[at]) for at in places] for row in self.rows]
         return [name.replace("_", " ") for name in self.shown], rows
 
     def document(self) -> dict[str, Any]:
@@ -117,6 +121,7 @@ class Comparison:
             "scores": self.systems,
             "checkpoint": None,
             "seconds": round(self.seconds, 3),
+            "steps_per_second": round(self.steps_per_second, 1),
             "rows": [dict(zip(self.columns, row, strict=True)) for row in self.rows],
         }
 
@@ -125,7 +130,7 @@ def compare_lecture(seeds: Sequence[int], epochs: int | None, precision: str, me
     """Every system of the lecture's part on time series, with its settings; figures are MSE, the mean over seeds."""
     begun = time.monotonic()
     columns = ("system", "slide", "published", "goal", "validation_mse", "validation_mse_std", "test_mse", "seconds")
-    results = []
+    results, steps = [], 0.0
     for number, row in enumerate(LECTURE, 1):
         started = time.monotonic()
         chosen = {**row.settings, "horizon": row.horizon, "precision": precision}
@@ -137,6 +142,8 @@ def compare_lecture(seeds: Sequence[int], epochs: int | None, precision: str, me
         validation, test = (np.array(part) for part in zip(*figures, strict=True))
         seconds = time.monotonic() - started
         messages.say(f"{label}: {validation.mean():.5f} (lecture {row.slide}), {seconds:.0f} s")
+        per_seed = for_lecture(chosen, "lecture").epochs * math.ceil(7_000 / ForecastConfig.batch_size)
+        steps += per_seed * len(drawn) if row.baseline is None else 0
         measured = (float(validation.mean()), float(validation.std()), float(test.mean()), round(seconds, 1))
         results.append((row.name, row.slide, row.published, row.goal, *measured))
     systems = {
@@ -145,7 +152,8 @@ def compare_lecture(seeds: Sequence[int], epochs: int | None, precision: str, me
     title = f"mean squared error on the lecture's data, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
     shown = ("system", "slide", "published", "goal", "validation_mse", "test_mse", "seconds")
     config = {"seeds": list(seeds), "epochs": epochs or ForecastConfig.epochs, "precision": precision}
-    return Comparison(title, columns, results, shown, systems, config, time.monotonic() - begun)
+    seconds = time.monotonic() - begun
+    return Comparison(title, columns, results, shown, systems, config, seconds, steps / seconds)
 
 
 def _lecture_figures(row: Row, chosen: dict[str, Any], messages: Messages, label: str) -> tuple[float, float]:
@@ -158,8 +166,8 @@ def _lecture_figures(row: Row, chosen: dict[str, Any], messages: Messages, label
         one = for_lecture({**chosen, "horizon": 1}, "lecture")
         trained = run_training(one, lecture_dataset(_WINDOW, 1, steps=row.trained_on), messages, label=label)
         far = replace(one, strategy="recursive", horizon=row.horizon)
-        model = trained.fitting.model
-        model.config = far
+        model = Forecaster(far, rngs=nnx.Rngs(0))
+        nnx.update(model, nnx.state(trained.fitting.model, nnx.Param))
         predict = forecaster(model, trained.fitting.scaler)
         forecasts = {part: predict(data.slices(part)[:, :_WINDOW]) for part in ("validation", "test")}
     else:
@@ -175,12 +183,15 @@ def compare_series(source: Source, chosen: dict[str, Any], seeds: Sequence[int],
     series = load_series(source, messages)
     config, data = configure(series, chosen, "default", messages)
     found = {**chosen, "season": config.season, "normalize": config.normalize}
-    systems: dict[str, dict[str, Any]] = {}
+    systems: dict[str, dict[str, dict[str, Any]]] = {"test": {}, "validation": {}}
+    taken: dict[str, float] = {}  # seconds
     linear = baselines.fit_linear(data, config.normalize, config.horizon)
-    for name, forecast in baseline_forecasts(
-        data, "test", config.season, linear, data.slices("test")[:, : config.window]
-    ).items():
-        systems[name] = scores(data.truth("test"), forecast, data.naive_scale) | {"seconds": 0.0}
+    for part, scored in systems.items():
+        windows = data.slices(part)[:, : config.window]
+        for name, forecast in baseline_forecasts(data, part, config.season, linear, windows).items():
+            scored[name] = scores(data.truth(part), forecast, data.naive_scale, data.observed(part))
+            taken[name] = 0.0
+    steps = 0.0
     runs = list(_combinations())
     for number, (cell, strategy) in enumerate(runs, 1):
         name = f"{cell} {strategy}"
@@ -191,17 +202,21 @@ def compare_series(source: Source, chosen: dict[str, Any], seeds: Sequence[int],
             continue  # a cell that does not know the strategy
         started = time.monotonic()
         label = f"{number}/{len(runs)} {name}"
-        outcomes = [run_training(replace(tried, seed=seed), data, messages, label=label) for seed in seeds]
-        systems[name] = _mean(outcomes) | {"seconds": round(time.monotonic() - started, 1)}
-        messages.say(f"{label}: mae {systems[name]['mae']:.5g}, {systems[name]['seconds']:.0f} s")
+        outcomes = [
+            run_training(replace(tried, seed=seed), data, messages, source=source, label=label) for seed in seeds
+        ]
+        taken[name] = round(time.monotonic() - started, 1)
+        steps += sum(outcome.fitting.plan.steps for outcome in outcomes if cell != "linear")
+        for part, scored in systems.items():
+            scored[name] = _mean([outcome.scores[part]["model"] for outcome in outcomes])
+        messages.say(f"{label}: mae {systems['test'][name]['mae']:.5g}, {taken[name]:.0f} s")
     columns = ("system", "mse", "mae", "rmse", "smape", "mape", "mase", "seconds")
-    ordered = sorted(systems.items(), key=lambda item: item[1]["mae"])
-    rows = [(name, *("" if each[column] is None else each[column] for column in columns[1:])) for name, each in ordered]
+    ordered = sorted(systems["test"].items(), key=lambda item: item[1]["mae"])
+    rows = [(name, *(each[column] for column in columns[1:-1]), taken[name]) for name, each in ordered]
     title = f"{series.name}: test part, best mae first"
-    document = {"test": {name: {k: v for k, v in each.items() if k != "seconds"} for name, each in systems.items()}}
-    return Comparison(
-        title, columns, rows, columns, document, config.as_dict() | {"seeds": list(seeds)}, time.monotonic() - begun
-    )
+    seconds = time.monotonic() - begun
+    configuration = config.as_dict() | described(data, source) | {"seeds": list(seeds)}
+    return Comparison(title, columns, rows, columns, systems, configuration, seconds, steps / seconds)
 
 
 def _combinations() -> Iterable[tuple[str, str]]:
@@ -210,9 +225,8 @@ def _combinations() -> Iterable[tuple[str, str]]:
             yield cell, strategy
 
 
-def _mean(outcomes: list[Outcome]) -> dict[str, Any]:
-    """Metrics of the model on the test part, averaged over seeds."""
-    each = [outcome.scores["test"]["model"] for outcome in outcomes]
+def _mean(each: list[dict[str, Any]]) -> dict[str, Any]:
+    """Metrics averaged over seeds; one that is None for a seed is None for all, as the truth decides that."""
     return {
         metric: None if value is None else np.mean([scores[metric] for scores in each], axis=0).tolist()
         for metric, value in each[0].items()

@@ -182,8 +182,13 @@ def _check(config: ForecastConfig) -> None:
         raise OptionError("--cell wavenet has no state to hand to a decoder; choose another --strategy or --cell")
     if config.bidirectional and (step_wise or config.strategy == "encoder-decoder"):
         raise OptionError(f"--bidirectional would let --strategy {config.strategy} see its own future; use direct")
-    if config.bidirectional and config.cell in ("wavenet", "linear"):
-        raise OptionError(f"--bidirectional needs a recurrent --cell, not {config.cell}")
+    recurrent_only = ("bidirectional", "layer_norm", "dropout", "recurrent_dropout", "variational")
+    if config.cell in ("wavenet", "linear"):
+        for name in recurrent_only:
+            if getattr(config, name):
+                raise OptionError(f"--{name.replace('_', '-')} needs a recurrent --cell, not {config.cell}")
+    if config.cell == "linear" and config.conv:
+        raise OptionError("--conv stands before cells, and --cell linear has none")
     if config.linear_skip and (step_wise or config.readout == "recurrent"):
         raise OptionError("--linear-skip needs the whole window and a dense readout: not seq2seq, not recurrent")
     if config.patch > 1 and step_wise:

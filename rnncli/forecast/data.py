@@ -37,6 +37,12 @@ class Dataset:
         """What was to be forecast, `[n, horizon]`."""
         return self.slices(part)[:, self.window :]
 
+    def observed(self, part: str) -> np.ndarray:
+        """Where the truth was measured and not filled in, bool `[n, horizon]`."""
+        if self.series is None:
+            return np.ones((len(self.starts[part]), self.horizon), bool)
+        return ~self.series.filled[self.starts[part][:, None] + np.arange(self.window, self.window + self.horizon)]
+
 
 def lecture_series(count: int, steps: int, seed: int = 42) -> np.ndarray:
     """The lecture's synthetic series (Géron 2019, chapter 15): two sines of random frequency and phase, and noise.
@@ -88,7 +94,7 @@ def series_dataset(series: Series, config: ForecastConfig) -> Dataset:
             if largest >= 1
             else f"use --horizon {max(1, (size - 1) // 3)} or smaller"
             if horizon > 1
-            else "give more rows"
+            else "give more rows, or lower --test-fraction and --validation-fraction"
         )
         raise DataError(
             f"{size} rows are too few: --window {window} and --horizon {horizon}, with {validation} rows for "
@@ -96,9 +102,16 @@ def series_dataset(series: Series, config: ForecastConfig) -> Dataset:
         )
     bounds = {"train": (window, size - test - validation), "validation": (size - test - validation, size - test)}
     bounds["test"] = (size - test, size)
-    starts = {part: np.arange(first, last - horizon + 1) - window for part, (first, last) in bounds.items()}
+    starts = {}
+    for part, (first, last) in bounds.items():
+        start = np.arange(first, last - horizon + 1) - window
+        # where a window ends in filled values, they know what came after them; where nothing was measured after it,
+        # there is nothing to learn or to score
+        ahead = series.filled[start[:, None] + np.arange(window, window + horizon)]
+        starts[part] = start[~series.filled[start + window - 1] & ~ahead.all(1)]
+        if not len(starts[part]):
+            raise DataError(f"column {series.name!r} has too many missing values in the {part} part; give more rows")
     train = series.values[: size - test - validation]
-    # divided by the largest before squaring, so that huge values do not overflow
     spread = float(train.std()) or float(series.values.std())
     lag = min(config.season, len(train) - 1)
     return Dataset(
@@ -114,12 +127,12 @@ def series_dataset(series: Series, config: ForecastConfig) -> Dataset:
     )
 
 
-def choose_season(series: Series) -> int:
+def choose_season(series: Series, held_out: float = 0.2) -> int:
     """The season: of those that the calendar offers the one that repeats best, else the peak of the autocorrelation.
 
-    A season has to show at least twice in the first nine tenths of the series; 1 means there is none.
+    It is looked for before the last fraction `held_out`, where it has to show at least twice; 1 means there is none.
     """
-    values = series.values[: max(3, len(series.values) * 9 // 10)]
+    values = series.values[: max(3, int(len(series.values) * (1 - held_out)))]
     offered = series.clock.seasons if series.clock else ()
     fitting = [season for season in offered if 2 * season <= len(values)]
     if offered:

@@ -128,27 +128,29 @@ class Forecaster(nnx.Module):
             return jnp.broadcast_to(skipped, (x.shape[0], self.outputs))
         hidden, carries = self._body(x, key)
         if self.decoder is not None:
-            return skipped + self._decode(x[:, -1], carries)
+            return self._decode(x[:, -1], carries, jnp.broadcast_to(skipped, (x.shape[0], self.config.horizon)))
         last = last_hidden(carries, bidirectional=self.config.bidirectional) if carries else hidden[-1]
         if isinstance(self.readout, RecurrentStack):
             return skipped + self._read(hidden, key)[-1]
         return skipped + self.readout(last)
 
-    def _decode(self, last: Array, carries: list) -> Array:
-        """Go on from the encoder's state, each step fed the forecast before it; `last` is the last value `[B]`.
+    def _decode(self, last: Array, carries: list, skipped: Array) -> Array:
+        """Go on from the encoder's state, each step fed the forecast before it, `[B, horizon]`.
+
+        `last` is the last value `[B]`; `skipped` `[B, horizon]` is what the linear path forecasts, to be added to.
 
         In training too the decoder lives on its own forecasts: fed the truth, it would learn a task that it never
         meets (exposure bias; Bengio et al. 2015, arXiv 1506.03099).
         """
 
-        def body(state: tuple[Array, list], _: None) -> tuple[tuple[Array, list], Array]:
+        def body(state: tuple[Array, list], base: Array) -> tuple[tuple[Array, list], Array]:
             value, carries = state
             assert self.decoder is not None and isinstance(self.readout, Dense)
             hidden, carries = self.decoder(value[None, :, None], carries)
-            value = self.readout(hidden[0])[:, 0]
+            value = base + self.readout(hidden[0])[:, 0]
             return (value, carries), value
 
-        return lax.scan(body, (last, carries), None, length=self.config.horizon)[1].T
+        return lax.scan(body, (last, carries), skipped.T)[1].T
 
     def _recursive(self, windows: Array) -> Array:
         """One step at a time, the forecast becoming the newest value of the window."""

@@ -20,8 +20,10 @@ from rnncli.options import interval
 _D = ForecastConfig
 _FRACTION = interval(0, 0.5, open_low=True)
 _RATE = interval(0, 1, open_high=True)
-COUNT = interval(1)
+COUNT = interval(1, 1_000_000)
 _WHOLE = interval(0)
+_SEED = interval(0, 2**32 - 1)
+_UNITS = interval(1, 16_384)
 
 SeriesArgument = Annotated[
     str | None,
@@ -43,8 +45,12 @@ def data_options(
         typer.Option(metavar="COLUMN", help="Column of the time stamps.", show_default="found by name, content"),
     ] = None,
     fill: Annotated[
-        Fill, typer.Option(help="What stands in for missing values and time steps; none refuses them.")
-    ] = "linear",
+        Fill | None,
+        typer.Option(
+            help="What stands in for missing values and time steps; none refuses them.",
+            show_default="linear; predict: as trained",
+        ),
+    ] = None,
 ) -> None:
     """Which columns of the table."""
 
@@ -126,12 +132,15 @@ def model_options(
     layers: Annotated[
         int | None,
         typer.Option(
-            metavar="N", help="Recurrent layers; blocks of a wavenet.", show_default="2; series: 1", callback=_WHOLE
+            metavar="N",
+            help="Recurrent layers; blocks of a wavenet.",
+            show_default="2; series: 1",
+            callback=interval(0, 1_000),
         ),
     ] = None,
     units: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Units of a layer.", show_default="32; series: 64", callback=COUNT),
+        typer.Option(metavar="N", help="Units of a layer.", show_default="32; series: 64", callback=_UNITS),
     ] = None,
     readout: Annotated[
         Readout | None,
@@ -264,7 +273,7 @@ def training_options(
 def seed_option(
     *,
     seed: Annotated[
-        int, typer.Option(help="Of the first weights, the order and the dropout.", callback=_WHOLE)
+        int, typer.Option(help="Of the first weights, the order and the dropout.", callback=_SEED)
     ] = _D.seed,
 ) -> None:
     """Where the randomness starts."""

@@ -37,7 +37,7 @@ class Source:
     path: str
     target: str | None = None
     time_column: str | None = None
-    fill: Fill = "linear"
+    fill: Fill | None = None  # None: linear, or what a checkpoint was trained with
 
 
 @dataclass(frozen=True)
@@ -61,14 +61,13 @@ class Outcome:
     recent: np.ndarray  # forecasts of the test part, [n, horizon]
     seconds: float
     steps_per_second: float
+    source: dict[str, Any]  # what the data was read from, for the document
 
     def document(self, checkpoint: Path | None) -> dict[str, Any]:
         """The JSON document of `forecast train --json`."""
-        series = self.data.series
         return {
             "command": "forecast train",
-            "config": self.config.as_dict()
-            | ({} if series is None else {"target": series.name, "time": series.time_name}),
+            "config": self.config.as_dict() | self.source,
             "scores": self.scores,
             "checkpoint": None if checkpoint is None else str(checkpoint),
             "seconds": round(self.seconds, 3),
@@ -84,7 +83,7 @@ def load_series(source: Source, messages: Messages) -> Series:
     from rnncli.tables import read_table
 
     series = read_series(
-        read_table(source.path), target=source.target, time_column=source.time_column, fill=source.fill
+        read_table(source.path), target=source.target, time_column=source.time_column, fill=source.fill or "linear"
     )
     for note in series.notes:
         messages.say(note)
@@ -106,10 +105,14 @@ def configure(
     series: Series, chosen: Mapping[str, Any], preset: Preset, messages: Messages
 ) -> tuple[ForecastConfig, Dataset]:
     """A series as windows, and the configuration that suits it; what was found out by itself is said."""
-    season = chosen.get("season") or choose_season(series)
+    fractions = [chosen.get(name, getattr(ForecastConfig, name)) for name in ("test_fraction", "validation_fraction")]
+    season = chosen.get("season") or choose_season(series, sum(fractions))
     size = len(series.values)
     config = for_series(chosen, size, season, preset)
     data = series_dataset(series, config)
+    rows = int(data.starts["validation"][0]) + config.window
+    if "season" in chosen and season >= rows:
+        raise DataError(f"--season {season} is longer than the {rows} rows of the training part")
     if "normalize" not in chosen:
         errors = {each: baselines.fit_linear(data, each, config.horizon).error for each in _NORMALIZE_CHOICES}
         config = for_series({**chosen, "normalize": min(errors, key=errors.__getitem__)}, size, season, preset)
@@ -123,7 +126,13 @@ def configure(
 
 
 def run_training(
-    config: ForecastConfig, data: Dataset, messages: Messages, *, saving: Saving | None = None, label: str = "training"
+    config: ForecastConfig,
+    data: Dataset,
+    messages: Messages,
+    *,
+    source: Source | None = None,
+    saving: Saving | None = None,
+    label: str = "training",
 ) -> Outcome:
     """Train, score beside the baselines, forecast the future.
 
@@ -133,14 +142,15 @@ def run_training(
     """
     begun = time.monotonic()
     fitting = prepare(config, data)
-    writer = _claim(saving, fitting, data) if saving else None
+    about = described(data, source)
+    writer = _claim(saving, fitting, data, about) if saving else None
     before = int(fitting.state.step) if fitting.state is not None else 0
 
     def save() -> None:
         if writer is not None:
             items = {} if fitting.state is None else {"state": fitting.state}
             best = nnx.state(fitting.model, nnx.Param) if fitting.state is None else fitting.state.best_params
-            writer.save(_metadata(fitting, data), best=best, **items)
+            writer.save(_metadata(fitting, data, about), best=best, **items)
 
     training = time.monotonic()
     _train(fitting, data, messages, save if writer else None, label)
@@ -154,7 +164,16 @@ def run_training(
     results, recent = _score(fitting, data, predict)
     forecast = [] if data.series is None else future(data.series, predict, config.window)
     seconds = time.monotonic() - begun
-    return Outcome(config, data, fitting, results, forecast, recent, seconds, steps / spent if steps else 0.0)
+    rate = steps / spent if steps else 0.0
+    return Outcome(config, data, fitting, results, forecast, recent, seconds, rate, about)
+
+
+def described(data: Dataset, source: Source | None) -> dict[str, Any]:
+    """The data in JSON types: what, beside the configuration, repeats a run."""
+    if data.series is None or source is None:
+        return {"series": None}
+    read = {"target": data.series.name, "time_column": data.series.time_name, "fill": source.fill or "linear"}
+    return {"series": source.path, **read}
 
 
 def future(series: Series, predict: Callable[[np.ndarray], np.ndarray], window: int) -> list[tuple[str, float]]:
@@ -198,12 +217,14 @@ def predict(source: Source, folder: Path, messages: Messages) -> tuple[Series, l
             f"the columns do not fit the checkpoint: it has {', '.join(map(repr, columns))}, "
             f"the table {', '.join(map(repr, table.columns))}; rename them or use --target and --time-column"
         )
-    series = read_series(table, target=names[1], time_column=names[0], fill=source.fill)
+    series = read_series(table, target=names[1], time_column=names[0], fill=source.fill or wanted["fill"])
     for note in series.notes:
         messages.say(note)
-    step = series.clock.step if series.clock else None
-    if step != wanted["step"]:
-        messages.say(f"warning: the model was trained on steps of one {wanted['step']}, this series has {step}")
+    step = series.clock.step if series.clock else "row"
+    if step != (wanted["step"] or "row"):
+        messages.say(
+            f"warning: the model was trained on steps of one {wanted['step'] or 'row'}, this series has {step}"
+        )
     window = metadata["config"]["window"]
     if len(series.values) < window:
         raise DataError(
@@ -212,11 +233,11 @@ def predict(source: Source, folder: Path, messages: Messages) -> tuple[Series, l
     return series, future(series, run, window)
 
 
-def _claim(saving: Saving, fitting: Fitting, data: Dataset) -> CheckpointWriter:
+def _claim(saving: Saving, fitting: Fitting, data: Dataset, about: dict[str, Any]) -> CheckpointWriter:
     """Open the checkpoint folder, and take up a saved run if one is to be resumed."""
     if saving.resume:
         metadata = read_metadata(saving.folder, TASK)
-        current = _metadata(fitting, data)
+        current = _metadata(fitting, data, about)
         if metadata["data"] != current["data"]:
             raise CheckpointError(f"'{saving.folder}' was trained on other data; resume with the same series")
         changed = [
@@ -232,7 +253,7 @@ def _claim(saving: Saving, fitting: Fitting, data: Dataset) -> CheckpointWriter:
     return CheckpointWriter(saving.folder, overwrite=saving.overwrite, resume=saving.resume)
 
 
-def _metadata(fitting: Fitting, data: Dataset) -> dict[str, Any]:
+def _metadata(fitting: Fitting, data: Dataset, about: dict[str, Any]) -> dict[str, Any]:
     series = data.series
     return {
         "task": TASK,
@@ -244,6 +265,7 @@ def _metadata(fitting: Fitting, data: Dataset) -> dict[str, Any]:
             "target": series.name,
             "time": series.time_name,
             "step": series.clock.step if series.clock else None,
+            "fill": about["fill"],
         },
         "data": hashlib.sha256(np.ascontiguousarray(data.values).tobytes()).hexdigest(),
         "history": fitting.history,
@@ -259,9 +281,10 @@ def _train(fitting: Fitting, data: Dataset, messages: Messages, save: Callable[[
             if not math.isfinite(report.train_loss):
                 _not_a_number(fitting, report.step, messages)
                 break
-            losses = f"{config.loss} train {report.train_loss:.4g}"
+            # the loss is measured on normalised windows, the validation error in units of the training part
+            losses = f"loss {report.train_loss:.4g}"
             if fitting.history:
-                losses += f", validation {fitting.history[-1]['validation']:.4g}"
+                losses += f", validation {config.loss} {fitting.history[-1]['validation']:.4g}"
             rate = (report.step - before) * fitting.plan.batch / (time.monotonic() - begun)
             advance(report.epoch, f"{losses}, {rate:,.0f} windows/s")
             if stop.signal is not None and not report.finished:
@@ -277,7 +300,7 @@ def _train(fitting: Fitting, data: Dataset, messages: Messages, save: Callable[[
 def _not_a_number(fitting: Fitting, step: int, messages: Messages) -> None:
     advice = f"lower --learning-rate (now {fitting.config.learning_rate:g}) or --clip (now {fitting.config.clip:g})"
     state = fitting.state
-    if state is None or not math.isfinite(float(state.best_loss)):
+    if state is None or (int(state.best_step) == 0 and not fitting.config.linear_skip):
         raise RnncliError(f"the loss is not a number after step {step}; {advice}")
     messages.say(f"warning: the loss is not a number after step {step}; the best epoch before is kept; {advice}")
 
@@ -295,7 +318,8 @@ def _score(fitting: Fitting, data: Dataset, predict: Callable[[np.ndarray], np.n
         forecasts[part] = predict(windows)
         systems = {"model": forecasts[part], **baseline_forecasts(data, part, config.season, linear, windows)}
         results[part] = {
-            name: scores(data.truth(part), forecast, data.naive_scale) for name, forecast in systems.items()
+            name: scores(data.truth(part), forecast, data.naive_scale, data.observed(part))
+            for name, forecast in systems.items()
         }
     return results, forecasts["test"]
 

@@ -37,6 +37,7 @@ class Series:
 
     name: str  # of the target column
     values: np.ndarray  # float64 [n]
+    filled: np.ndarray  # bool [n], where a value was missing
     time_name: str | None  # of the time column
     clock: Clock | None
     digits: int  # significant digits of the values as written
@@ -69,13 +70,45 @@ def read_series(
     notes: list[str] = []
     if time is not None:
         values = _on_grid(table, time, values, notes, fill)
-    filled = _fill(values, fill, time[2] if time else None, target, notes)
+        notes += [time[2].note] if time[2].note else []
+    else:
+        _note_unread_times(table, target, notes)
+    clock = time[2] if time else None
+    values = _without_end(values, target, notes)
+    missing = np.isnan(values)
+    filled = _fill(values, fill, clock, target, notes)
     if len(filled) < 2:
         raise DataError(f"column {target!r} has only one row; a series needs a past to learn from")
     if filled.max() == filled.min():
         raise DataError(f"column {target!r} is constant: every value is {filled[0]:g}, and so is the best forecast")
+    if filled.max() - filled.min() < 1 / _LARGEST:
+        raise DataError(
+            f"column {target!r} varies by less than {1 / _LARGEST:g}, too little to compute with; multiply it"
+        )
     columns = tuple(map(str, table.columns))
-    return Series(target, filled, time_name, time[2] if time else None, digits, tuple(notes), columns)
+    return Series(target, filled, missing, time_name, clock, digits, tuple(notes), columns)
+
+
+def _note_unread_times(table: pd.DataFrame, target: str, notes: list[str]) -> None:
+    """Say so where a column is named like a time but could not be read as one."""
+    for column in table.columns:
+        if str(column).lower() in _TIME_NAMES and column != target:
+            example = table[column].iloc[0]
+            notes.append(
+                f"column {column!r} could not be read as time (its first value is {example!r}): rows are counted"
+            )
+            return
+
+
+def _without_end(values: np.ndarray, name: str, notes: list[str]) -> np.ndarray:
+    """Leave out missing values at the end: they are what is to be forecast."""
+    present = np.flatnonzero(~np.isnan(values))
+    size = int(present[-1]) + 1
+    if size < len(values):
+        notes.append(
+            f"column {name!r} ends in {_count(len(values) - size, 'missing value')}: the forecast begins there"
+        )
+    return values[:size]
 
 
 def _check_column(table: pd.DataFrame, name: str | None) -> None:
@@ -98,7 +131,8 @@ def _find_time(table: pd.DataFrame, name: str | None, target: str | None) -> tup
         return (name, *found)
     rest = [column for column in table.columns if column != target]
     named = [column for column in rest if str(column).lower() in _TIME_NAMES]
-    texts = [column for column in rest if column not in named and not _is_number(table[column].iloc[0])]
+    named.sort(key=lambda column: table[column].duplicated().any())  # an "hour" beside a "date" is no time by itself
+    texts = [column for column in rest if column not in named and not _mostly_numbers(table[column].tolist())]
     rows = [column for column in rest if column not in named and _is_row_number(column)]
     for column in [*named, *texts, *rows]:
         try:
@@ -113,11 +147,10 @@ def _find_time(table: pd.DataFrame, name: str | None, target: str | None) -> tup
 
 
 def _find_target(table: pd.DataFrame, time_name: str | None) -> str:
-    candidates = [
-        str(column)
-        for column in table.columns
-        if column != time_name and not _is_row_number(column) and _mostly_numbers(table[column].tolist())
-    ]
+    numeric = [str(c) for c in table.columns if c != time_name and _mostly_numbers(table[c].tolist())]
+    # row numbers and unread times are not what one forecasts, unless there is nothing else
+    likely = [name for name in numeric if not _is_row_number(name) and name.lower() not in _TIME_NAMES]
+    candidates = likely or numeric
     if len(candidates) == 1:
         return candidates[0]
     if not candidates:
@@ -146,7 +179,7 @@ def _numbers(column: Sequence[str], name: str) -> np.ndarray:
         if cell.lower() in _MISSING:
             continue
         try:
-            values[row] = float(cell)
+            values[row] = float(cell.replace("_", "x"))  # Python would take 1_000 for a number
         except ValueError:
             raise DataError(f"column {name!r}, row {row + 1}: {cell!r} is not a number") from None
         if math.isinf(values[row]):
@@ -190,6 +223,9 @@ def _on_grid(
     if steps > len(values):
         absent = np.setdiff1d(np.arange(steps), positions)
         places = _places(absent, clock)
+        empty = positions[np.isnan(values)]
+        if len(empty) and fill != "none":
+            notes.append(f"{_count(len(empty), 'missing value')} ({_places(empty, clock)}): filled, {fill}")
         if fill == "none":
             raise DataError(
                 f"{_count(len(absent), 'time step')} missing: {places}; choose a --fill: linear, previous or zero"
@@ -207,7 +243,7 @@ def _fill(values: np.ndarray, fill: Fill, clock: Clock | None, name: str, notes:
     amount = _count(int(missing.sum()), "missing value")
     if fill == "none":
         raise DataError(f"column {name!r} has {amount} ({places}); choose a --fill: linear, previous or zero")
-    if not any("missing" in note for note in notes):
+    if clock is None or not any("missing" in note and "filled" in note for note in notes):
         notes.append(f"column {name!r} had {amount} ({places}): filled, {fill}")
     column = pd.Series(values)
     match fill:

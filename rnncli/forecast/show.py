@@ -40,11 +40,6 @@ def show_training(outcome: Outcome, checkpoint: Path | None, output: Output, mes
     _verdict(outcome, messages)
     if checkpoint is not None:
         messages.say(f"saved in '{checkpoint}'")
-    if output.plot is not None:
-        from rnncli.forecast.plot import plot_training
-
-        plot_training(outcome, output.plot)
-        messages.say(f"plot in '{output.plot}'")
     if output.as_json:
         text = json_text(outcome.document(checkpoint))
     elif series is not None:
@@ -52,19 +47,24 @@ def show_training(outcome: Outcome, checkpoint: Path | None, output: Output, mes
     else:
         text = _scores_csv(outcome)
     write_data(text, output.file)
+    if output.plot is not None:
+        from rnncli.forecast.plot import plot_training
+
+        plot_training(outcome, output.plot)
+        messages.say(f"plot in '{output.plot}'")
 
 
 def show_forecast(series: Series, forecast: list[tuple[str, float]], output: Output) -> None:
     """A forecast as CSV, or JSON Lines."""
-    if output.plot is not None:
-        from rnncli.forecast.plot import plot_forecast
-
-        plot_forecast(series, forecast, output.plot)
     if output.as_json:
         text = "".join(json_text({"time": stamp, "forecast": value}) for stamp, value in forecast)
     else:
         text = _forecast_csv(series, forecast)
     write_data(text, output.file)
+    if output.plot is not None:
+        from rnncli.forecast.plot import plot_forecast
+
+        plot_forecast(series, forecast, output.plot)
 
 
 def show_comparison(comparison: Comparison, output: Output, messages: Messages) -> None:
@@ -130,6 +130,10 @@ def _verdict(outcome: Outcome, messages: Messages) -> None:
         messages.say(f"best epoch {fitting.best_epoch:g} of {outcome.config.epochs} by validation {metric}; {seconds}")
         if fitting.best_epoch == 0 and outcome.config.linear_skip:
             messages.say("training found nothing to add to the linear path: the forecast is the linear model's")
+        elif fitting.best_epoch == 0:
+            messages.say(
+                "warning: no epoch was better than the untrained network; lower --learning-rate, or train longer"
+            )
     if ours > systems[best][metric] and not math.isclose(ours, systems[best][metric], rel_tol=1e-3):
         messages.say(
             f"the network does not beat the best baseline on the test part: {_label(best)} has {metric} "

@@ -125,8 +125,8 @@ class CausalConv(nnx.Module):
         y_t = Σ_k x_{t − dilation·(kernel_size − 1 − k)} · W_k + b
 
     Before the first step the input is zero, so the output is as long as the input (van den Oord et al. 2016,
-    arXiv 1609.03499). With `stride` s > 1 nothing is padded: the outputs stand at the steps kernel_size − 1,
-    kernel_size − 1 + s, … (Keras' `padding="valid"`).
+    arXiv 1609.03499). With `stride` s > 1 nothing is padded, and outputs stand at every s-th step, the last step
+    always among them: that of a forecast is the newest (Keras' `padding="valid"`, counted from the end).
 
     The shifted inputs are joined and meet the kernel in one product, which on a CPU is several times faster than
     a convolution with few channels.
@@ -152,7 +152,8 @@ class CausalConv(nnx.Module):
 
     def output_steps(self, steps: int) -> list[int]:
         """The time steps, out of `steps` of input, at which there are outputs."""
-        return list(range(0 if self.stride == 1 else self.reach - 1, steps, self.stride))
+        first = 0 if self.stride == 1 else self.reach - 1 + (steps - self.reach) % self.stride
+        return list(range(first, steps, self.stride))
 
     @property
     def reach(self) -> int:

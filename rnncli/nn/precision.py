@@ -14,7 +14,7 @@ Operands = Literal["float32", "bfloat16"]
 
 def matmul(a: Array, b: Array, operands: Operands = "float32") -> Array:
     """`a @ b`, `[…, K]` and `[K, N]`, with the operands rounded to `operands` and the sum kept in float32."""
-    # two dimensions each: the gradient of a product over more would transpose both operands, and XLA's CPU is slow at it
+    # two dimensions each: the gradient of a product over more would transpose both operands, slow on a CPU
     flat = a.reshape(-1, a.shape[-1])
     if operands == "float32":
         product = jnp.matmul(flat, b)

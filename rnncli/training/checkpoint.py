@@ -141,7 +141,8 @@ def _check_ours(folder: Path) -> None:
     if not folder.is_dir():
         raise CheckpointError(f"'{folder}' is a file, not a checkpoint folder; choose another --checkpoint")
     ours = {path.name for path in _steps(folder)}
-    foreign = sorted(p.name for p in folder.iterdir() if p.name not in ours and not p.name.endswith(_UNFINISHED))
+    names = [path.name for path in folder.iterdir()]
+    foreign = sorted(n for n in names if n not in ours and not n.endswith(_UNFINISHED) and not n.startswith("."))
     if foreign:
         raise CheckpointError(
             f"'{folder}' is no checkpoint folder: it holds '{foreign[0]}'; choose another --checkpoint"

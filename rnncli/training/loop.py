@@ -36,6 +36,7 @@ class TrainState(NamedTuple):
     # where in the run: steps taken; the hidden state handed from batch to batch, for those that hand one on
     step: Array
     carry: Any
+    epoch_loss: Array  # sum over the steps of this epoch so far
     # the best evaluation so far
     best_params: Params
     best_loss: Array
@@ -111,6 +112,7 @@ def initial_state(model: nnx.Module, optimizer: optax.GradientTransformation, ca
         opt_state=optimizer.init(params),
         step=jnp.zeros((), jnp.int32),
         carry=carry,
+        epoch_loss=jnp.zeros(()),
         best_params=jax.tree.map(jnp.copy, params),
         best_loss=jnp.array(jnp.inf, jnp.float32),
         best_step=jnp.zeros((), jnp.int32),
@@ -141,9 +143,9 @@ def fit(
         return objective(merged(params), carry, data, indices, jax.random.fold_in(key, step))
 
     @partial(jax.jit, donate_argnums=0)
-    def run_chunk(state: TrainState, data: Any, steps: Array) -> tuple[TrainState, Array]:
-        def body(_: Array, now: tuple[TrainState, Array, Array]) -> tuple[TrainState, Array, Array]:
-            state, order, total = now
+    def run_chunk(state: TrainState, data: Any, steps: Array) -> TrainState:
+        def body(_: Array, now: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
+            state, order = now
             epoch, place = jnp.divmod(state.step, plan.steps_per_epoch)
             order = lax.cond(place == 0, lambda: _order(key, epoch, plan), lambda: order)
             indices = lax.dynamic_slice(order, (place * plan.batch,), (plan.batch,))
@@ -152,12 +154,14 @@ def fit(
             )
             updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
             params = optax.apply_updates(state.params, updates)
-            state = state._replace(params=params, opt_state=opt_state, step=state.step + 1, carry=carry)
-            return state, order, total + value
+            total = jnp.where(place == 0, 0.0, state.epoch_loss) + value
+            state = state._replace(
+                params=params, opt_state=opt_state, step=state.step + 1, carry=carry, epoch_loss=total
+            )
+            return state, order
 
         order = _order(key, state.step // plan.steps_per_epoch, plan)
-        state, _, total = lax.fori_loop(0, steps, body, (state, order, jnp.zeros(())))
-        return state, total
+        return lax.fori_loop(0, steps, body, (state, order))[0]
 
     @partial(jax.jit, donate_argnums=0)
     def close_epoch(state: TrainState, data: Any) -> tuple[TrainState, dict[str, Array], Array]:
@@ -176,26 +180,22 @@ def fit(
 
     state = close_epoch(initial_state(model, optimizer), data)[0] if resumed is None else resumed
     step, best_step = int(state.step), int(state.best_step)
-    epoch_loss, epoch_steps = 0.0, 0
-    while step < plan.steps:
+
+    def waited() -> bool:
+        return plan.patience is not None and step - best_step >= plan.patience * plan.steps_per_epoch
+
+    while step < plan.steps and not waited():
         place = step % plan.steps_per_epoch
         steps = min(plan.chunk, plan.steps_per_epoch - place)
-        if place == 0:
-            epoch_loss, epoch_steps = 0.0, 0
-        state, total = run_chunk(state, data, steps)
-        step, epoch_loss, epoch_steps = step + steps, epoch_loss + float(total), epoch_steps + steps
+        state = run_chunk(state, data, steps)
+        step += steps
+        train_loss = float(state.epoch_loss) / (place + steps)
         metrics, improved = None, False
         if step % plan.steps_per_epoch == 0:
             state, measured, better = close_epoch(state, data)
             metrics, improved = {name: float(value) for name, value in measured.items()}, bool(better)
             best_step = step if improved else best_step
-        waited = (step - best_step) // plan.steps_per_epoch
-        train_loss = epoch_loss / epoch_steps
-        finished = (
-            step >= plan.steps
-            or not math.isfinite(train_loss)
-            or (metrics is not None and plan.patience is not None and waited >= plan.patience)
-        )
+        finished = step >= plan.steps or waited() or not math.isfinite(train_loss)
         yield Report(state, step, step / plan.steps_per_epoch, train_loss, metrics, improved, finished)
         if finished:
             return
