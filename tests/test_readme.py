@@ -16,10 +16,12 @@ def examples() -> list[tuple[str, str]]:
     found = []
     for block in re.findall(r"```console\n(.*?)```", README, re.DOTALL):
         for part in re.split(r"^\$ ", block, flags=re.MULTILINE)[1:]:
-            command, _, output = part.partition("\n")
-            while command.endswith("\\"):
-                line, _, output = output.partition("\n")
-                command = command[:-1] + line.removeprefix("> ")
+            lines = part.splitlines(keepends=True)
+            shown = 1
+            while shown < len(lines) and lines[shown].startswith("> "):  # the shell asks for the rest of a command
+                shown += 1
+            command = "".join([lines[0], *(line.removeprefix("> ") for line in lines[1:shown])]).rstrip("\n")
+            output = "".join(lines[shown:])
             found.append((command, output))
     return found
 
