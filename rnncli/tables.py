@@ -71,7 +71,7 @@ def _read_separated(text: str, name: str) -> pd.DataFrame:
             rows.append(row)
     except csv.Error as error:
         raise DataError(f"{name} is no table: line {reader.line_num}, {error}") from error
-    if all(map(_is_number, rows[0])):  # no header: the first line is data already
+    if all(map(is_number, rows[0])):  # no header: the first line is data already
         rows.insert(0, ["value"] if len(rows[0]) == 1 else [f"column {number + 1}" for number in range(len(rows[0]))])
     table = pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
     if separator == ";":  # where ';' separates, ',' is the decimal point
@@ -79,7 +79,8 @@ def _read_separated(text: str, name: str) -> pd.DataFrame:
     return table
 
 
-def _is_number(cell: str) -> bool:
+def is_number(cell: str) -> bool:
+    """Whether a cell can be read as a number."""
     try:
         float(cell)
     except ValueError:

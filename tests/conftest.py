@@ -1,4 +1,4 @@
-"""Strict JAX, two CPU devices, and the command line as a function."""
+"""Two CPU devices, the real data sets, and the command line as a function."""
 
 import os
 
@@ -15,7 +15,6 @@ import pytest
 from rnncli.cli import run
 
 jax.config.update("jax_num_cpu_devices", 2)
-jax.config.update("jax_numpy_rank_promotion", "allow")
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

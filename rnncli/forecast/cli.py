@@ -10,6 +10,7 @@ from rnncli.forecast.options import (
     COUNT,
     SeriesArgument,
     data_options,
+    epochs_option,
     model_options,
     seed_option,
     shape_options,
@@ -37,6 +38,7 @@ app = typer.Typer(
     data_options,
     shape_options,
     model_options,
+    epochs_option,
     training_options,
     seed_option,
     checkpoint_options,
@@ -89,6 +91,7 @@ def predict(
 @shared(
     data_options,
     shape_options,
+    epochs_option,
     seed_option,
     output_options,
     device_options,
@@ -101,12 +104,6 @@ def compare(
             metavar="N", help="Train each network N times, from --seed on, and show the mean.", callback=COUNT
         ),
     ] = 1,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Passes over the training part.", show_default="20; series: 800 batches", callback=COUNT
-        ),
-    ] = None,
     **options: Any,
 ) -> None:
     """Train every system on the same data and put them into one table.
@@ -122,15 +119,14 @@ def compare(
     source = _source(series, options)
     seed_list = range(first_seed, first_seed + seeds)
     if source is None:
-        unused = sorted(given(options).keys() - {"precision"})
+        unused = sorted(given(options).keys() - {"precision", "epochs"})
         if unused:
             raise OptionError(
                 f"--{unused[0].replace('_', '-')} is for a SERIES; the lecture's systems have their own settings"
             )
-        show_comparison(compare_lecture(seed_list, epochs, options["precision"], messages), output, messages)
+        show_comparison(compare_lecture(seed_list, options["epochs"], options["precision"], messages), output, messages)
     else:
-        chosen = given({**options, "epochs": epochs})
-        show_comparison(compare_series(source, chosen, seed_list, messages), output, messages)
+        show_comparison(compare_series(source, given(options), seed_list, messages), output, messages)
 
 
 def _prepare(options: dict[str, Any]) -> tuple[Any, Any]:

@@ -185,6 +185,18 @@ def model_options(
     """The network."""
 
 
+def epochs_option(
+    *,
+    epochs: Annotated[
+        int | None,
+        typer.Option(
+            metavar="N", help="Passes over the training part.", show_default="20; series: 800 batches", callback=COUNT
+        ),
+    ] = None,
+) -> None:
+    """How long to train."""
+
+
 def training_options(
     *,
     preset: Annotated[
@@ -200,12 +212,6 @@ def training_options(
             help="seq2seq: first step of the window whose forecasts count.",
             show_default="two fifths of the window",
             callback=_WHOLE,
-        ),
-    ] = None,
-    epochs: Annotated[
-        int | None,
-        typer.Option(
-            metavar="N", help="Passes over the training part.", show_default="20; series: 800 batches", callback=COUNT
         ),
     ] = None,
     batch_size: Annotated[

@@ -14,7 +14,7 @@ from flax import nnx
 from rnncli.console import Messages
 from rnncli.errors import CheckpointError, DataError, Interrupted, RnncliError
 from rnncli.forecast import baselines
-from rnncli.forecast.config import Fill, ForecastConfig, Normalize, Preset, for_lecture, for_series
+from rnncli.forecast.config import Fill, ForecastConfig, Normalize, Preset, for_lecture, for_series, part_sizes
 from rnncli.forecast.data import Dataset, choose_season, lecture_dataset, series_dataset
 from rnncli.forecast.fit import Fitting, Scaler, empty_state, forecaster, prepare, train
 from rnncli.forecast.metrics import scores
@@ -110,9 +110,9 @@ def configure(
     size = len(series.values)
     config = for_series(chosen, size, season, preset)
     data = series_dataset(series, config)
-    rows = int(data.starts["validation"][0]) + config.window
-    if "season" in chosen and season >= rows:
-        raise DataError(f"--season {season} is longer than the {rows} rows of the training part")
+    test, validation = part_sizes(size, config.horizon, config.test_fraction, config.validation_fraction)
+    if "season" in chosen and season >= size - test - validation:
+        raise DataError(f"--season {season} is longer than the {size - test - validation} rows of the training part")
     if "normalize" not in chosen:
         errors = {each: baselines.fit_linear(data, each, config.horizon).error for each in _NORMALIZE_CHOICES}
         config = for_series({**chosen, "normalize": min(errors, key=errors.__getitem__)}, size, season, preset)
@@ -120,7 +120,7 @@ def configure(
     messages.say(
         f"{series.name}: {size} values{span}; season {season if season > 1 else 'none'}, window {config.window}, "
         f"{config.horizon} ahead, normalize {config.normalize}; "
-        f"test: the last {len(data.starts['test']) + config.horizon - 1} values"
+        f"test: the last {test} values"
     )
     return config, data
 
@@ -243,7 +243,7 @@ def _claim(saving: Saving, fitting: Fitting, data: Dataset, about: dict[str, Any
         changed = [
             f"--{name.replace('_', '-')} {was} → {now}"
             for name, was in metadata["config"].items()
-            if (now := current["config"][name]) != was
+            if (now := current["config"].get(name)) != was
         ]
         if changed:
             raise CheckpointError(f"cannot resume '{saving.folder}' with another configuration: {', '.join(changed)}")

@@ -11,6 +11,7 @@ import pandas as pd
 from rnncli.errors import DataError
 from rnncli.forecast.clock import Clock, Irregular, read_clock
 from rnncli.forecast.config import Fill
+from rnncli.tables import is_number
 
 _TIME_NAMES = {
     "date",
@@ -159,17 +160,9 @@ def _find_target(table: pd.DataFrame, time_name: str | None) -> str:
     raise DataError(f"several columns could be forecast; choose one with --target: {', '.join(map(repr, candidates))}")
 
 
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
-
-
 def _mostly_numbers(column: Iterable[str]) -> bool:
     present = [cell for cell in column if cell.lower() not in _MISSING]
-    return not present or sum(map(_is_number, present)) * 2 > len(present)
+    return not present or sum(map(is_number, present)) * 2 > len(present)
 
 
 def _numbers(column: Sequence[str], name: str) -> np.ndarray:
@@ -195,7 +188,7 @@ def _numbers(column: Sequence[str], name: str) -> np.ndarray:
 
 def _significant_digits(cell: str) -> int:
     mantissa = cell.lower().split("e")[0]
-    return min(15, len(mantissa.replace(".", "").strip("+-").lstrip("0"))) if _is_number(cell) else 0
+    return min(15, len(mantissa.replace(".", "").strip("+-").lstrip("0"))) if is_number(cell) else 0
 
 
 def _on_grid(

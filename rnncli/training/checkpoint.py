@@ -10,6 +10,7 @@ A save writes a new step, which appears by an atomic rename, and only then remov
 
 import json
 import logging
+import os
 import sys
 import warnings
 from collections.abc import Iterator
@@ -46,13 +47,10 @@ class CheckpointWriter:
                     f"'{folder}' already holds a checkpoint; go on with --resume, replace it with --overwrite, "
                     "or choose another --checkpoint"
                 )
-        policies: Any = ocp.training
-        with _quiet(), _reported(f"cannot write to '{folder}'"):
-            self._writer = policies.Checkpointer(
-                str(folder.absolute()),
-                save_decision_policy=policies.save_decision_policies.FixedIntervalPolicy(1),
-                preservation_policy=policies.preservation_policies.LatestN(1),
-            )
+        place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        if not (place.is_dir() and os.access(place, os.W_OK)):
+            raise CheckpointError(f"cannot write to '{folder}': '{place}' is no folder that you may write to")
+        self._writer: Any = None  # opened with the first save, as that makes the folder
         self._step = max((int(step.name) for step in _steps(folder)), default=0)
 
     def save(self, metadata: dict[str, Any], **items: Any) -> None:
@@ -60,14 +58,28 @@ class CheckpointWriter:
         self._step += 1
         flat = {name: _flat(tree) for name, tree in items.items()}
         with _quiet(), _reported(f"cannot save to '{self.folder}'"):
+            if self._writer is None:
+                self._writer = _open(self.folder)
             self._writer.save_checkpointables(
                 self._step, flat, custom_metadata={"schema": SCHEMA, **metadata}, force=True
             )
 
     def close(self) -> None:
         """Wait until all is on disk."""
+        if self._writer is None:
+            return
         with _quiet(), _reported(f"cannot save to '{self.folder}'"):
             self._writer.close()
+
+
+def _open(folder: Path) -> Any:
+    """Orbax' writer: every save is wanted, and only the latest is kept."""
+    training: Any = ocp.training
+    return training.Checkpointer(
+        str(folder.absolute()),
+        save_decision_policy=training.save_decision_policies.FixedIntervalPolicy(1),
+        preservation_policy=training.preservation_policies.LatestN(1),
+    )
 
 
 def read_metadata(folder: Path, task: str) -> dict[str, Any]:
