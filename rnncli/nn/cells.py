@@ -2,7 +2,7 @@
 
 A cell is cut where the speed of a recurrence is decided. With D inputs, H units and G gates,
 
-    projected_t = x_t · W + b         `project`: all time steps in one product a gate, outside the loop
+    projected_t = x_t · W + b         `project`: all time steps in one product, outside the loop
     recurrent_t = h_{t-1} · U         the only products inside the loop
     carry_t     = step(carry_{t-1}, projected_t, recurrent_t)      elementwise
 
@@ -75,9 +75,7 @@ class _GatedCell(nnx.Module):
 
     def project(self, x: Array) -> Gates:
         """The input's share of each gate, for every step at once: `[T, B, D]` → G arrays `[T, B, H]`."""
-        kernels = jnp.split(self.kernel[...], self.gates, -1)
-        biases = jnp.split(self.bias[...], self.gates)
-        return tuple(matmul(x, kernel, self.operands) + bias for kernel, bias in zip(kernels, biases, strict=True))
+        return tuple(jnp.split(matmul(x, self.kernel[...], self.operands) + self.bias[...], self.gates, -1))
 
     def recurrent_kernels(self) -> Gates:
         """U of each gate, `[H, H]`."""

@@ -1,13 +1,13 @@
 """A cell over time, as two `lax.scan` loops that hold nothing but what is recurrent.
 
-Forward, the input projection is one product over all steps (`Cell.project`), so the loop's body is one product
-with the recurrent kernel and the cell's elementwise step.
+Forward, the input projection is one product over all steps (`Cell.project`), so the loop's body is the products
+with the recurrent kernel, one a gate, and the cell's elementwise step.
 
 Backward, `jax.grad` of a plain scan would carry the gradient of the recurrent kernel U along and add to it at every
 step: T small products H×B·B×GH that a matrix unit cannot fill. The custom rule here runs in three parts instead:
 
 1. for all steps at once: the local derivatives of the elementwise step, (1−z), (1−n²), …, as a batch of pullbacks;
-2. the reverse loop: apply a step's pullback, one product with Uᵀ, nothing else;
+2. the reverse loop: apply a step's pullback, the products with Uᵀ, nothing else;
 3. for all steps at once: the gradients of the projections, and that of U as one product a gate, `hᵀ·d` over T·B rows.
 
 Parts 1 and 3 differentiate the cell's own `step`, so a new cell needs no derivative by hand.
@@ -116,21 +116,20 @@ def _advance(loop: _Loop, small: Small, carry: Carry, projected: Gates, recurren
 def _scan_forward(
     loop: _Loop, small: Small, kernels: Gates, carry: Carry, projected: Gates, given: _Given
 ) -> tuple[tuple[Array, Carry], Any]:
-    def body(carry: Carry, now: tuple[Gates, _Given]) -> tuple[Carry, Carry]:
+    def body(carry: Carry, now: tuple[Gates, _Given]) -> tuple[Carry, tuple[Carry, Gates]]:
         projected_t, given_t = now
-        carry = _advance(loop, small, carry, projected_t, _recur(loop, kernels, carry, given_t), given_t)
-        return carry, carry
+        recurrent = _recur(loop, kernels, carry, given_t)
+        carry = _advance(loop, small, carry, projected_t, recurrent, given_t)
+        return carry, (carry, recurrent)
 
-    final, carries = lax.scan(body, carry, (projected, given), reverse=loop.reverse)
-    return (carries[0], final), (small, kernels, carry, carries, projected, given)
+    final, (carries, recurrent) = lax.scan(body, carry, (projected, given), reverse=loop.reverse)
+    return (carries[0], final), (small, kernels, carry, carries, projected, recurrent, given)
 
 
 def _scan_backward(loop: _Loop, saved: Any, cotangents: tuple[Array, Carry]) -> tuple[Any, ...]:
-    small, kernels, first, carries, projected, given = saved
+    small, kernels, first, carries, projected, recurrent, given = saved
     d_hidden, d_final = cotangents
     previous = tuple(_shift(array, start, loop.reverse) for array, start in zip(carries, first, strict=True))
-
-    recurrent = _recur(loop, kernels, previous, given)  # again, but as one product: cheaper than storing it
 
     def pullback(carry: Carry, projected_t: Gates, recurrent_t: Gates, given_t: _Given) -> Any:
         def inner(carry: Carry, recurrent_t: Gates) -> Carry:
