@@ -35,25 +35,26 @@ def plot_forecast(series: Series, forecast: list[tuple[str, float]], path: Path)
 def _timeline(series: Series, forecast: list[tuple[str, float]], outcome: "Outcome | None") -> "Figure":
     figure, axes = _canvas(10, 4.5)
     size, horizon = len(series.values), len(forecast)
-    shown = 6 * horizon if outcome is None else max(6 * horizon, 2 * outcome.config.window)
+    shown = 7 * max(horizon, 2)  # a forecast that fills a sixth of the picture can be judged at a glance
     first = max(0, size - shown)
-    held_out = size - horizon if outcome is not None else size
     past = np.arange(first, size)
     axes.plot(past, series.values[first:], color=_PAST, linewidth=1.3, label="history")
     if outcome is not None:
-        at = np.arange(held_out, size)
-        error = float(np.abs(outcome.recent[-1] - series.values[held_out:]).mean())
+        held_out = int(outcome.data.starts["test"][-1]) + outcome.config.window
+        at = np.arange(held_out, held_out + horizon)
+        truth = series.values[at]
+        error = float(np.abs(outcome.recent[-1] - truth).mean())
         label = f"forecast of the held-out end (mae {error:.4g})"
-        axes.plot(at, series.values[held_out:], color=_TRUTH, linewidth=1.8, label="held-out truth")
+        axes.plot(at, truth, color=_TRUTH, linewidth=1.8, label="held-out truth")
         axes.plot(at, outcome.recent[-1], color=_HELD_OUT, linewidth=1.8, linestyle="--", label=label)
-        axes.axvspan(held_out - 0.5, size - 0.5, color=_HELD_OUT, alpha=0.07, linewidth=0)
+        axes.axvspan(held_out - 0.5, held_out + horizon - 0.5, color=_HELD_OUT, alpha=0.07, linewidth=0)
     ahead = np.arange(size - 1, size + horizon)
     values = [series.values[-1], *(value for _, value in forecast)]
     axes.plot(ahead, values, color=_FUTURE, linewidth=1.8, label=f"forecast, {horizon} ahead")
     axes.axvspan(size - 0.5, size + horizon - 0.5, color=_FUTURE, alpha=0.07, linewidth=0)
     _stamps(axes, series, first, size + horizon)
     axes.set_ylabel(_safe(series.name))
-    axes.legend(loc="upper left", frameon=False, fontsize=9)
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, fontsize=9, borderaxespad=0.2)
     return figure
 
 
