@@ -86,8 +86,10 @@ def test_two_chunks_equal_one_pass(name: str) -> None:
     whole, final = unroll(cell, x)
     first, carry = unroll(cell, x[:3])
     second, last = unroll(cell, x[3:], carry)
-    np.testing.assert_array_equal(jnp.concatenate([first, second]), whole)
-    jax.tree.map(np.testing.assert_array_equal, last, final)
+    # not to the bit: products of other shapes may be added up in another order
+    np.testing.assert_allclose(jnp.concatenate([first, second]), whole, atol=1e-6)
+    for part, wanted in zip(last, final, strict=True):
+        np.testing.assert_allclose(part, wanted, atol=1e-6)
 
 
 @ALL_CELLS
