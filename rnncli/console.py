@@ -126,6 +126,21 @@ class Messages:
         )
 
 
+def figure(value: float | None) -> str:
+    """A figure for people: four significant digits, no exponent where it can be done without."""
+    if value is None:
+        return "–"
+    return significant(value, 4) if value == 0 or 1e-4 <= abs(value) < 1e9 else f"{value:.3e}"
+
+
+def significant(value: float, digits: int) -> str:
+    """A number with so many significant digits, written out."""
+    if value == 0 or not 1e-9 < abs(value) < 1e15:
+        return f"{value:.{digits}g}"
+    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
+    return f"{value:.{decimals}f}"
+
+
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Rows as CSV, lines ending in a newline."""
     stream = io.StringIO()

@@ -4,9 +4,11 @@ import functools
 import inspect
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
+
+from rnncli.training.devices import DeviceChoice, PrecisionChoice
 
 Command = Callable[..., None]
 
@@ -89,10 +91,8 @@ def plot_option(
 
 def device_options(
     *,
-    device: Annotated[Literal["auto", "cpu", "gpu", "tpu"], typer.Option(help="Where to compute.")] = "auto",
-    precision: Annotated[
-        Literal["auto", "float32", "bfloat16"], typer.Option(help="Type of the operands of matrix products.")
-    ] = "auto",
+    device: Annotated[DeviceChoice, typer.Option(help="Where to compute.")] = "auto",
+    precision: Annotated[PrecisionChoice, typer.Option(help="Type of the operands of matrix products.")] = "auto",
 ) -> None:
     """Where and how precisely to compute."""
 

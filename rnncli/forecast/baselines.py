@@ -8,13 +8,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from rnncli.forecast.config import Normalize
 from rnncli.forecast.data import Dataset
-from rnncli.forecast.normalize import Normalize, window_statistics
+from rnncli.forecast.normalize import window_statistics
 
 
 def naive(data: Dataset, part: str) -> np.ndarray:
     """The last value, repeated."""
-    return np.repeat(data.slices(part)[:, data.window - 1 : data.window], data.horizon, axis=1)
+    return np.repeat(data.windows(part)[:, -1:], data.horizon, axis=1)
 
 
 def seasonal_naive(data: Dataset, part: str, season: int) -> np.ndarray:
@@ -44,16 +45,8 @@ class Linear(NamedTuple):
 
     def __call__(self, windows: np.ndarray, data: Dataset) -> np.ndarray:
         """Forecasts `[n, outputs]` from windows `[n, window]` in the series' unit."""
-        x, level, scale = _normalised(windows, windows.shape[1], self.normalize, data)
+        x, level, scale = _normalised(windows, self.normalize, data)
         return (x @ self.kernel + self.bias) * scale + level
-
-    def recursive(self, windows: np.ndarray, data: Dataset) -> np.ndarray:
-        """The first output, fed back as the newest value, as many times as the horizon has steps."""
-        steps = []
-        for _ in range(data.horizon):
-            steps.append(self(windows, data)[:, :1])
-            windows = np.concatenate([windows[:, 1:], steps[-1]], axis=1)
-        return np.concatenate(steps, axis=1)
 
 
 # Strengths of the ridge penalty that validation chooses from, as fractions of the inputs' variance.
@@ -66,10 +59,9 @@ def fit_linear(data: Dataset, normalize: Normalize, outputs: int) -> Linear:
     Exact where the data is used as it is (`normalize="none"`: the lecture's linear model); else with the ridge
     penalty that does best on the validation part.
     """
-    train, validation = data.slices("train"), data.slices("validation")
-    x, level, scale = _normalised(train, data.window, normalize, data)
-    y = (train[:, data.window :][:, :outputs] - level) / scale
-    windows, truth = validation[:, : data.window], validation[:, data.window :][:, :outputs]
+    x, level, scale = _normalised(data.windows("train"), normalize, data)
+    y = (data.truth("train")[:, :outputs] - level) / scale
+    windows, truth = data.windows("validation"), data.truth("validation")[:, :outputs]
     penalties = (0.0,) if normalize == "none" else _PENALTIES
     models = [Linear(kernel, bias, normalize, penalty, 0.0) for penalty, kernel, bias in _ridge(x, y, penalties)]
     errors = [float(np.abs(model(windows, data) - truth).mean()) for model in models]
@@ -77,12 +69,10 @@ def fit_linear(data: Dataset, normalize: Normalize, outputs: int) -> Linear:
     return models[best]._replace(error=errors[best])
 
 
-def _normalised(
-    windows: np.ndarray, window: int, normalize: Normalize, data: Dataset
-) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+def _normalised(windows: np.ndarray, normalize: Normalize, data: Dataset) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
     """Windows as the network sees them, and the level and scale `[n, 1]` that were taken from them."""
-    mean, std = (0.0, 1.0) if normalize == "none" else (data.mean, data.std)
-    standard = (windows[:, :window] - mean) / std
+    mean, std = data.units(normalize)
+    standard = (windows - mean) / std
     level, scale = window_statistics(standard, normalize, np)
     return (standard - level) / scale, level * std + mean, scale * std
 

@@ -60,6 +60,11 @@ def read_clock(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
         raise DataError(f"a time stamp is too far away to compute with: {error}") from error
 
 
+def _no_time(stamps: Sequence[str], row: int) -> DataError:
+    """One stamp unlike the one before it (unlike the last one, if it is the first)."""
+    return DataError(f"row {row + 1}: {stamps[row]!r} is no time like {stamps[row - 1]!r}; mend or remove the row")
+
+
 def _read_compact(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
     """Dates written as one number: 20240131, 202401."""
     notation = _COMPACT.get(len(stamps[0]))
@@ -75,8 +80,7 @@ def _read_numbers(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
     if 2 * len(bad) >= len(numbers):
         return None
     if len(bad):
-        row = int(bad[0])
-        raise DataError(f"row {row + 1}: {stamps[row]!r} is no time like {stamps[row - 1]!r}; mend or remove the row")
+        raise _no_time(stamps, int(bad[0]))
     if np.abs(numbers).max() > 1e15:
         return None
     if (numbers == np.round(numbers)).all():
@@ -149,8 +153,7 @@ def _read_dates(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
         return _likeliest(stamps, fitting)
     most, row = nearest
     if most * 2 > len(stamps):
-        like = stamps[row - 1] if row else stamps[-1]
-        raise DataError(f"row {row + 1}: {stamps[row]!r} is no time like {like!r}; mend or remove the row")
+        raise _no_time(stamps, row)
     return None
 
 

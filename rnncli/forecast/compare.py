@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from flax import nnx
 
-from rnncli.console import Messages
+from rnncli.console import Messages, figure
 from rnncli.errors import OptionError
 from rnncli.forecast import baselines
 from rnncli.forecast.config import ForecastConfig, for_lecture
@@ -38,7 +38,7 @@ class Row:
 
 
 def _linear(data: Dataset, part: str) -> np.ndarray:
-    return baselines.fit_linear(data, "none", data.horizon)(data.slices(part)[:, : data.window], data)
+    return baselines.fit_linear(data, "none", data.horizon)(data.windows(part), data)
 
 
 _ONE_STEP = {"cell": "simple", "strategy": "direct", "readout": "recurrent"}
@@ -107,8 +107,6 @@ class Comparison:
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows for people."""
-        from rnncli.forecast.show import figure
-
         places = [self.columns.index(name) for name in self.shown]
         rows = [[row[at] if isinstance(row[at], str) else figure(row[at]) for at in places] for row in self.rows]
         return [name.replace("_", " ") for name in self.shown], rows
@@ -169,7 +167,7 @@ def _lecture_figures(row: Row, chosen: dict[str, Any], messages: Messages, label
         model = Forecaster(far, rngs=nnx.Rngs(0))
         nnx.update(model, nnx.state(trained.fitting.model, nnx.Param))
         predict = forecaster(model, trained.fitting.scaler)
-        forecasts = {part: predict(data.slices(part)[:, :_WINDOW]) for part in ("validation", "test")}
+        forecasts = {part: predict(data.windows(part)) for part in ("validation", "test")}
     else:
         config = for_lecture(chosen, "default" if row.preset == "default" else "lecture")
         outcome = run_training(config, data, messages, label=label)
@@ -187,8 +185,7 @@ def compare_series(source: Source, chosen: dict[str, Any], seeds: Sequence[int],
     taken: dict[str, float] = {}  # seconds
     linear = baselines.fit_linear(data, config.normalize, config.horizon)
     for part, scored in systems.items():
-        windows = data.slices(part)[:, : config.window]
-        for name, forecast in baseline_forecasts(data, part, config.season, linear, windows).items():
+        for name, forecast in baseline_forecasts(data, part, config.season, linear).items():
             scored[name] = scores(data.truth(part), forecast, data.naive_scale, data.observed(part))
             taken[name] = 0.0
     steps = 0.0

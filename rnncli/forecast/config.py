@@ -1,13 +1,13 @@
 """The configuration of a forecast: the only home of its defaults.
 
 Two sets of defaults share one dataclass. Those of the fields are for the lecture's synthetic data, where nothing
-has to be found out; `for_series` replaces the ones that depend on a user's series. The README
-says what they were settled on. `PRESETS["lecture"]` are the settings of the lecture's slides.
+has to be found out; `for_series` replaces the ones that depend on a user's series. The README says what they were
+settled on. `PRESETS["lecture"]` are the settings of the lecture's slides.
 """
 
 import math
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields, replace
+from dataclasses import asdict, dataclass
 from typing import Any, Literal
 
 from rnncli.errors import OptionError
@@ -94,7 +94,7 @@ def for_lecture(chosen: Mapping[str, Any], preset: Preset = "default") -> Foreca
     given = {**PRESETS[preset], **chosen}
     window = given.get("window", ForecastConfig.window)
     given.setdefault("loss_from", min(ForecastConfig.loss_from, window * 2 // 5))
-    return _make(given)
+    return ForecastConfig(**given)
 
 
 def for_series(chosen: Mapping[str, Any], size: int, season: int, preset: Preset = "default") -> ForecastConfig:
@@ -132,7 +132,7 @@ def for_series(chosen: Mapping[str, Any], size: int, season: int, preset: Preset
         examples = max(1, train - window - horizon + 1)
         batches = max(1, examples // given.get("batch_size", ForecastConfig.batch_size))
         given["epochs"] = max(10, math.ceil(_SERIES_STEPS / batches))
-    return _make(given)
+    return ForecastConfig(**given)
 
 
 def part_sizes(size: int, horizon: int, test_fraction: float, validation_fraction: float) -> tuple[int, int]:
@@ -163,11 +163,6 @@ def _default_patch(window: int, season: int) -> int:
         return max(1, window // 6)
     parts = math.ceil(season / 24)
     return max(1, round(season / parts))
-
-
-def _make(given: Mapping[str, Any]) -> ForecastConfig:
-    known = {field.name for field in fields(ForecastConfig)}
-    return replace(ForecastConfig(), **{name: value for name, value in given.items() if name in known})
 
 
 def _check(config: ForecastConfig) -> None:

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from rnncli.errors import DataError
-from rnncli.forecast.config import ForecastConfig, part_sizes
+from rnncli.forecast.config import ForecastConfig, Normalize, part_sizes
 from rnncli.forecast.series import Series
 
 PARTS: tuple[str, ...] = ("train", "validation", "test")
@@ -33,9 +33,17 @@ class Dataset:
         """`[n, window + horizon]`."""
         return self.values[self.starts[part][:, None] + np.arange(self.window + self.horizon)]
 
+    def windows(self, part: str) -> np.ndarray:
+        """What a forecast may see, `[n, window]`."""
+        return self.slices(part)[:, : self.window]
+
     def truth(self, part: str) -> np.ndarray:
         """What was to be forecast, `[n, horizon]`."""
         return self.slices(part)[:, self.window :]
+
+    def units(self, normalize: Normalize) -> tuple[float, float]:
+        """Mean and standard deviation that values are told in: (0, 1) where the data is used as it is."""
+        return (0.0, 1.0) if normalize == "none" else (self.mean, self.std)
 
     def observed(self, part: str) -> np.ndarray:
         """Where the truth was measured and not filled in, bool `[n, horizon]`."""

@@ -26,11 +26,6 @@ class Scaler:
     mean: float
     std: float
 
-    @classmethod
-    def of(cls, data: Dataset, config: ForecastConfig) -> "Scaler":
-        """The identity where the configuration asks for the data as it is."""
-        return cls(0.0, 1.0) if config.normalize == "none" else cls(data.mean, data.std)
-
     def down(self, values: np.ndarray) -> Array:
         """To float32 in units of the training data; subtracted and divided in float64."""
         return jnp.asarray((values - self.mean) / self.std, jnp.float32)
@@ -72,7 +67,7 @@ def prepare(config: ForecastConfig, data: Dataset) -> Fitting:
     if model.skip is not None:
         linear = fit_linear(data, config.normalize, 1 if config.strategy == "recursive" else config.horizon)
         model.start_from(linear.kernel, linear.bias)
-    return Fitting(config, model, Scaler.of(data, config), plan, linear)
+    return Fitting(config, model, Scaler(*data.units(config.normalize)), plan, linear)
 
 
 def empty_state(fitting: Fitting) -> TrainState:

@@ -129,9 +129,9 @@ class Forecaster(nnx.Module):
         hidden, carries = self._body(x, key)
         if self.decoder is not None:
             return self._decode(x[:, -1], carries, jnp.broadcast_to(skipped, (x.shape[0], self.config.horizon)))
-        last = last_hidden(carries, bidirectional=self.config.bidirectional) if carries else hidden[-1]
         if isinstance(self.readout, RecurrentStack):
             return skipped + self._read(hidden, key)[-1]
+        last = last_hidden(carries, bidirectional=self.config.bidirectional) if carries else hidden[-1]
         return skipped + self.readout(last)
 
     def _decode(self, last: Array, carries: list, skipped: Array) -> Array:

@@ -20,6 +20,7 @@ from rnncli.forecast.fit import Fitting, Scaler, empty_state, forecaster, prepar
 from rnncli.forecast.metrics import scores
 from rnncli.forecast.model import Forecaster
 from rnncli.forecast.series import Series, read_series
+from rnncli.tables import read_table
 from rnncli.training.checkpoint import CheckpointWriter, read_metadata, restore
 from rnncli.training.signals import stop_requests
 
@@ -80,8 +81,6 @@ class Outcome:
 
 def load_series(source: Source, messages: Messages) -> Series:
     """Read the series, and tell what was done to it."""
-    from rnncli.tables import read_table
-
     series = read_series(
         read_table(source.path), target=source.target, time_column=source.time_column, fill=source.fill or "linear"
     )
@@ -105,8 +104,9 @@ def configure(
     series: Series, chosen: Mapping[str, Any], preset: Preset, messages: Messages
 ) -> tuple[ForecastConfig, Dataset]:
     """A series as windows, and the configuration that suits it; what was found out by itself is said."""
-    fractions = [chosen.get(name, getattr(ForecastConfig, name)) for name in ("test_fraction", "validation_fraction")]
-    season = chosen.get("season") or choose_season(series, sum(fractions))
+    held_out = chosen.get("test_fraction", ForecastConfig.test_fraction)
+    held_out += chosen.get("validation_fraction", ForecastConfig.validation_fraction)
+    season = chosen.get("season") or choose_season(series, held_out)
     size = len(series.values)
     config = for_series(chosen, size, season, preset)
     data = series_dataset(series, config)
@@ -207,8 +207,6 @@ def predict(source: Source, folder: Path, messages: Messages) -> tuple[Series, l
     wanted = metadata["series"]
     if wanted is None:
         raise CheckpointError(f"the model in '{folder}' was trained on the lecture's synthetic data, not on a series")
-    from rnncli.tables import read_table
-
     table = read_table(source.path)
     columns = [wanted["time"], wanted["target"]] if wanted["time"] else [wanted["target"]]
     names = [source.time_column or wanted["time"], source.target or wanted["target"]]
@@ -314,9 +312,8 @@ def _score(fitting: Fitting, data: Dataset, predict: Callable[[np.ndarray], np.n
     results: Scores = {}
     forecasts: dict[str, np.ndarray] = {}
     for part in ("test", "validation"):
-        windows = data.slices(part)[:, : config.window]
-        forecasts[part] = predict(windows)
-        systems = {"model": forecasts[part], **baseline_forecasts(data, part, config.season, linear, windows)}
+        forecasts[part] = predict(data.windows(part))
+        systems = {"model": forecasts[part], **baseline_forecasts(data, part, config.season, linear)}
         results[part] = {
             name: scores(data.truth(part), forecast, data.naive_scale, data.observed(part))
             for name, forecast in systems.items()
@@ -324,11 +321,9 @@ def _score(fitting: Fitting, data: Dataset, predict: Callable[[np.ndarray], np.n
     return results, forecasts["test"]
 
 
-def baseline_forecasts(
-    data: Dataset, part: str, season: int, linear: baselines.Linear, windows: np.ndarray
-) -> dict[str, np.ndarray]:
+def baseline_forecasts(data: Dataset, part: str, season: int, linear: baselines.Linear) -> dict[str, np.ndarray]:
     """Every baseline's forecasts of a part, by name."""
     named = {"naive": baselines.naive(data, part)}
     if season > 1:
         named["seasonal_naive"] = baselines.seasonal_naive(data, part, season)
-    return named | {"drift": baselines.drift(data, part), "linear": linear(windows, data)}
+    return named | {"drift": baselines.drift(data, part), "linear": linear(data.windows(part), data)}

@@ -43,7 +43,6 @@ class Series:
     clock: Clock | None
     digits: int  # significant digits of the values as written
     notes: tuple[str, ...]  # what was done to the data, for the user to read
-    columns: tuple[str, ...]  # of the table, in its order
 
     def stamp(self, position: int) -> str:
         """The stamp at `position`, counted from the first value: the row number where there is no time column."""
@@ -86,8 +85,7 @@ def read_series(
         raise DataError(
             f"column {target!r} varies by less than {1 / _LARGEST:g}, too little to compute with; multiply it"
         )
-    columns = tuple(map(str, table.columns))
-    return Series(target, filled, missing, time_name, clock, digits, tuple(notes), columns)
+    return Series(target, filled, missing, time_name, clock, digits, tuple(notes))
 
 
 def _note_unread_times(table: pd.DataFrame, target: str, notes: list[str]) -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnncli.console import Messages, csv_text, json_text, write_data
+from rnncli.console import Messages, csv_text, figure, json_text, significant, write_data
 from rnncli.errors import OptionError
 from rnncli.files import check_writable
 from rnncli.forecast.compare import Comparison
@@ -143,18 +143,3 @@ def _verdict(outcome: Outcome, messages: Messages) -> None:
 
 def _label(name: str) -> str:
     return name.replace("_", " ")
-
-
-def figure(value: float | None) -> str:
-    """A figure for people: four significant digits, no exponent where it can be done without."""
-    if value is None:
-        return "–"
-    return significant(value, 4) if value == 0 or 1e-4 <= abs(value) < 1e9 else f"{value:.3e}"
-
-
-def significant(value: float, digits: int) -> str:
-    """A number with so many significant digits, written out."""
-    if value == 0 or not 1e-9 < abs(value) < 1e15:
-        return f"{value:.{digits}g}"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return f"{value:.{decimals}f}"

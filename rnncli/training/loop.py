@@ -51,7 +51,6 @@ class Report(NamedTuple):
     epoch: float  # epochs done
     train_loss: float  # mean over the steps of this epoch so far
     metrics: Metrics | None  # of the evaluation, when this report closes an epoch
-    improved: bool  # whether that evaluation is the best so far
     finished: bool  # the last report: all epochs done, patience at its end, or the loss no longer a number
 
 
@@ -144,10 +143,11 @@ def fit(
 
     @partial(jax.jit, donate_argnums=0)
     def run_chunk(state: TrainState, data: Any, steps: Array) -> TrainState:
-        def body(_: Array, now: tuple[TrainState, Array]) -> tuple[TrainState, Array]:
-            state, order = now
-            epoch, place = jnp.divmod(state.step, plan.steps_per_epoch)
-            order = lax.cond(place == 0, lambda: _order(key, epoch, plan), lambda: order)
+        # a dispatch never leaves its epoch
+        order = _order(key, state.step // plan.steps_per_epoch, plan)
+
+        def body(_: Array, state: TrainState) -> TrainState:
+            place = state.step % plan.steps_per_epoch
             indices = lax.dynamic_slice(order, (place * plan.batch,), (plan.batch,))
             (value, carry), grads = jax.value_and_grad(loss, has_aux=True)(
                 state.params, state.carry, data, indices, state.step
@@ -155,13 +155,11 @@ def fit(
             updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
             params = optax.apply_updates(state.params, updates)
             total = jnp.where(place == 0, 0.0, state.epoch_loss) + value
-            state = state._replace(
+            return state._replace(
                 params=params, opt_state=opt_state, step=state.step + 1, carry=carry, epoch_loss=total
             )
-            return state, order
 
-        order = _order(key, state.step // plan.steps_per_epoch, plan)
-        return lax.fori_loop(0, steps, body, (state, order))[0]
+        return lax.fori_loop(0, steps, body, state)
 
     @partial(jax.jit, donate_argnums=0)
     def close_epoch(state: TrainState, data: Any) -> tuple[TrainState, dict[str, Array], Array]:
@@ -190,13 +188,13 @@ def fit(
         state = run_chunk(state, data, steps)
         step += steps
         train_loss = float(state.epoch_loss) / (place + steps)
-        metrics, improved = None, False
+        metrics = None
         if step % plan.steps_per_epoch == 0:
             state, measured, better = close_epoch(state, data)
-            metrics, improved = {name: float(value) for name, value in measured.items()}, bool(better)
-            best_step = step if improved else best_step
+            metrics = {name: float(value) for name, value in measured.items()}
+            best_step = step if better else best_step
         finished = step >= plan.steps or waited() or not math.isfinite(train_loss)
-        yield Report(state, step, step / plan.steps_per_epoch, train_loss, metrics, improved, finished)
+        yield Report(state, step, step / plan.steps_per_epoch, train_loss, metrics, finished)
         if finished:
             return
 

@@ -12,9 +12,6 @@ class Stop:
     def __init__(self) -> None:
         self.signal: int | None = None
 
-    def __bool__(self) -> bool:
-        return self.signal is not None
-
 
 @contextmanager
 def stop_requests() -> Iterator[Stop]:
