@@ -9,6 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from rnncli import __version__
+from rnncli.charlm.cli import app as charlm
 from rnncli.errors import RnncliError
 from rnncli.forecast.cli import app as forecast
 
@@ -20,6 +21,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(forecast, name="forecast")
+app.add_typer(charlm, name="charlm")
 
 
 def _show_version(wanted: bool) -> None:

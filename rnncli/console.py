@@ -10,16 +10,18 @@ import math
 import os
 import sys
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Protocol, TextIO
 
-from rnncli.errors import ClosedPipe, RnncliError
+from rnncli.errors import ClosedPipe, OptionError, RnncliError
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
+_PLOT_FORMATS = {".png", ".pdf", ".svg"}
 _PLAIN_EVERY = 5.0  # seconds between progress lines where stderr is no terminal
 
 
@@ -126,6 +128,25 @@ class Messages:
         )
 
 
+@dataclass(frozen=True)
+class Output:
+    """Where a command's data goes, and in which form."""
+
+    file: Path | None
+    plot: Path | None
+    as_json: bool
+
+    def check(self) -> None:
+        """Refuse, before any work, what could not be written after it."""
+        from rnncli.files import check_writable
+
+        for path in (self.file, self.plot):
+            if path is not None:
+                check_writable(path)
+        if self.plot is not None and self.plot.suffix.lower() not in _PLOT_FORMATS:
+            raise OptionError(f"--plot {self.plot}: the name must end in {', '.join(sorted(_PLOT_FORMATS))}")
+
+
 def figure(value: float | None) -> str:
     """A figure for people: four significant digits, no exponent where it can be done without."""
     if value is None:
@@ -169,18 +190,39 @@ def _to_nowhere(stream: TextIO) -> None:
 
 
 def write_data(text: str, output: Path | None) -> None:
-    """The command's data: to stdout, or whole into a file."""
+    """The command's data at once: to stdout, or whole into a file."""
+    with data_stream(output) as write:
+        write(text.encode())
+
+
+@contextmanager
+def data_stream(output: Path | None) -> Iterator[Callable[[bytes], None]]:
+    """The command's data as it comes: flushed to stdout each time, or into a file that appears once it is whole."""
     if output is None:
-        try:
-            sys.stdout.write(text)
-            sys.stdout.flush()
-        except BrokenPipeError as error:
-            _to_nowhere(sys.stdout)
-            raise ClosedPipe from error
-        except OSError as error:
-            raise RnncliError(f"cannot write to stdout: {error.strerror}") from error
+        yield _to_stdout
         return
     from rnncli.files import whole_file
 
-    with whole_file(output) as temporary:
-        temporary.write_text(text, encoding="utf-8")
+    with whole_file(output) as temporary, temporary.open("wb") as file:
+
+        def write(data: bytes) -> None:
+            file.write(data)
+
+        yield write
+
+
+def stdout_is_terminal() -> bool:
+    """Whether a person, not a program, reads the data."""
+    return sys.stdout.isatty()
+
+
+def _to_stdout(data: bytes) -> None:
+    try:
+        sys.stdout.flush()
+        sys.stdout.buffer.write(data)
+        sys.stdout.buffer.flush()
+    except BrokenPipeError as error:
+        _to_nowhere(sys.stdout)
+        raise ClosedPipe from error
+    except OSError as error:
+        raise RnncliError(f"cannot write to stdout: {error.strerror}") from error

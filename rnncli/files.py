@@ -1,26 +1,45 @@
 """Reading bytes from wherever a user keeps them: a path or `-`, compressed or not; writing files whole."""
 
 import bz2
-import gzip
+import io
 import lzma
 import os
 import sys
 import tempfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import partial
+from itertools import chain
 from pathlib import Path
+from typing import Any, cast
 
 from rnncli.errors import DataError, RnncliError
 
-_ZSTANDARD = b"\x28\xb5\x2f\xfd"
+_LONGEST_MAGIC = 6
+_PIECE = 2**16
 
 
 def read_bytes(source: str) -> bytes:
     """All of a file, or of stdin for `-`. Compression is told by the content, so it works in a pipe too."""
-    raw = _read_stdin() if source == "-" else _read_file(Path(source))
+    return b"".join(read_blocks(source))
+
+
+def read_blocks(source: str) -> Iterator[bytes]:
+    """The same a piece at a time, for what may be larger than memory."""
+    pieces = _pieces(source)
+    head = b""
+    for piece in pieces:  # a pipe may give less than a magic number at once
+        head += piece
+        if len(head) >= _LONGEST_MAGIC:
+            break
+    make = _decompressor(head)
+    if make is None:
+        yield head
+        yield from pieces
+        return
     try:
-        return _decompress(raw)
+        yield from _decompressed(chain([head], pieces), make)
     except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
         raise DataError(
             f"{name_of(source)} is damaged: its compressed content breaks off or is wrong ({error})"
@@ -32,15 +51,17 @@ def name_of(source: str) -> str:
     return "standard input" if source == "-" else repr(source)
 
 
-def _read_stdin() -> bytes:
-    if sys.stdin is None:
-        raise DataError("standard input is closed; pipe something into it")
-    return sys.stdin.buffer.read()
-
-
-def _read_file(path: Path) -> bytes:
+def _pieces(source: str) -> Iterator[bytes]:
+    """The bytes as they stand there."""
+    if source == "-":
+        if sys.stdin is None:
+            raise DataError("standard input is closed; pipe something into it")
+        yield from iter(partial(cast(io.BufferedReader, sys.stdin.buffer).read1, _PIECE), b"")
+        return
+    path = Path(source)
     try:
-        return path.read_bytes()
+        with path.open("rb") as file:
+            yield from iter(partial(file.read, _PIECE), b"")
     except FileNotFoundError as error:
         raise DataError(f"no such file: '{path}'") from error
     except IsADirectoryError as error:
@@ -49,31 +70,56 @@ def _read_file(path: Path) -> bytes:
         raise DataError(f"cannot read '{str(path)[:200]}': {getattr(error, 'strerror', None) or error}") from error
 
 
-def _decompress(raw: bytes) -> bytes:
-    if raw.startswith(b"\x1f\x8b"):
-        return gzip.decompress(raw)
-    if raw.startswith(b"BZh"):
-        return bz2.decompress(raw)
-    if raw.startswith(b"\xfd7zXZ\x00"):
-        return lzma.decompress(raw)
-    return _decompress_zstandard(raw) if raw.startswith(_ZSTANDARD) else raw
+def _decompressor(head: bytes) -> Callable[[], Any] | None:
+    """What makes a decompressor of one frame of the format that begins with `head`; None if it is none."""
+    if head.startswith(b"\x1f\x8b"):
+        return partial(zlib.decompressobj, 16 + zlib.MAX_WBITS)
+    if head.startswith(b"BZh"):
+        return bz2.BZ2Decompressor
+    if head.startswith(b"\xfd7zXZ\x00"):
+        return lzma.LZMADecompressor
+    return _zstandard_frame if head.startswith(b"\x28\xb5\x2f\xfd") else None
 
 
-def _decompress_zstandard(raw: bytes) -> bytes:
-    """All frames; unlike the library's stream reader, this notices a last one that breaks off."""
+def _zstandard_frame() -> Any:
     import zstandard
 
-    parts = []
-    while raw:
-        frame = zstandard.ZstdDecompressor().decompressobj()
+    return _ZstandardFrame(zstandard.ZstdDecompressor().decompressobj(), zstandard.ZstdError)
+
+
+class _ZstandardFrame:
+    """The library's object with the errors of the standard library's."""
+
+    def __init__(self, frame: Any, failure: type[Exception]):
+        self._frame, self._failure = frame, failure
+
+    def decompress(self, data: bytes) -> bytes:
         try:
-            parts.append(frame.decompress(raw))
-        except zstandard.ZstdError as error:
+            return self._frame.decompress(data)
+        except self._failure as error:
             raise ValueError(str(error)) from error
-        if not frame.eof:
-            raise EOFError("its end is missing")
-        raw = frame.unused_data
-    return b"".join(parts)
+
+    @property
+    def eof(self) -> bool:
+        return self._frame.eof
+
+    @property
+    def unused_data(self) -> bytes:
+        return self._frame.unused_data
+
+
+def _decompressed(pieces: Iterable[bytes], make: Callable[[], Any]) -> Iterator[bytes]:
+    """All frames, one after the other; zeros may stand between and after them."""
+    frame = None
+    for piece in pieces:
+        while piece := piece if frame else piece.lstrip(b"\0"):
+            frame = frame or make()
+            yield frame.decompress(piece)
+            if not frame.eof:
+                break
+            piece, frame = frame.unused_data, None
+    if frame is not None:
+        raise EOFError("its end is missing")
 
 
 def check_writable(path: Path) -> None:

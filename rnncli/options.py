@@ -33,6 +33,14 @@ def interval(
     return check
 
 
+COUNT = interval(1, 1_000_000)
+FRACTION = interval(0, 0.5, open_low=True)
+RATE = interval(0, 1, open_high=True)
+SEED = interval(0, 2**32 - 1)
+UNITS = interval(1, 16_384)
+WHOLE = interval(0)
+
+
 def shared(*groups: Command) -> Callable[[Command], Command]:
     """Give a command the keyword options of the `groups`, functions that only declare them.
 

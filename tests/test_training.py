@@ -12,8 +12,8 @@ from flax import nnx
 
 from rnncli.errors import CheckpointError
 from rnncli.nn.layers import Dense
-from rnncli.training.checkpoint import CheckpointWriter, read_metadata, restore
-from rnncli.training.loop import Plan, Report, TrainState, fit, initial_state, make_optimizer
+from rnncli.training.checkpoint import CheckpointWriter, Saving, read_metadata, restore
+from rnncli.training.loop import Plan, Report, Shuffled, TrainState, evaluation, fit, initial_state, make_optimizer
 
 EXAMPLES = 50
 X = jax.random.normal(jax.random.key(0), (EXAMPLES, 3))
@@ -24,16 +24,19 @@ def objective(model, carry, data, indices, key):
     """Least squares, with noise on the inputs and a carry that counts, so that every part of the state matters."""
     x = data["x"][indices] + 0.01 * jax.random.normal(key, (len(indices), 3))
     loss = jnp.square(model(x) - data["y"][indices]).mean()
-    return loss + 1e-6 * carry, carry + 1
+    return loss * (1 + 1e-3 * carry), carry + 1
 
 
 def evaluate(model, data):
     return {"loss": jnp.square(model(data["x"]) - data["y"]).mean()}
 
 
-def problem(**changes) -> tuple[nnx.Module, object, Plan]:
-    options = {"examples": EXAMPLES, "batch_size": 16, "epochs": 6, "patience": None, "seed": 0, **changes}
-    plan = Plan(**options)
+def batches(chunk: int = 200, seed: int = 0) -> Shuffled:
+    return Shuffled(EXAMPLES, 16, seed, chunk=chunk)
+
+
+def problem(epochs: int = 6, patience: int | None = None, seed: int = 0) -> tuple[nnx.Module, object, Plan]:
+    plan = Plan(batches().steps_per_epoch, epochs, patience, seed)
     return Dense(3, 1, rngs=nnx.Rngs(0)), make_optimizer(0.1, plan.steps, schedule="cosine", warmup=0.1, clip=1.0), plan
 
 
@@ -41,11 +44,12 @@ def start(model, optimizer) -> TrainState:
     return initial_state(model, optimizer, carry=jnp.zeros(()))
 
 
-def reports(plan_changes: dict | None = None, state: TrainState | None = None) -> list[Report]:
-    model, optimizer, plan = problem(**(plan_changes or {}))
+def reports(state: TrainState | None = None, chunk: int = 200, **changes) -> list[Report]:
+    model, optimizer, plan = problem(**changes)
     state = start(model, optimizer) if state is None else state
+    measure = evaluation(model, evaluate, DATA)
     kept = []
-    for report in fit(model, optimizer, objective, evaluate, DATA, plan, state):
+    for report in fit(model, optimizer, objective, measure, DATA, batches(chunk, plan.seed), plan, state):
         kept.append(report._replace(state=jax.tree.map(jnp.copy, report.state)))
     return kept
 
@@ -56,7 +60,7 @@ def assert_equal(one: TrainState, other: TrainState) -> None:
 
 
 def test_training_solves_least_squares() -> None:
-    last = reports({"epochs": 60})[-1]
+    last = reports(epochs=60)[-1]
     assert last.finished
     assert last.metrics is not None
     assert last.metrics["loss"] < 1e-3
@@ -64,49 +68,49 @@ def test_training_solves_least_squares() -> None:
 
 @pytest.mark.parametrize("chunk", [1, 3, 200])
 def test_the_number_of_steps_a_dispatch_changes_nothing(chunk: int) -> None:
-    assert_equal(reports({"chunk": chunk})[-1].state, reports()[-1].state)
+    assert_equal(reports(chunk=chunk)[-1].state, reports()[-1].state)
 
 
 def test_resumed_equals_never_interrupted_bit_for_bit(tmp_path: Path) -> None:
-    whole = reports({"chunk": 3})
+    whole = reports(chunk=3)
     middle = whole[len(whole) // 2]
-    assert middle.step % Plan(EXAMPLES, 16, 6, None, 0).steps_per_epoch, "it should stop within an epoch"
-    writer = CheckpointWriter(tmp_path / "run")
+    assert middle.step % batches().steps_per_epoch, "it should stop within an epoch"
+    writer = CheckpointWriter(Saving(tmp_path / "run"))
     writer.save({"task": "test"}, state=middle.state)
     writer.close()
     model, optimizer, _ = problem()
     restored = restore(tmp_path / "run", "test", "state", start(model, optimizer))
     assert_equal(restored, middle.state)
-    assert_equal(reports({"chunk": 3}, restored)[-1].state, whole[-1].state)
+    assert_equal(reports(restored, chunk=3)[-1].state, whole[-1].state)
 
 
 def test_every_example_is_seen_in_every_epoch_in_another_order() -> None:
-    from rnncli.training.loop import _order
-
-    plan = Plan(EXAMPLES, 16, 2, None, 0)
-    first, second = (np.asarray(_order(jax.random.key(0), jnp.array(epoch), plan)) for epoch in (0, 1))
-    assert len(first) == plan.steps_per_epoch * 16 == 64
+    first, second = (batches().order(epoch).ravel() for epoch in (0, 1))
+    assert len(first) == 64
     assert set(first) == set(second) == set(range(EXAMPLES))
     assert not np.array_equal(first, second)
 
 
 def test_the_best_epoch_is_kept_and_patience_stops() -> None:
-    def worse_and_worse(model, data):
-        return {"loss": jnp.square(model.kernel[...]).sum()}  # grows from a small start: the first epoch is best
+    def worse_and_worse(params):
+        return {
+            "loss": float(jnp.square(params["kernel"][...]).sum())
+        }  # grows from a small start: the first epoch is best
 
     model, optimizer, plan = problem(epochs=50, patience=3)
     state = start(model, optimizer)
     state = state._replace(best_loss=jnp.array(1e-9))
-    kept = list(fit(model, optimizer, objective, worse_and_worse, DATA, plan, state))
+    kept = list(fit(model, optimizer, objective, worse_and_worse, DATA, batches(), plan, state))
     assert kept[-1].finished
     assert kept[-1].epoch == 3
     np.testing.assert_array_equal(kept[-1].state.best_params["kernel"][...], model.kernel[...])
 
 
 def test_resuming_after_early_stopping_trains_no_further() -> None:
-    kept = reports({"epochs": 50, "patience": 2, "seed": 3}, start(*problem()[:2])._replace(best_loss=jnp.array(0.0)))
+    patient = {"epochs": 50, "patience": 2, "seed": 3}
+    kept = reports(start(*problem()[:2])._replace(best_loss=jnp.array(0.0)), **patient)
     assert kept[-1].epoch == 2
-    assert reports({"epochs": 50, "patience": 2, "seed": 3}, kept[-1].state) == []
+    assert reports(kept[-1].state, **patient) == []
 
 
 def test_a_loss_that_is_no_number_ends_the_training() -> None:
@@ -114,7 +118,8 @@ def test_a_loss_that_is_no_number_ends_the_training() -> None:
         return model(data["x"][indices]).mean() * jnp.nan, carry
 
     model, optimizer, plan = problem()
-    kept = list(fit(model, optimizer, broken, evaluate, DATA, plan, start(model, optimizer)))
+    measure = evaluation(model, evaluate, DATA)
+    kept = list(fit(model, optimizer, broken, measure, DATA, batches(), plan, start(model, optimizer)))
     assert len(kept) == 1
     assert kept[0].finished
 
@@ -127,7 +132,7 @@ def test_clipping_bounds_the_first_step() -> None:
 
 
 def test_a_checkpoint_moves_with_its_folder(tmp_path: Path) -> None:
-    writer = CheckpointWriter(tmp_path / "here")
+    writer = CheckpointWriter(Saving(tmp_path / "here"))
     tree = {"kernel": jnp.arange(6.0).reshape(2, 3), "count": jnp.array(7, jnp.int32)}
     writer.save({"task": "test", "note": "ä"}, best=tree)
     writer.save({"task": "test", "note": "ö"}, best=jax.tree.map(lambda leaf: leaf + 1, tree))
@@ -140,7 +145,7 @@ def test_a_checkpoint_moves_with_its_folder(tmp_path: Path) -> None:
 
 
 def saved(folder: Path) -> Path:
-    writer = CheckpointWriter(folder)
+    writer = CheckpointWriter(Saving(folder))
     writer.save({"task": "test"}, best={"kernel": jnp.ones((2, 3))})
     writer.close()
     return folder
@@ -148,16 +153,16 @@ def saved(folder: Path) -> Path:
 
 def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="already holds a checkpoint; go on with --resume"):
-        CheckpointWriter(saved(tmp_path / "run"))
-    CheckpointWriter(tmp_path / "run", overwrite=True).close()
+        CheckpointWriter(Saving(saved(tmp_path / "run")))
+    CheckpointWriter(Saving(tmp_path / "run", overwrite=True)).close()
     other = tmp_path / "photos"
     (other / "7").mkdir(parents=True)
-    for use in (lambda: CheckpointWriter(other, overwrite=True), lambda: read_metadata(other, "test")):
+    for use in (lambda: CheckpointWriter(Saving(other, overwrite=True)), lambda: read_metadata(other, "test")):
         with pytest.raises(CheckpointError, match="no checkpoint folder: it holds '7'"):
             use()
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="is a file"):
-        CheckpointWriter(tmp_path / "file")
+        CheckpointWriter(Saving(tmp_path / "file"))
 
 
 def test_what_is_missing_or_damaged_is_told_in_one_line(tmp_path: Path) -> None:

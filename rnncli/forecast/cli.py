@@ -7,7 +7,6 @@ import typer
 
 from rnncli.errors import OptionError
 from rnncli.forecast.options import (
-    COUNT,
     SeriesArgument,
     data_options,
     epochs_option,
@@ -17,6 +16,7 @@ from rnncli.forecast.options import (
     training_options,
 )
 from rnncli.options import (
+    COUNT,
     checkpoint_options,
     device_options,
     given,
@@ -51,20 +51,17 @@ def train(series: SeriesArgument = None, **options: Any) -> None:
 
     On a series, stdout is CSV: the time column and the forecast. On the lecture's data it is the table of scores.
     """
-    from rnncli.forecast.run import Saving, load, run_training
+    from rnncli.forecast.run import load, run_training
     from rnncli.forecast.show import show_training
+    from rnncli.training.checkpoint import saving_options
 
     output, messages = _prepare(options)
-    folder, resume, overwrite = (options.pop(name) for name in ("checkpoint", "resume", "overwrite"))
-    if folder is None and (resume or overwrite):
-        raise OptionError("--resume and --overwrite need a --checkpoint DIR")
-    if resume and overwrite:
-        raise OptionError("--resume goes on with a checkpoint, --overwrite replaces it: choose one")
-    saving = None if folder is None else Saving(folder, resume, overwrite)
+    saving = saving_options(options)
     source = _source(series, options)
     preset = options.pop("preset")
     config, data = load(source, given(options), preset, messages)
-    show_training(run_training(config, data, messages, source=source, saving=saving), folder, output, messages)
+    outcome = run_training(config, data, messages, source=source, saving=saving)
+    show_training(outcome, saving.folder if saving else None, output, messages)
 
 
 @app.command("predict")
@@ -131,8 +128,7 @@ def compare(
 
 def _prepare(options: dict[str, Any]) -> tuple[Any, Any]:
     """Take the options of output and device out of `options`, check and apply them."""
-    from rnncli.console import Messages
-    from rnncli.forecast.show import Output
+    from rnncli.console import Messages, Output
     from rnncli.training.devices import operands, use_device
 
     output = Output(options.pop("output"), options.pop("plot", None), as_json=options.pop("json"))

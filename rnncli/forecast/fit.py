@@ -14,7 +14,7 @@ from rnncli.forecast.baselines import Linear, fit_linear
 from rnncli.forecast.config import ForecastConfig
 from rnncli.forecast.data import Dataset
 from rnncli.forecast.model import Forecaster
-from rnncli.training.loop import Plan, Report, TrainState, fit, initial_state, make_optimizer
+from rnncli.training.loop import Plan, Report, Shuffled, TrainState, evaluation, fit, initial_state, make_optimizer
 
 _FORECAST_BATCH = 1024  # windows a dispatch: one shape to compile, and bounded memory
 
@@ -43,6 +43,7 @@ class Fitting:
     model: Forecaster
     scaler: Scaler
     plan: Plan
+    batches: Shuffled
     linear: Linear | None = None  # the closed-form model of the same outputs, where one was fitted
     state: TrainState | None = None
     history: list[dict[str, float]] = field(default_factory=list)  # epoch, train, validation loss
@@ -62,12 +63,13 @@ def prepare(config: ForecastConfig, data: Dataset) -> Fitting:
     """The untrained model; with a linear path, it starts from the closed-form solution."""
     model = Forecaster(config, rngs=nnx.Rngs(config.seed))
     examples = len(data.starts["train"])
-    plan = Plan(examples, config.batch_size, config.epochs, config.patience or None, config.seed)
+    batches = Shuffled(examples, config.batch_size, config.seed)
+    plan = Plan(batches.steps_per_epoch, config.epochs, config.patience or None, config.seed)
     linear = None
     if model.skip is not None:
         linear = fit_linear(data, config.normalize, 1 if config.strategy == "recursive" else config.horizon)
         model.start_from(linear.kernel, linear.bias)
-    return Fitting(config, model, Scaler(*data.units(config.normalize)), plan, linear)
+    return Fitting(config, model, Scaler(*data.units(config.normalize)), plan, batches, linear)
 
 
 def empty_state(fitting: Fitting) -> TrainState:
@@ -93,7 +95,9 @@ def train(fitting: Fitting, data: Dataset) -> Iterator[Report]:
 
     arrays = {"values": fitting.scaler.down(data.values)}
     arrays |= {part: jnp.asarray(data.starts[part]) for part in ("train", "validation")}
-    for report in fit(fitting.model, _optimizer(fitting), objective, evaluate, arrays, fitting.plan, fitting.state):
+    optimizer, measure = _optimizer(fitting), evaluation(fitting.model, evaluate, arrays)
+    state = empty_state(fitting) if fitting.state is None else fitting.state
+    for report in fit(fitting.model, optimizer, objective, measure, arrays, fitting.batches, fitting.plan, state):
         fitting.state = report.state
         if report.metrics is not None:
             point = {"epoch": report.epoch, "train": report.train_loss, "validation": report.metrics["loss"]}

@@ -15,15 +15,9 @@ from rnncli.forecast.config import (
     Schedule,
     Strategy,
 )
-from rnncli.options import interval
+from rnncli.options import COUNT, FRACTION, RATE, SEED, UNITS, WHOLE, interval
 
 _D = ForecastConfig
-_FRACTION = interval(0, 0.5, open_low=True)
-_RATE = interval(0, 1, open_high=True)
-COUNT = interval(1, 1_000_000)
-_WHOLE = interval(0)
-_SEED = interval(0, 2**32 - 1)
-_UNITS = interval(1, 16_384)
 
 SeriesArgument = Annotated[
     str | None,
@@ -90,7 +84,7 @@ def shape_options(
             metavar="0..0.5",
             help="Share of the series before the test part, that chooses the best epoch; in whole horizons.",
             show_default=str(_D.validation_fraction),
-            callback=_FRACTION,
+            callback=FRACTION,
         ),
     ] = None,
     test_fraction: Annotated[
@@ -99,7 +93,7 @@ def shape_options(
             metavar="0..0.5",
             help="Share of the series, at its end, held out for the scores; in whole horizons.",
             show_default=str(_D.test_fraction),
-            callback=_FRACTION,
+            callback=FRACTION,
         ),
     ] = None,
     normalize: Annotated[
@@ -140,7 +134,7 @@ def model_options(
     ] = None,
     units: Annotated[
         int | None,
-        typer.Option(metavar="N", help="Units of a layer.", show_default="32; series: 64", callback=_UNITS),
+        typer.Option(metavar="N", help="Units of a layer.", show_default="32; series: 64", callback=UNITS),
     ] = None,
     readout: Annotated[
         Readout | None,
@@ -211,7 +205,7 @@ def training_options(
             metavar="STEP",
             help="seq2seq: first step of the window whose forecasts count.",
             show_default="two fifths of the window",
-            callback=_WHOLE,
+            callback=WHOLE,
         ),
     ] = None,
     batch_size: Annotated[
@@ -234,22 +228,22 @@ def training_options(
     warmup: Annotated[
         float | None,
         typer.Option(
-            metavar="0..1", help="Share of the steps with a rising rate.", show_default=str(_D.warmup), callback=_RATE
+            metavar="0..1", help="Share of the steps with a rising rate.", show_default=str(_D.warmup), callback=RATE
         ),
     ] = None,
     clip: Annotated[
         float | None,
         typer.Option(
-            metavar="NORM", help="Largest norm of the gradient; 0: any.", show_default=str(_D.clip), callback=_WHOLE
+            metavar="NORM", help="Largest norm of the gradient; 0: any.", show_default=str(_D.clip), callback=WHOLE
         ),
     ] = None,
     weight_decay: Annotated[
         float | None,
-        typer.Option(metavar="RATE", help="Of AdamW.", show_default=str(_D.weight_decay), callback=_WHOLE),
+        typer.Option(metavar="RATE", help="Of AdamW.", show_default=str(_D.weight_decay), callback=WHOLE),
     ] = None,
     dropout: Annotated[
         float | None,
-        typer.Option(metavar="0..1", help="On the input of each layer.", show_default=str(_D.dropout), callback=_RATE),
+        typer.Option(metavar="0..1", help="On the input of each layer.", show_default=str(_D.dropout), callback=RATE),
     ] = None,
     recurrent_dropout: Annotated[
         float | None,
@@ -257,7 +251,7 @@ def training_options(
             metavar="0..1",
             help="On the state that a layer hands on.",
             show_default=str(_D.recurrent_dropout),
-            callback=_RATE,
+            callback=RATE,
         ),
     ] = None,
     variational: Annotated[
@@ -269,7 +263,7 @@ def training_options(
             metavar="N",
             help="Stop after N epochs without a better validation error; 0: never. The best epoch is kept either way.",
             show_default=str(_D.patience),
-            callback=_WHOLE,
+            callback=WHOLE,
         ),
     ] = None,
 ) -> None:
@@ -279,7 +273,7 @@ def training_options(
 def seed_option(
     *,
     seed: Annotated[
-        int, typer.Option(help="Of the first weights, the order and the dropout.", callback=_SEED)
+        int, typer.Option(help="Of the first weights, the order and the dropout.", callback=SEED)
     ] = _D.seed,
 ) -> None:
     """Where the randomness starts."""

@@ -1,13 +1,12 @@
 """Pictures of forecasts: history, held-out truth beside its forecast, and the future."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from rnncli.errors import RnncliError
-from rnncli.files import whole_file
 from rnncli.forecast.series import Series
+from rnncli.plots import BLACK, BLUE, GREY, VERMILION, canvas, safe, save, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -15,25 +14,24 @@ if TYPE_CHECKING:
 
     from rnncli.forecast.run import Outcome
 
-# Colours that stay apart for colour-blind readers (Okabe & Ito 2008).
-_PAST, _TRUTH, _HELD_OUT, _FUTURE = "#555555", "#000000", "#0072B2", "#D55E00"
+_PAST, _TRUTH, _HELD_OUT, _FUTURE = GREY, BLACK, BLUE, VERMILION
 
 
 def plot_training(outcome: "Outcome", path: Path) -> None:
     """A series: the end of its past, the last test window, the future. Synthetic data: six test windows."""
     if outcome.data.series is None:
-        _save(_panels(outcome), path)
+        save(_panels(outcome), path)
     else:
-        _save(_timeline(outcome.data.series, outcome.forecast, outcome), path)
+        save(_timeline(outcome.data.series, outcome.forecast, outcome), path)
 
 
 def plot_forecast(series: Series, forecast: list[tuple[str, float]], path: Path) -> None:
     """The end of a series and its forecast."""
-    _save(_timeline(series, forecast, None), path)
+    save(_timeline(series, forecast, None), path)
 
 
 def _timeline(series: Series, forecast: list[tuple[str, float]], outcome: "Outcome | None") -> "Figure":
-    figure, axes = _canvas(10, 4.5)
+    figure, axes = canvas(10, 4.5)
     size, horizon = len(series.values), len(forecast)
     shown = 7 * max(horizon, 2)  # a forecast that fills a sixth of the picture can be judged at a glance
     first = max(0, size - shown)
@@ -53,7 +51,7 @@ def _timeline(series: Series, forecast: list[tuple[str, float]], outcome: "Outco
     axes.plot(ahead, values, color=_FUTURE, linewidth=1.8, label=f"forecast, {horizon} ahead")
     axes.axvspan(size - 0.5, size + horizon - 0.5, color=_FUTURE, alpha=0.07, linewidth=0)
     _stamps(axes, series, first, size + horizon)
-    axes.set_ylabel(_safe(series.name))
+    axes.set_ylabel(safe(series.name))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, fontsize=9, borderaxespad=0.2)
     return figure
 
@@ -76,7 +74,7 @@ def _panels(outcome: "Outcome") -> "Figure":
     figure = Figure(figsize=(11, 5.5), layout="constrained")
     slices, window = outcome.data.slices("test"), outcome.config.window
     for index, axes in enumerate(figure.subplots(2, 3, sharex=True, sharey=True).flat):
-        _style(axes)
+        style(axes)
         steps = np.arange(slices.shape[1])
         axes.plot(steps[:window], slices[index, :window], color=_PAST, linewidth=1.2, label="past")
         axes.plot(
@@ -97,31 +95,3 @@ def _panels(outcome: "Outcome") -> "Figure":
     total = outcome.scores["test"]["model"]["mse"]
     figure.suptitle(f"{outcome.config.cell}, {outcome.config.strategy}: test mse {total:.5f}", fontsize=11)
     return figure
-
-
-def _canvas(width: float, height: float) -> "tuple[Figure, Axes]":
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    axes: Any = figure.subplots()
-    _style(axes)
-    return figure, axes
-
-
-def _style(axes: "Axes") -> None:
-    axes.spines[["top", "right"]].set_visible(False)
-    axes.grid(axis="y", color="#dddddd", linewidth=0.6)
-    axes.margins(x=0.01)
-
-
-def _safe(text: str) -> str:
-    """A name with `$` would be read as a formula."""
-    return text.replace("$", r"\$")
-
-
-def _save(figure: "Figure", path: Path) -> None:
-    with whole_file(path) as temporary:
-        try:
-            figure.savefig(temporary, dpi=130)
-        except ValueError as error:
-            raise RnncliError(f"cannot draw '{path}': {error}") from error

@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 
 from rnncli.console import Messages
-from rnncli.errors import CheckpointError, DataError, Interrupted, RnncliError
+from rnncli.errors import CheckpointError, DataError, RnncliError
 from rnncli.forecast import baselines
 from rnncli.forecast.config import Fill, ForecastConfig, Normalize, Preset, for_lecture, for_series, part_sizes
 from rnncli.forecast.data import Dataset, choose_season, lecture_dataset, series_dataset
@@ -21,11 +21,11 @@ from rnncli.forecast.metrics import scores
 from rnncli.forecast.model import Forecaster
 from rnncli.forecast.series import Series, read_series
 from rnncli.tables import read_table
-from rnncli.training.checkpoint import CheckpointWriter, read_metadata, restore
-from rnncli.training.signals import stop_requests
+from rnncli.training.checkpoint import CheckpointWriter, Saving, read_metadata, restore, resumable
+from rnncli.training.loop import Report
+from rnncli.training.watch import Pace, watch
 
 TASK = "forecast"
-_SAVE_EVERY = 15.0  # seconds between checkpoints while training goes on
 _NORMALIZE_CHOICES: tuple[Normalize, ...] = ("last", "shift", "mean", "global")
 
 Scores = dict[str, dict[str, dict[str, Any]]]  # part → system → metric → figure
@@ -39,15 +39,6 @@ class Source:
     target: str | None = None
     time_column: str | None = None
     fill: Fill | None = None  # None: linear, or what a checkpoint was trained with
-
-
-@dataclass(frozen=True)
-class Saving:
-    """Where to save, and what to do with a checkpoint that is there."""
-
-    folder: Path
-    resume: bool = False
-    overwrite: bool = False
 
 
 @dataclass(frozen=True)
@@ -234,21 +225,11 @@ def predict(source: Source, folder: Path, messages: Messages) -> tuple[Series, l
 def _claim(saving: Saving, fitting: Fitting, data: Dataset, about: dict[str, Any]) -> CheckpointWriter:
     """Open the checkpoint folder, and take up a saved run if one is to be resumed."""
     if saving.resume:
-        metadata = read_metadata(saving.folder, TASK)
-        current = _metadata(fitting, data, about)
-        if metadata["data"] != current["data"]:
-            raise CheckpointError(f"'{saving.folder}' was trained on other data; resume with the same series")
-        changed = [
-            f"--{name.replace('_', '-')} {was} → {now}"
-            for name, was in metadata["config"].items()
-            if (now := current["config"].get(name)) != was
-        ]
-        if changed:
-            raise CheckpointError(f"cannot resume '{saving.folder}' with another configuration: {', '.join(changed)}")
+        metadata = resumable(saving.folder, TASK, _metadata(fitting, data, about), "series")
         if fitting.config.cell != "linear":
             fitting.state = restore(saving.folder, TASK, "state", empty_state(fitting))
         fitting.history = list(metadata["history"])
-    return CheckpointWriter(saving.folder, overwrite=saving.overwrite, resume=saving.resume)
+    return CheckpointWriter(saving)
 
 
 def _metadata(fitting: Fitting, data: Dataset, about: dict[str, Any]) -> dict[str, Any]:
@@ -272,27 +253,18 @@ def _metadata(fitting: Fitting, data: Dataset, about: dict[str, Any]) -> dict[st
 
 def _train(fitting: Fitting, data: Dataset, messages: Messages, save: Callable[[], None] | None, label: str) -> None:
     config = fitting.config
-    begun = saved = time.monotonic()
-    before = 0 if fitting.state is None else int(fitting.state.step)
-    with stop_requests() as stop, messages.progress(label, config.epochs) as advance:
-        for report in train(fitting, data):
-            if not math.isfinite(report.train_loss):
-                _not_a_number(fitting, report.step, messages)
-                break
-            # the loss is measured on normalised windows, the validation error in units of the training part
-            losses = f"loss {report.train_loss:.4g}"
-            if fitting.history:
-                losses += f", validation {config.loss} {fitting.history[-1]['validation']:.4g}"
-            rate = (report.step - before) * fitting.plan.batch / (time.monotonic() - begun)
-            advance(report.epoch, f"{losses}, {rate:,.0f} windows/s")
-            if stop.signal is not None and not report.finished:
-                if save is not None:
-                    save()
-                what = "saved; go on with --resume" if save else "nothing was saved: no --checkpoint was given"
-                raise Interrupted(stop.signal, f"stopped at epoch {report.epoch:.1f} of {config.epochs}; {what}")
-            if save is not None and time.monotonic() - saved > _SAVE_EVERY:
-                save()
-                saved = time.monotonic()
+    pace = Pace(0 if fitting.state is None else int(fitting.state.step))
+
+    def detail(report: Report) -> str:
+        # the loss is measured on normalised windows, the validation error in units of the training part
+        losses = f"loss {report.train_loss:.4g}"
+        if fitting.history:
+            losses += f", validation {config.loss} {fitting.history[-1]['validation']:.4g}"
+        return f"{losses}, {pace.steps_per_second(report) * fitting.batches.batch:,.0f} windows/s"
+
+    last = watch(train(fitting, data), epochs=config.epochs, messages=messages, label=label, detail=detail, save=save)
+    if last is not None and not math.isfinite(last.train_loss):
+        _not_a_number(fitting, last.step, messages)
 
 
 def _not_a_number(fitting: Fitting, step: int, messages: Messages) -> None:

@@ -2,35 +2,13 @@
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnncli.console import Messages, csv_text, figure, json_text, significant, write_data
-from rnncli.errors import OptionError
-from rnncli.files import check_writable
+from rnncli.console import Messages, Output, csv_text, figure, json_text, significant, write_data
 from rnncli.forecast.compare import Comparison
 from rnncli.forecast.run import Outcome
 from rnncli.forecast.series import Series
-
-_PLOT_FORMATS = {".png", ".pdf", ".svg"}
-
-
-@dataclass(frozen=True)
-class Output:
-    """Where the data goes, and in which form."""
-
-    file: Path | None
-    plot: Path | None
-    as_json: bool
-
-    def check(self) -> None:
-        """Refuse, before any work, what could not be written after it."""
-        for path in (self.file, self.plot):
-            if path is not None:
-                check_writable(path)
-        if self.plot is not None and self.plot.suffix.lower() not in _PLOT_FORMATS:
-            raise OptionError(f"--plot {self.plot}: the name must end in {', '.join(sorted(_PLOT_FORMATS))}")
 
 
 def show_training(outcome: Outcome, checkpoint: Path | None, output: Output, messages: Messages) -> None:

@@ -50,6 +50,7 @@ def unroll(
     lengths: Array | None = None,
     reverse: bool = False,
     state_dropout: Array | None = None,
+    kernel_dropout: Array | None = None,
 ) -> tuple[Array, Carry]:
     """Run `cell` over `x`. The same, without dropout and lengths, as
 
@@ -68,6 +69,7 @@ def unroll(
             the final carry is that of the last real step; their outputs repeat it.
         reverse: run from the last step to the first; outputs stay in the order of time.
         state_dropout: factors on h_{t-1} in the recurrent product, `[T, B, H]`: 0 or 1/(1−rate).
+        kernel_dropout: factors on the recurrent kernel, `[H, G·H]`, the same at every step.
 
     Returns:
         The hidden states `[T, B, H]`, and the carry after the last step taken.
@@ -78,9 +80,12 @@ def unroll(
     if carry is None:
         carry = cell.initial_carry(batch)
     valid = None if lengths is None else jnp.arange(steps)[:, None] < lengths[None, :]
+    kernels = cell.recurrent_kernels()
+    if kernel_dropout is not None:
+        kernels = tuple(u * mask for u, mask in zip(kernels, jnp.split(kernel_dropout, cell.gates, -1), strict=True))
     loop = _Loop(cell.step, cell.operands, reverse)
     given = _Given(state_dropout, valid)
-    return _scan(loop, cell.small_parameters(), cell.recurrent_kernels(), carry, cell.project(x), given)
+    return _scan(loop, cell.small_parameters(), kernels, carry, cell.project(x), given)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))

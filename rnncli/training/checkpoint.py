@@ -15,6 +15,7 @@ import sys
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -23,26 +24,64 @@ import numpy as np
 from absl import logging as absl_logging
 from orbax.checkpoint import v1 as ocp
 
-from rnncli.errors import CheckpointError
+from rnncli.errors import CheckpointError, OptionError
 
 SCHEMA = 1
 _UNFINISHED = ".orbax-checkpoint-tmp"
 _METADATA = "_CHECKPOINT_METADATA"
 
 
+@dataclass(frozen=True)
+class Saving:
+    """Where to save, and what to do with a checkpoint that is there."""
+
+    folder: Path
+    resume: bool = False
+    overwrite: bool = False
+
+
+def saving_options(options: dict[str, Any]) -> Saving | None:
+    """Take `--checkpoint`, `--resume` and `--overwrite` out of a command's options."""
+    folder, resume, overwrite = (options.pop(name) for name in ("checkpoint", "resume", "overwrite"))
+    if folder is None and (resume or overwrite):
+        raise OptionError("--resume and --overwrite need a --checkpoint DIR")
+    if resume and overwrite:
+        raise OptionError("--resume goes on with a checkpoint, --overwrite replaces it: choose one")
+    return None if folder is None else Saving(folder, resume, overwrite)
+
+
+def resumable(folder: Path, task: str, current: dict[str, Any], what: str) -> dict[str, Any]:
+    """The metadata of a checkpoint that a run with the metadata `current` can go on with.
+
+    Raises:
+        CheckpointError: it is missing, damaged, or was trained on other data or with another configuration.
+    """
+    metadata = read_metadata(folder, task)
+    if metadata["data"] != current["data"]:
+        raise CheckpointError(f"'{folder}' was trained on other data; resume with the same {what}")
+    changed = [
+        f"--{name.replace('_', '-')} {was} → {now}"
+        for name, was in metadata["config"].items()
+        if (now := current["config"].get(name)) != was
+    ]
+    if changed:
+        raise CheckpointError(f"cannot resume '{folder}' with another configuration: {', '.join(changed)}")
+    return metadata
+
+
 class CheckpointWriter:
     """Saves to a folder again and again, keeping the latest."""
 
-    def __init__(self, folder: Path, *, overwrite: bool = False, resume: bool = False):
-        """Claim `folder`. A checkpoint that is in it is refused unless `overwrite` or `resume` says what to do.
+    def __init__(self, saving: Saving):
+        """Claim the folder. A checkpoint that is in it is refused unless `overwrite` or `resume` says what to do.
 
         Raises:
             CheckpointError: the folder holds a checkpoint or something else, or cannot be written.
         """
-        self.folder = folder
+        self.folder = folder = saving.folder
         if folder.exists():
             _check_ours(folder)
-            if _steps(folder) and not (overwrite or resume):
+            if _steps(folder) and not (saving.overwrite or saving.resume):
                 raise CheckpointError(
                     f"'{folder}' already holds a checkpoint; go on with --resume, replace it with --overwrite, "
                     "or choose another --checkpoint"

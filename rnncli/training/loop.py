@@ -3,7 +3,7 @@
 `fit` is a generator. It yields a `Report` whenever it leaves the device, and everything that a screen or a disk
 wants (progress, checkpoints, Ctrl-C) happens in whoever consumes it.
 
-All randomness derives from the seed and the step: the order of the examples from (seed, epoch), the dropout masks
+All randomness derives from the seed and the step: the order of the batches from (seed, epoch), the dropout masks
 from (seed, step). A `TrainState` is therefore all that a run has to remember.
 """
 
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
+import numpy as np
 import optax
 from flax import nnx
 from jax import Array, lax
@@ -21,10 +22,13 @@ from jax import Array, lax
 Params = Any  # a pytree of arrays: nnx.State as a model splits into it
 Metrics = dict[str, float]
 
-# objective(model, carry, data, indices [B], key) -> (loss, carry): what a step of training minimises
-Objective = Callable[[Any, Any, Any, Array, Array], tuple[Array, Any]]
-# evaluate(model, data) -> metrics; the entry "loss" decides which epoch is the best
-Evaluate = Callable[[Any, Any], dict[str, Array]]
+# objective(model, carry, data, batch, key) -> (loss, carry): what a step of training minimises
+Objective = Callable[[Any, Any, Any, Any, Array], tuple[Array, Any]]
+# evaluate(params) -> metrics; the entry "loss" decides which epoch is the best
+Evaluate = Callable[[Params], Metrics]
+# batches(step) -> (arrays [S, …], n): the batches of the n ≤ S steps from `step` on, all of one epoch. S is best the
+# same each time, as each new one is compiled anew
+Batches = Callable[[int], tuple[Any, int]]
 
 
 class TrainState(NamedTuple):
@@ -55,29 +59,49 @@ class Report(NamedTuple):
 
 
 class Plan(NamedTuple):
-    """How long to train and on how much at a time."""
+    """How long to train."""
 
-    examples: int
-    batch_size: int
+    steps_per_epoch: int
     epochs: int
     patience: int | None  # epochs without improvement before stopping early
     seed: int
-    chunk: int = 200  # steps a dispatch, at most
-
-    @property
-    def batch(self) -> int:
-        """The batch size, or all examples where there are fewer."""
-        return min(self.batch_size, self.examples)
-
-    @property
-    def steps_per_epoch(self) -> int:
-        """Batches in an epoch. Every example is in one; the last batch is filled up with the first ones again."""
-        return math.ceil(self.examples / self.batch)
 
     @property
     def steps(self) -> int:
         """Steps of the whole run."""
         return self.epochs * self.steps_per_epoch
+
+
+class Shuffled:
+    """Batches of indices `[B]`: every example once an epoch, in an order drawn from seed and epoch.
+
+    The last batch of an epoch is filled up with its first examples again.
+    """
+
+    def __init__(self, examples: int, batch_size: int, seed: int, *, chunk: int = 200):
+        """`chunk` is the number of steps a dispatch, at most."""
+        self.examples, self.chunk = examples, chunk
+        self.batch = min(batch_size, examples)
+        self.steps_per_epoch = math.ceil(examples / self.batch)
+        self._key = jax.random.key(seed)
+        self._draw = jax.jit(lambda key, epoch: self._order(key, epoch))
+        self._drawn: tuple[int, np.ndarray] | None = None  # the epoch and its order
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The order of the examples in an epoch, `[steps_per_epoch, B]`."""
+        if self._drawn is None or self._drawn[0] != epoch:
+            self._drawn = epoch, np.asarray(self._draw(self._key, epoch))
+        return self._drawn[1]
+
+    def _order(self, key: Array, epoch: Array) -> Array:
+        order = jax.random.permutation(jax.random.fold_in(jax.random.fold_in(key, epoch), 1), self.examples)
+        return jnp.resize(order, (self.steps_per_epoch, self.batch))
+
+    def __call__(self, step: int) -> tuple[np.ndarray, int]:
+        """The indices of the next steps, `[chunk, B]`, and how many of them there are."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        rows = self.order(epoch)[place : place + self.chunk]
+        return np.resize(rows, (self.chunk, self.batch)), len(rows)
 
 
 def make_optimizer(
@@ -118,43 +142,50 @@ def initial_state(model: nnx.Module, optimizer: optax.GradientTransformation, ca
     )
 
 
+def evaluation(model: nnx.Module, measure: Callable[[Any, Any], dict[str, Array]], data: Any) -> Evaluate:
+    """`measure(model, data)` as one compiled function of the model's parameters."""
+    graph, _, rest = nnx.split(model, nnx.Param, ...)
+
+    @jax.jit
+    def run(params: Params, data: Any) -> dict[str, Array]:
+        return measure(nnx.merge(graph, params, rest), data)
+
+    return lambda params: {name: float(value) for name, value in run(params, data).items()}
+
+
 def fit(
     model: nnx.Module,
     optimizer: optax.GradientTransformation,
     objective: Objective,
     evaluate: Evaluate,
     data: Any,
+    batches: Batches,
     plan: Plan,
-    resumed: TrainState | None = None,
+    state: TrainState,
 ) -> Iterator[Report]:
-    """Train `model`'s architecture on `data` from `resumed` (or the start); yield a report after each dispatch.
+    """Train `model`'s architecture from `state`, `initial_state` or a restored one; yield after each dispatch.
 
-    The model itself is left alone: trained parameters are in the reports' states. A state that is yielded lives
-    until the next report is asked for. The untrained model is evaluated too, as the first candidate for the best.
+    `data` goes to the objective as it is, `batches` a batch at a time. The carry starts at zero in each epoch. The
+    model itself is left alone: trained parameters are in the reports' states. A state that is yielded lives until
+    the next report is asked for, the one that is given is used up. The untrained model is evaluated too, as the
+    first candidate for the best.
     """
     graph, _, rest = nnx.split(model, nnx.Param, ...)
     key = jax.random.key(plan.seed)
 
-    def merged(params: Params) -> Any:
-        return nnx.merge(graph, params, rest)
-
-    def loss(params: Params, carry: Any, data: Any, indices: Array, step: Array) -> tuple[Array, Any]:
-        return objective(merged(params), carry, data, indices, jax.random.fold_in(key, step))
+    def loss(params: Params, carry: Any, data: Any, batch: Any, step: Array) -> tuple[Array, Any]:
+        return objective(nnx.merge(graph, params, rest), carry, data, batch, jax.random.fold_in(key, step))
 
     @partial(jax.jit, donate_argnums=0)
-    def run_chunk(state: TrainState, data: Any, steps: Array) -> TrainState:
-        # a dispatch never leaves its epoch
-        order = _order(key, state.step // plan.steps_per_epoch, plan)
-
-        def body(_: Array, state: TrainState) -> TrainState:
-            place = state.step % plan.steps_per_epoch
-            indices = lax.dynamic_slice(order, (place * plan.batch,), (plan.batch,))
-            (value, carry), grads = jax.value_and_grad(loss, has_aux=True)(
-                state.params, state.carry, data, indices, state.step
-            )
+    def run_chunk(state: TrainState, data: Any, batches: Any, steps: Array) -> TrainState:
+        def body(number: Array, state: TrainState) -> TrainState:
+            first = state.step % plan.steps_per_epoch == 0
+            carry = jax.tree.map(lambda each: jnp.where(first, jnp.zeros_like(each), each), state.carry)
+            batch = jax.tree.map(lambda each: each[number], batches)
+            (value, carry), grads = jax.value_and_grad(loss, has_aux=True)(state.params, carry, data, batch, state.step)
             updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
             params = optax.apply_updates(state.params, updates)
-            total = jnp.where(place == 0, 0.0, state.epoch_loss) + value
+            total = jnp.where(first, 0.0, state.epoch_loss) + value
             return state._replace(
                 params=params, opt_state=opt_state, step=state.step + 1, carry=carry, epoch_loss=total
             )
@@ -162,44 +193,39 @@ def fit(
         return lax.fori_loop(0, steps, body, state)
 
     @partial(jax.jit, donate_argnums=0)
-    def close_epoch(state: TrainState, data: Any) -> tuple[TrainState, dict[str, Array], Array]:
-        metrics = evaluate(merged(state.params), data)
-        improved = metrics["loss"] < state.best_loss
+    def keep_best(state: TrainState, loss: Array) -> TrainState:
+        improved = loss < state.best_loss
 
         def pick(new: Array, old: Array) -> Array:
             return jnp.where(improved, new, old)
 
-        state = state._replace(
+        return state._replace(
             best_params=jax.tree.map(pick, state.params, state.best_params),
-            best_loss=pick(metrics["loss"], state.best_loss),
+            best_loss=pick(loss, state.best_loss),
             best_step=pick(state.step, state.best_step),
         )
-        return state, metrics, improved
 
-    state = close_epoch(initial_state(model, optimizer), data)[0] if resumed is None else resumed
-    step, best_step = int(state.step), int(state.best_step)
+    def judged(state: TrainState) -> tuple[TrainState, Metrics]:
+        metrics = evaluate(state.params)
+        return keep_best(state, jnp.float32(metrics["loss"])), metrics
+
+    step = int(state.step)
+    if step == 0 and not math.isfinite(state.best_loss):
+        state, _ = judged(state)
 
     def waited() -> bool:
-        return plan.patience is not None and step - best_step >= plan.patience * plan.steps_per_epoch
+        return plan.patience is not None and step - int(state.best_step) >= plan.patience * plan.steps_per_epoch
 
     while step < plan.steps and not waited():
         place = step % plan.steps_per_epoch
-        steps = min(plan.chunk, plan.steps_per_epoch - place)
-        state = run_chunk(state, data, steps)
+        arrays, steps = batches(step)
+        state = run_chunk(state, data, arrays, steps)
         step += steps
         train_loss = float(state.epoch_loss) / (place + steps)
         metrics = None
         if step % plan.steps_per_epoch == 0:
-            state, measured, better = close_epoch(state, data)
-            metrics = {name: float(value) for name, value in measured.items()}
-            best_step = step if better else best_step
+            state, metrics = judged(state)
         finished = step >= plan.steps or waited() or not math.isfinite(train_loss)
         yield Report(state, step, step / plan.steps_per_epoch, train_loss, metrics, finished)
         if finished:
             return
-
-
-def _order(key: Array, epoch: Array, plan: Plan) -> Array:
-    """The order of the examples in an epoch, `[steps_per_epoch · batch]`, drawn from seed and epoch."""
-    order = jax.random.permutation(jax.random.fold_in(jax.random.fold_in(key, epoch), 1), plan.examples)
-    return jnp.resize(order, (plan.steps_per_epoch * plan.batch,))

@@ -1,0 +1,101 @@
+"""From a text in tokens to batches of windows: continuing streams, or windows in random order.
+
+A window of T characters is an array of T + 1 tokens: the one before it, and its own. The first T are what the network
+reads, the last T what it has to say. Before the first character of a text stands its boundary, so that every character
+is predicted once.
+
+Tokens are gathered on the host, a dispatch at a time: a text may be larger than the device's memory, or the host's.
+"""
+
+from dataclasses import dataclass
+
+import numpy as np
+
+_CHUNK_TOKENS = 2**18  # tokens a dispatch, roughly: short texts compile nothing big, long ones leave the device seldom
+
+
+@dataclass(frozen=True)
+class Text:
+    """A text as the network sees it."""
+
+    tokens: np.ndarray  # uint8 or uint16 [N]; may be mapped from a file
+    boundary: int  # the token that stands before the first
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def windows(self, starts: np.ndarray, length: int) -> np.ndarray:
+        """Windows from `starts` `[B]` on, each with the token before it: `[length + 1, B]`, time-major."""
+        places = starts[None, :] + np.arange(-1, length)[:, None]
+        found = self.tokens[np.maximum(places, 0)]
+        found[places < 0] = self.boundary
+        return found
+
+
+class _Batches:
+    """What both kinds share: chunks of steps of one epoch."""
+
+    def __init__(self, text: Text, batch: int, window: int, seed: int, steps_per_epoch: int, chunk: int):
+        self.text, self.batch, self.window, self.seed = text, batch, window, seed
+        self.steps_per_epoch, self.chunk = steps_per_epoch, min(chunk, steps_per_epoch)
+
+    def starts(self, epoch: int) -> np.ndarray:
+        """Where the windows of an epoch start, `[steps_per_epoch, B]`."""
+        raise NotImplementedError
+
+    def __call__(self, step: int) -> tuple[np.ndarray, int]:
+        """Tokens of the next steps, `[chunk, window + 1, B]`, and how many steps there are."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        steps = min(self.chunk, self.steps_per_epoch - place)
+        rows = self.starts(epoch)[place : place + steps]
+        found = np.zeros((self.chunk, self.window + 1, self.batch), self.text.tokens.dtype)
+        for number, row in enumerate(rows):
+            found[number] = self.text.windows(row, self.window)
+        return found, steps
+
+
+class Streams(_Batches):
+    """Stateful training: B streams through the text, window after window, so that a state can be handed on.
+
+    Stream b starts at b·N/B plus a shift that is drawn for each epoch; the first one always at the text's beginning.
+    """
+
+    def __init__(self, text: Text, batch: int, window: int, seed: int, *, chunk: int):
+        stride = (len(text) - window + 1) // batch
+        if stride < window:  # a short text: as long as the streams can be, shifted as far as is left
+            stride = len(text) // batch
+        self._stride = stride
+        super().__init__(text, batch, window, seed, stride // window, chunk)
+        self._shifts = min(window, len(text) - (batch - 1) * stride - self.steps_per_epoch * window + 1)
+
+    def starts(self, epoch: int) -> np.ndarray:
+        """See `_Batches.starts`."""
+        shift = np.random.default_rng([self.seed, epoch]).integers(self._shifts)
+        first = np.arange(self.batch) * self._stride + shift
+        first[0] = 0
+        return first[None, :] + np.arange(self.steps_per_epoch)[:, None] * self.window
+
+
+class Windows(_Batches):
+    """Stateless training: windows that do not overlap, in random order, once an epoch.
+
+    The first one starts at an offset that is another one in each of `window` epochs: together these have the windows at
+    every offset, as the lecture's `dataset.window(shift=1)` has them. A last batch is filled up with the first windows.
+    """
+
+    def __init__(self, text: Text, batch: int, window: int, seed: int, *, chunk: int):
+        offsets = min(window, len(text) - window + 1)
+        self._windows, self._offsets = (len(text) - offsets + 1) // window, offsets
+        batch = min(batch, self._windows)
+        super().__init__(text, batch, window, seed, -(-self._windows // batch), chunk)
+        self._drawn: tuple[int, np.ndarray] | None = None  # an epoch and its starts
+
+    def starts(self, epoch: int) -> np.ndarray:
+        """See `_Batches.starts`."""
+        if self._drawn is None or self._drawn[0] != epoch:
+            cycle, number = divmod(epoch, self._offsets)
+            offset = np.random.default_rng([self.seed, cycle]).permutation(self._offsets)[number]
+            order = np.random.default_rng([self.seed, epoch, 1]).permutation(self._windows)
+            filled = np.resize(order, (self.steps_per_epoch, self.batch))
+            self._drawn = epoch, offset + filled * self.window
+        return self._drawn[1]

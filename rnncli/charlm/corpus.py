@@ -1,0 +1,269 @@
+"""From files to tokens, in one pass and in little memory.
+
+Characters get provisional tokens in the order in which they are met and go to a temporary file; once all are known,
+they are numbered anew in the order of their code points. What comes back is mapped from that file, one or two bytes a
+character, so a text may be larger than memory. The file is gone when the program ends; `TMPDIR` says where it is.
+"""
+
+import codecs
+import hashlib
+import os
+import tempfile
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+
+from rnncli.charlm.batches import Text
+from rnncli.charlm.config import CharlmConfig
+from rnncli.charlm.vocabulary import UNKNOWN, Vocabulary, to_code_points
+from rnncli.errors import DataError
+from rnncli.files import name_of, read_blocks
+
+TINY_SHAKESPEARE = "tfds:tiny_shakespeare"  # how the text that is meant where none is named stands in a checkpoint
+_BLOCK = 2**20  # tokens at a time
+_PROVISIONAL = np.dtype(np.uint16)
+_MOST_SYMBOLS = np.iinfo(_PROVISIONAL).max - 1
+
+Pieces = Iterable[bytes]
+
+
+@dataclass(frozen=True)
+class Corpus:
+    """A text in tokens."""
+
+    vocabulary: Vocabulary
+    tokens: np.ndarray  # [N], mapped from a file
+    sources: tuple[str, ...]  # as they were named
+    documents: int
+    left_out: int = 0  # characters that the vocabulary does not know, where they are skipped
+
+    def __len__(self) -> int:
+        return len(self.tokens)
+
+    def digest(self) -> str:
+        """The SHA-256 of vocabulary and tokens: the same text read in the same way."""
+        sha = hashlib.sha256(repr(self.vocabulary).encode())
+        for first in range(0, len(self.tokens), _BLOCK):
+            sha.update(self.tokens[first : first + _BLOCK].tobytes())
+        return sha.hexdigest()
+
+    def whole(self) -> Text:
+        """All of it."""
+        return Text(self.tokens, self.vocabulary.boundary)
+
+    def parts(self, validation_fraction: float) -> tuple[Text, Text]:
+        """The first part, to train on, and the last, to validate on."""
+        size = len(self.tokens)
+        train = min(size - 1, int(size * (1 - validation_fraction)))
+        unit = self.vocabulary.unit
+        if train < 2:
+            raise DataError(f"{size} {unit}s are too few: at least 2 train and 1 validates; give more text")
+        return tuple(Text(part, self.vocabulary.boundary) for part in (self.tokens[:train], self.tokens[train:]))  # pyright: ignore[reportReturnType]
+
+
+def read_corpus(
+    sources: Iterable[str],
+    config: CharlmConfig,
+    *,
+    vocabulary: Vocabulary | None = None,
+    skip_unknown: bool = False,
+    say: Callable[[str], None] = lambda text: None,
+    read: Callable[[str], Pieces] = read_blocks,
+) -> Corpus:
+    """Read files, folders (every text file below, sorted) and `-`, each file a document.
+
+    Args:
+        sources: their names.
+        config: how they are to be read (vocabulary, encoding, lowercase, separator).
+        vocabulary: the one to use; learnt from the text if None.
+        skip_unknown: leave characters out that `vocabulary` does not have.
+        say: hears what is left out.
+        read: the bytes behind a name.
+
+    Raises:
+        DataError: nothing there, an empty text, bytes that are not of the encoding, unknown characters.
+    """
+    sources = tuple(sources)
+    reader = _Reader(config, vocabulary, skip_unknown)
+    for name in _files(sources, config.encoding, say):
+        reader.document(name, _decoded(read(name), name, config))
+    return reader.corpus(sources)
+
+
+class _Reader:
+    """Tokens of one document after the other into a file."""
+
+    def __init__(self, config: CharlmConfig, vocabulary: Vocabulary | None, skip_unknown: bool):
+        self._config, self._fixed, self._skip = config, vocabulary, skip_unknown
+        codes = 256 if config.vocabulary == "bytes" else 0x110000
+        if vocabulary is None:  # provisional tokens: 0 for a boundary, then the symbols as they are met
+            self._table, self._met = np.full(codes, UNKNOWN, np.uint32), 0
+        else:
+            self._table = vocabulary.table()
+        self._dtype = _PROVISIONAL if vocabulary is None else vocabulary.dtype
+        self._boundary = 0 if vocabulary is None else vocabulary.boundary
+        self._file = _temporary()
+        self._size = self._documents = self._left_out = 0
+
+    def document(self, name: str, blocks: Iterator[np.ndarray]) -> None:
+        """One file: its code points, in blocks; a separator within it is an empty block."""
+        began, place = False, 0
+        for block in blocks:
+            if not len(block):
+                began = False
+                continue
+            if not began:
+                if self._documents and (self._fixed is None or self._fixed.documents):
+                    self._write(np.array([self._boundary]))
+                self._documents += 1
+                began = True
+            self._write(self._tokens(block, name, place))
+            place += len(block)
+
+    def corpus(self, sources: tuple[str, ...]) -> Corpus:
+        """What was read."""
+        if not self._size:
+            raise DataError(f"{_named(sources)} is empty; there is nothing to read")
+        tokens = _mapped(self._file, self._dtype, self._size)
+        if self._fixed is not None:
+            return Corpus(self._fixed, tokens, sources, self._documents, self._left_out)
+        config = self._config
+        symbols = range(256) if config.vocabulary == "bytes" else np.flatnonzero(self._table != UNKNOWN).tolist()
+        vocabulary = Vocabulary(
+            config.vocabulary, tuple(symbols), config.lowercase, config.separator, self._documents > 1
+        )
+        final = np.zeros(_MOST_SYMBOLS + 1, vocabulary.dtype)
+        final[0] = vocabulary.boundary
+        known = np.flatnonzero(self._table != UNKNOWN)
+        final[self._table[known]] = vocabulary.table()[known]
+        file = _temporary()
+        for first in range(0, self._size, _BLOCK):
+            file.write(final[tokens[first : first + _BLOCK]].tobytes())
+        return Corpus(vocabulary, _mapped(file, vocabulary.dtype, self._size), sources, self._documents)
+
+    def _tokens(self, block: np.ndarray, name: str, place: int) -> np.ndarray:
+        tokens = self._table[block]
+        unknown = tokens == UNKNOWN
+        if not unknown.any():
+            return tokens
+        if self._fixed is None:
+            self._meet(np.unique(block[unknown]))
+            return self._table[block]
+        if not self._skip:
+            first = int(np.flatnonzero(unknown)[0])
+            raise DataError(self._fixed.unknown(int(block[first]), place + first, name_of(name)))
+        self._left_out += int(unknown.sum())
+        return tokens[~unknown]
+
+    def _meet(self, codes: np.ndarray) -> None:
+        if self._met + len(codes) > _MOST_SYMBOLS:
+            raise DataError(f"more than {_MOST_SYMBOLS:,} different characters; use --vocabulary bytes")
+        self._table[codes] = np.arange(self._met + 1, self._met + 1 + len(codes))
+        self._met += len(codes)
+
+    def _write(self, tokens: np.ndarray) -> None:
+        try:
+            self._file.write(tokens.astype(self._dtype).tobytes())
+        except OSError as error:
+            raise DataError(
+                f"cannot write the text's tokens to '{tempfile.gettempdir()}': {error.strerror}; "
+                "set TMPDIR to a folder with room"
+            ) from error
+        self._size += len(tokens)
+
+
+def _temporary() -> IO[bytes]:
+    return tempfile.TemporaryFile()
+
+
+def _mapped(file: IO[bytes], dtype: np.dtype, size: int) -> np.ndarray:
+    file.flush()
+    return np.memmap(file, dtype, "r", shape=(size,))
+
+
+def _files(sources: tuple[str, ...], encoding: str, say: Callable[[str], None]) -> Iterator[str]:
+    """The files behind the names; a folder's in sorted order, without hidden ones and those that are no text."""
+    for source in sources:
+        if source == "-" or not Path(source).is_dir():
+            yield source
+            continue
+        binary, found = [], 0
+        for folder, folders, names in os.walk(source):
+            folders[:] = sorted(name for name in folders if not name.startswith("."))
+            for path in (Path(folder) / name for name in sorted(names) if not name.startswith(".")):
+                if not path.is_file():
+                    continue
+                if _is_binary(path, encoding):
+                    binary.append(str(path))
+                    continue
+                found += 1
+                yield str(path)
+        if binary:
+            say(f"{len(binary)} files in '{source}' are no text and are left out, '{binary[0]}' the first")
+        if not found:
+            raise DataError(f"'{source}' has no text file in it")
+
+
+def _is_binary(path: Path, encoding: str) -> bool:
+    """Whether there is a NUL near its beginning, as git tells it; wide encodings are full of them, and exempt."""
+    if encoding.startswith(("utf-16", "utf-32")):
+        return False
+    return b"\0" in next(iter(read_blocks(str(path))), b"")[:8000]
+
+
+def _decoded(pieces: Pieces, name: str, config: CharlmConfig) -> Iterator[np.ndarray]:
+    """The code points (bytes) of a file in blocks; an empty block where a separator stood."""
+    blocks = _bytes(pieces, config) if config.vocabulary == "bytes" else _characters(pieces, name, config)
+    separator: Any = config.separator.encode() if config.vocabulary == "bytes" else config.separator
+    for parts in _split(blocks, separator) if separator else ([block] for block in blocks):
+        for number, part in enumerate(parts):
+            if number:
+                yield np.empty(0, np.uint32)
+            if part:
+                yield to_code_points(part) if isinstance(part, str) else np.frombuffer(part, np.uint8)
+
+
+def _bytes(pieces: Pieces, config: CharlmConfig) -> Iterator[bytes]:
+    for piece in pieces:
+        yield piece.lower() if config.lowercase else piece
+
+
+def _characters(pieces: Pieces, name: str, config: CharlmConfig) -> Iterator[str]:
+    """Decoded text. A byte-order mark at the beginning is not part of it."""
+    codec = "utf-8-sig" if config.encoding == "utf-8" else config.encoding
+    decoder = codecs.getincrementaldecoder(codec)("strict")
+    taken = 0
+
+    def decoded(piece: bytes, *, final: bool = False) -> str:
+        try:
+            text = decoder.decode(piece, final)
+        except UnicodeDecodeError as error:
+            place = taken - len(error.object) + error.start
+            raise DataError(
+                f"{name_of(name)} is not {config.encoding.upper()}: byte 0x{error.object[error.start]:02X} at offset "
+                f"{place:,} ({error.reason}); name its --encoding (latin-1?), or take any bytes with --vocabulary bytes"
+            ) from error
+        return text.lower() if config.lowercase else text
+
+    for piece in pieces:
+        taken += len(piece)
+        yield decoded(piece)
+    yield decoded(b"", final=True)
+
+
+def _split(blocks: Iterator[Any], separator: Any) -> Iterator[list[Any]]:
+    """Blocks cut at each separator, also at one that lies across two blocks."""
+    rest = separator[:0]
+    for block in blocks:
+        *parts, rest = (rest + block).split(separator)
+        held = next((n for n in range(len(separator) - 1, 0, -1) if rest.endswith(separator[:n])), 0)
+        yield [*parts, rest[: len(rest) - held]]
+        rest = rest[len(rest) - held :]
+    yield [rest]
+
+
+def _named(sources: tuple[str, ...]) -> str:
+    return name_of(sources[0]) if len(sources) == 1 else f"the text of {len(sources)} sources"

@@ -1,0 +1,88 @@
+"""Fitting a character model to a text. No screen, no disk."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import Any
+
+import jax
+from flax import nnx
+from jax import Array
+
+from rnncli.charlm.batches import Streams, Text, Windows
+from rnncli.charlm.config import CharlmConfig
+from rnncli.charlm.model import CharModel
+from rnncli.charlm.score import Scorer
+from rnncli.training.loop import Metrics, Params, Plan, Report, TrainState, fit, initial_state, make_optimizer
+
+_VALIDATION_STREAMS = 64
+_VALIDATION_MOST = 2**20  # characters that are scored after each epoch, at most
+_DISPATCH_FLOP = 5e10  # a second or two of work on two cores: how often training reports, and hears Ctrl-C
+
+
+@dataclass
+class Fitting:
+    """A model and how its training stands; `train` moves it on."""
+
+    config: CharlmConfig
+    symbols: int
+    model: CharModel
+    plan: Plan
+    batches: Streams | Windows
+    state: TrainState
+    history: list[dict[str, float]] = field(default_factory=list)  # epoch, train, validation loss
+
+    @property
+    def best_epoch(self) -> float:
+        """The epoch whose parameters did best on the validation text."""
+        return int(self.state.best_step) / self.plan.steps_per_epoch
+
+
+def prepare(config: CharlmConfig, text: Text, symbols: int) -> Fitting:
+    """The untrained model and the plan of its training on `text`."""
+    model = CharModel(config, symbols, operands=config.precision, rngs=nnx.Rngs(config.seed))
+    weights = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
+    chunk = max(1, round(_DISPATCH_FLOP / (6 * weights * config.batch_size * config.window)))
+    kind = Streams if config.stateful else Windows
+    batches = kind(text, config.batch_size, config.window, config.seed, chunk=chunk)
+    plan = Plan(batches.steps_per_epoch, config.epochs, config.patience or None, config.seed)
+    carry = model.initial_carries(batches.batch) if config.stateful else ()
+    optimizer = _optimizer(config, plan)
+    return Fitting(config, symbols, model, plan, batches, initial_state(model, optimizer, carry))
+
+
+def train(fitting: Fitting, validation: Text) -> Iterator[Report]:
+    """Train from where `fitting` stands, keeping it up to date; yields after each dispatch."""
+    config = fitting.config
+    scorer = Scorer(fitting.model)
+    validation = Text(validation.tokens[:_VALIDATION_MOST], validation.boundary)
+
+    def objective(model: CharModel, carry: Any, data: None, windows: Array, key: Array) -> tuple[Array, Any]:
+        loss, carries = model.loss(windows, carry or None, key)
+        return loss, carries if config.stateful else ()
+
+    def evaluate(params: Params) -> Metrics:
+        if config.stateful:
+            return scorer.carried(params, validation, streams=_VALIDATION_STREAMS, warm_up=0).metrics()
+        return scorer.cold(params, validation, config.evaluation_window).metrics()
+
+    optimizer = _optimizer(config, fitting.plan)
+    for report in fit(
+        fitting.model, optimizer, objective, evaluate, None, fitting.batches, fitting.plan, fitting.state
+    ):
+        fitting.state = report.state
+        if report.metrics is not None:
+            fitting.history.append(
+                {"epoch": report.epoch, "train": report.train_loss, "validation": report.metrics["loss"]}
+            )
+        yield report
+
+
+def _optimizer(config: CharlmConfig, plan: Plan) -> Any:
+    return make_optimizer(
+        config.learning_rate,
+        plan.steps,
+        schedule=config.schedule,
+        warmup=config.warmup,
+        clip=config.clip or None,
+        weight_decay=config.weight_decay,
+    )

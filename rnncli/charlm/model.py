@@ -1,0 +1,87 @@
+"""The network: symbols in, logits of the next symbol out."""
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax import Array
+
+from rnncli.charlm.config import CharlmConfig
+from rnncli.nn.cells import Carry
+from rnncli.nn.layers import Dense, Embedding, RecurrentStack, dropout_mask
+from rnncli.nn.precision import Operands, matmul
+
+Carries = list[Carry]
+
+
+class CharModel(nnx.Module):
+    """Embedding (or one-hot), recurrent layers, a dense layer to the logits.
+
+    Tied (Press & Wolf 2017, arXiv 1608.05859), the logits are products with the embedding's vectors; where the top
+    layer has another size than they, a dense layer stands between.
+    """
+
+    operands: Operands
+
+    def __init__(self, config: CharlmConfig, symbols: int, *, operands: Operands = "float32", rngs: nnx.Rngs):
+        """`symbols` are those of the vocabulary, the boundary (the last one) included."""
+        self.operands = operands
+        self.variational, self.output_dropout = config.variational, config.output_dropout
+        self.embedding = Embedding(symbols, config.embedding, rngs=rngs)
+        self.stack = RecurrentStack(
+            config.cell,
+            self.embedding.out_features,
+            config.units,
+            layers=config.layers,
+            layer_norm=config.layer_norm,
+            dropout=config.dropout,
+            input_dropout=config.input_dropout,
+            recurrent_dropout=config.recurrent_dropout,
+            kernel_dropout=config.kernel_dropout,
+            variational=config.variational,
+            operands=operands,
+            rngs=rngs,
+        )
+        features = config.embedding if config.tied else symbols
+        through = not config.tied or config.embedding != config.units
+        self.output = Dense(config.units, features, operands=operands, rngs=rngs) if through else None
+        self.tied_bias = nnx.Param(jnp.zeros(symbols)) if config.tied else None
+
+    def initial_carries(self, batch: int) -> Carries:
+        """The state before a text's beginning."""
+        return self.stack.initial_carries(batch)
+
+    def __call__(
+        self, tokens: Array, carries: Carries | None = None, key: Array | None = None
+    ) -> tuple[Array, Carries]:
+        """Logits of the next symbol after each token, `[T, B]` → `[T, B, symbols]`, and the carries after the last.
+
+        `key` draws the dropout masks; None switches dropout off.
+        """
+        hidden, carries = self.stack(self.embedding(tokens), carries, key=key)
+        if key is not None and self.output_dropout:
+            mask_key = jax.random.fold_in(key, 1_000)  # apart from the layers' keys
+            hidden = hidden * dropout_mask(mask_key, self.output_dropout, hidden.shape, variational=self.variational)
+        return self._logits(hidden), carries
+
+    def step(self, tokens: Array, carries: Carries) -> tuple[Array, Carries]:
+        """One step, `[B]` → logits `[B, symbols]`: a call with `tokens[None]`, for sampling."""
+        hidden, carries = self.stack.step(self.embedding(tokens), carries)
+        return self._logits(hidden), carries
+
+    def loss(self, windows: Array, carries: Carries | None, key: Array) -> tuple[Array, Carries]:
+        """Mean cross-entropy in nats of windows `[T + 1, B]`, and the carries to hand on."""
+        logits, carries = self(windows[:-1], carries, key)
+        return surprisals(logits, windows[1:]).mean(), carries
+
+    def _logits(self, hidden: Array) -> Array:
+        if self.output is not None:
+            hidden = self.output(hidden)
+        if self.tied_bias is None or self.embedding.vectors is None:
+            return hidden
+        return matmul(hidden, self.embedding.vectors[...].T, self.operands) + self.tied_bias[...]
+
+
+def surprisals(logits: Array, tokens: Array) -> Array:
+    """−ln p of each token, in nats: `[…, symbols]` and `[…]` → `[…]`."""
+    return optax.softmax_cross_entropy_with_integer_labels(logits, tokens.astype(jnp.int32))

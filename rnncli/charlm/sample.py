@@ -1,0 +1,184 @@
+"""Sampling: a text from a model, a symbol at a time, in a loop that never leaves the device for long.
+
+A symbol is drawn by the Gumbel-max trick (Gumbel 1954; Maddison et al. 2014): the argument of the maximum of
+logits / temperature + noise is distributed like softmax(logits / temperature). The noise depends on the seed, the
+sample's number and the place in the text, on nothing else: the same seed gives the same text however the work is cut.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from typing import Any, NamedTuple
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array, lax
+
+from rnncli.charlm.model import Carries, CharModel
+from rnncli.charlm.vocabulary import Vocabulary
+
+_CHUNK = 512  # symbols a dispatch, at most: a text flows, and a dispatch costs little beside it
+_NOISE = 2**22  # random numbers a dispatch, at most
+_RECENT = 64  # symbols that a repetition penalty looks back
+_FREE = -1  # stands where a prompt does not say what comes next
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """How a symbol is chosen from its logits."""
+
+    temperature: float = 1.0  # 0: the likeliest
+    top_k: int = 0  # only the k likeliest; 0: all
+    top_p: float = 1.0  # only the likeliest that together have this probability (Holtzman et al. 2020)
+    min_p: float = 0.0  # only those with this share of the likeliest one's probability (Nguyen et al. 2024)
+    repetition_penalty: float = 1.0  # divides the positive logits of recent symbols, multiplies the negative ones
+
+
+class _Loop(NamedTuple):
+    """What the loop hands on."""
+
+    carries: Carries
+    token: Array  # [B], the symbol before the next one
+    recent: Array  # [B, _RECENT], the last symbols
+    place: Array  # of the next symbol, counted from the end of the prompt
+
+
+def filtered(logits: Array, drawing: Drawing) -> Array:
+    """Logits over the temperature, −∞ where top-k, top-p or min-p leave a symbol out. `[B, symbols]`.
+
+    In this order; the likeliest symbol always stays.
+    """
+    logits = logits / drawing.temperature
+    if drawing.top_k:
+        least = lax.top_k(logits, min(drawing.top_k, logits.shape[-1]))[0][:, -1:]
+        logits = jnp.where(logits < least, -jnp.inf, logits)
+    if drawing.top_p < 1:
+        ranked = -jnp.sort(-logits, axis=-1)
+        before = jnp.cumsum(jax.nn.softmax(ranked), -1) - jax.nn.softmax(ranked)
+        # the least likely symbol that stays is the last one with less than p before it
+        kept = jnp.maximum((before < drawing.top_p).sum(-1, keepdims=True), 1)
+        least = jnp.take_along_axis(ranked, kept - 1, -1)
+        logits = jnp.where(logits < least, -jnp.inf, logits)
+    if drawing.min_p:
+        floor = logits.max(-1, keepdims=True) + jnp.log(drawing.min_p)
+        logits = jnp.where(logits < floor, -jnp.inf, logits)
+    return logits
+
+
+def draw(logits: Array, noise: Array, drawing: Drawing) -> Array:
+    """A symbol for each row: logits and Gumbel noise `[B, symbols]` → `[B]`."""
+    return (filtered(logits, drawing) + noise).argmax(-1)
+
+
+def penalised(logits: Array, recent: Array, penalty: float, exempt: Array) -> Array:
+    """Logits `[B, symbols]` with those of the symbols in `recent` `[B, n]` made smaller (Keskar et al. 2019).
+
+    Symbols at which `exempt` `[symbols]` is true stay as they are. Entries of `recent` below 0 are none.
+    """
+    seen = jax.nn.one_hot(recent, logits.shape[-1], dtype=bool).any(1) & ~exempt
+    smaller = jnp.where(logits > 0, logits / penalty, logits * penalty)
+    return jnp.where(seen, smaller, logits)
+
+
+class Sampler:
+    """A model compiled for sampling."""
+
+    def __init__(self, model: CharModel, vocabulary: Vocabulary, drawing: Drawing = Drawing()):
+        self._vocabulary = vocabulary
+        self._initial = model.initial_carries
+        self._graph, self._state = nnx.split(model)
+        newline = ord("\n")
+        exempt = np.array([symbol == newline for symbol in vocabulary.symbols] + [True])
+        never = np.zeros(vocabulary.size, bool)
+        never[-1] = not vocabulary.documents  # a boundary that was never trained is never said
+        self._run = jax.jit(partial(_generate, self._graph, drawing, exempt, never))
+
+    def sample(
+        self,
+        prompt: np.ndarray,
+        length: int,
+        *,
+        samples: int = 1,
+        seed: int = 0,
+        params: Any = None,
+    ) -> Iterator[np.ndarray]:
+        """Tokens that follow the prompt, `[n, samples]` a dispatch, `length` in all.
+
+        An empty prompt is a text's beginning. `params` replace the model's own parameters.
+        """
+        state = self._state if params is None else nnx.merge_state(self._state, params)
+        boundary = self._vocabulary.boundary
+        recent = np.full((samples, _RECENT), _FREE, np.int32)
+        loop = _Loop(
+            self._initial(samples),
+            jnp.full(samples, boundary, jnp.int32),
+            jnp.asarray(recent),
+            jnp.int32(-len(prompt)),
+        )
+        keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(samples))
+        forced = np.concatenate([prompt.astype(np.int32), np.full(length, _FREE, np.int32)])
+        pending: tuple[Array, int, int] | None = None
+        chunk = max(1, min(_CHUNK, _NOISE // (samples * self._vocabulary.size)))
+        for first in range(0, len(forced), chunk):
+            part = forced[first : first + chunk]
+            padded = np.full(chunk, _FREE, np.int32)
+            padded[: len(part)] = part
+            loop, tokens = self._run(state, loop, keys, padded, len(part))
+            if pending is not None:  # the device goes on while these are looked at
+                yield from _said(*pending)
+            pending = tokens, max(0, len(prompt) - first), len(part)
+        if pending is not None:
+            yield from _said(*pending)
+
+
+def _said(tokens: Array, first: int, end: int) -> Iterator[np.ndarray]:
+    """What of a dispatch is not the prompt."""
+    if first < end:
+        yield np.asarray(tokens)[first:end]
+
+
+def _generate(
+    graph: Any,
+    drawing: Drawing,
+    exempt: np.ndarray,
+    never: np.ndarray,
+    state: Any,
+    loop: _Loop,
+    keys: Array,
+    forced: Array,
+    steps: Array,
+) -> tuple[_Loop, Array]:
+    """The next `steps` symbols `[len(forced), B]`: forced ones where `forced` has them, drawn ones elsewhere."""
+    model: CharModel = nnx.merge(graph, state)
+    samples, symbols = len(loop.token), len(never)
+    places = jnp.maximum(loop.place + jnp.arange(len(forced)), 0)
+    noise = _noise(keys, places, symbols) if drawing.temperature else None
+
+    def choose(logits: Array, recent: Array, number: Array) -> Array:
+        logits = jnp.where(never, -jnp.inf, logits)
+        if drawing.repetition_penalty != 1:
+            logits = penalised(logits, recent, drawing.repetition_penalty, jnp.asarray(exempt))
+        return logits.argmax(-1) if noise is None else draw(logits, noise[number], drawing)
+
+    def body(number: Array, now: tuple[_Loop, Array]) -> tuple[_Loop, Array]:
+        loop, said = now
+        logits, carries = model.step(loop.token, loop.carries)
+        drawn = choose(logits, loop.recent, number).astype(jnp.int32)
+        token = jnp.where(forced[number] >= 0, forced[number], drawn)
+        recent = loop.recent
+        if drawing.repetition_penalty != 1:
+            recent = jnp.concatenate([recent[:, 1:], token[:, None]], 1)
+        return _Loop(carries, token, recent, loop.place + 1), said.at[number].set(token)
+
+    return lax.fori_loop(0, steps, body, (loop, jnp.zeros((len(forced), samples), jnp.int32)))
+
+
+def _noise(keys: Array, places: Array, symbols: int) -> Array:
+    """Gumbel noise `[places, B, symbols]`, each sample's and each place's from a key of its own."""
+
+    def at(place: Array, key: Array) -> Array:
+        return jax.random.gumbel(jax.random.fold_in(key, place), (symbols,))
+
+    return jax.vmap(lambda place: jax.vmap(partial(at, place))(keys))(places)

@@ -1,0 +1,204 @@
+"""What the verbs of `rnncli charlm` print: text, CSV or JSON on stdout, tables on stderr, plots in files."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnncli.charlm.batches import Text
+from rnncli.charlm.run import Model, Outcome, Scores
+from rnncli.charlm.score import Scored
+from rnncli.charlm.vocabulary import Vocabulary
+from rnncli.console import Messages, Output, csv_text, data_stream, figure, json_text, stdout_is_terminal, write_data
+
+_METRICS = ("loss", "bpc", "perplexity", "accuracy")
+_BETWEEN = b"\n----\n"  # two samples, as text
+_ESCAPES = {"\n": "\\n", "\t": "\\t", "\r": "\\r", "\\": "\\\\"}
+
+
+@dataclass(frozen=True)
+class Printing:
+    """Which samples are printed, and how."""
+
+    echo: bool
+    stop: tuple[str, ...]
+    samples: int
+    seed: int
+
+
+def show_training(outcome: Outcome, checkpoint: Path, output: Output, messages: Messages) -> None:
+    """The scores, the plot, and what to do with the model."""
+    fitting = outcome.fitting
+    _score_table(outcome.scores, messages, outcome.config.evaluation_window)
+    epochs = outcome.config.epochs
+    messages.say(f"best epoch {fitting.best_epoch:g} of {epochs} by validation loss; {outcome.seconds:.0f} s")
+    if fitting.best_epoch == 0:
+        messages.say("warning: no epoch was better than the untrained network; lower --learning-rate, or train longer")
+    messages.say(f"saved in '{checkpoint}'; sample from it with 'rnncli charlm sample --checkpoint {checkpoint}'")
+    write_data(json_text(outcome.document(checkpoint)) if output.as_json else _scores_csv(outcome.scores), output.file)
+    if output.plot is not None:
+        from rnncli.charlm.plot import plot_training
+
+        plot_training(outcome, output.plot)
+        messages.say(f"plot in '{output.plot}'")
+
+
+def show_evaluation(
+    model: Model,
+    checkpoint: Path,
+    part: str,
+    text: Text,
+    scored: dict[str, Scored],
+    window: int,
+    output: Output,
+    messages: Messages,
+    *,
+    per_char: str | None,
+) -> None:
+    """The scores, or the surprisals of one protocol, a character a line."""
+    scores = {part: {protocol: each.metrics() for protocol, each in scored.items()}}
+    _score_table(scores, messages, window)
+    lines = _per_char(model.vocabulary, text, scored[per_char]) if per_char else None
+    if output.as_json:
+        document: dict[str, Any] = {
+            "command": "charlm evaluate",
+            "config": {**model.config.as_dict(), "evaluation_window": window},
+            "scores": scores,
+            "checkpoint": str(checkpoint),
+        }
+        if lines is not None:
+            document["per_char"] = [[symbol, float(nats)] for symbol, nats in lines]
+        write_data(json_text(document), output.file)
+    elif lines is not None:
+        with data_stream(output.file) as write:
+            for some in _batched(f"{_escaped(symbol)}\t{nats}\n" for symbol, nats in lines):
+                write("".join(some).encode())
+    else:
+        write_data(_scores_csv(scores), output.file)
+
+
+def show_samples(
+    drawn: Iterator[np.ndarray], prompt: np.ndarray, vocabulary: Vocabulary, printing: Printing, output: Output
+) -> None:
+    """The samples: one flows as it is drawn, several stand one after the other, or one a line as JSON."""
+    start = vocabulary.raw(prompt) if printing.echo else b""
+    samples = [_Sample(vocabulary, printing.stop) for _ in range(printing.samples)]
+    with data_stream(output.file) as write:
+        flows = printing.samples == 1 and not output.as_json
+        if flows:
+            write(start)
+        for tokens in drawn:
+            said = [sample.add(tokens[:, number]) for number, sample in enumerate(samples)]
+            if flows:
+                write(said[0])
+            if all(sample.stopped for sample in samples):
+                break
+        for number, sample in enumerate(samples):
+            rest = sample.end()
+            if flows:
+                write(rest)
+            elif output.as_json:
+                write(json_text(_record(number, start, vocabulary.text(prompt), sample, printing)).encode())
+            else:
+                write((_BETWEEN if number else b"") + start + sample.said)
+        if output.file is None and not output.as_json and stdout_is_terminal():
+            write(b"\n")
+
+
+class _Sample:
+    """A sample as it grows: what may become a stop string is held back."""
+
+    def __init__(self, vocabulary: Vocabulary, stop: tuple[str, ...]):
+        self._vocabulary = vocabulary
+        self._stop = [string.encode() for string in stop if string]
+        self._held = b""
+        self.said, self.stopped, self.tokens = b"", "", 0
+
+    def add(self, tokens: np.ndarray) -> bytes:
+        """What can be printed now."""
+        if self.stopped:
+            return b""
+        self.tokens += len(tokens)
+        text = self._held + self._vocabulary.raw(tokens)
+        found = [(text.find(string), string) for string in self._stop if string in text]
+        if found:
+            place, string = min(found)
+            self.stopped = string.decode()
+            self._held, text = b"", text[:place]
+        else:
+            longest = max((len(string) for string in self._stop), default=1)
+            held = next((n for n in range(longest - 1, 0, -1) if self._may_begin(text[-n:], n)), 0)
+            self._held, text = text[len(text) - held :], text[: len(text) - held]
+        self.said += text
+        return text
+
+    def end(self) -> bytes:
+        """What was held back, as nothing follows."""
+        rest, self._held = self._held, b""
+        self.said += rest
+        return rest
+
+    def _may_begin(self, tail: bytes, size: int) -> bool:
+        return len(tail) == size and any(string.startswith(tail) for string in self._stop)
+
+
+def _record(number: int, start: bytes, prompt: str, sample: _Sample, printing: Printing) -> dict[str, Any]:
+    return {
+        "sample": number,
+        "seed": printing.seed,
+        "prompt": prompt,
+        "text": (start + sample.said).decode("utf-8", "replace"),
+        "stopped": sample.stopped or None,
+    }
+
+
+def _per_char(vocabulary: Vocabulary, text: Text, scored: Scored) -> Iterator[tuple[str, np.float32]]:
+    """Each character and its surprisal; np.float32 prints as many digits as tell it apart."""
+    size = 2**16
+    for first in range(0, len(text), size):
+        for token, nats in zip(text.tokens[first : first + size], scored.nats[first : first + size], strict=True):
+            raw = vocabulary.raw(np.array([token]))
+            yield raw.decode() if vocabulary.kind == "chars" else _byte(raw), nats
+
+
+def _byte(raw: bytes) -> str:
+    return raw.decode("ascii") if len(raw) > 1 or raw[0] < 128 else f"\\x{raw[0]:02x}"
+
+
+def _escaped(symbol: str) -> str:
+    """One field of one line, whatever the character is."""
+    if symbol.startswith("\\x") and len(symbol) == 4:
+        return symbol
+    return "".join(
+        _ESCAPES.get(char, char if char.isprintable() else char.encode("unicode_escape").decode()) for char in symbol
+    )
+
+
+def _batched(lines: Iterator[str], size: int = 1000) -> Iterator[list[str]]:
+    some: list[str] = []
+    for line in lines:
+        some.append(line)
+        if len(some) == size:
+            yield some
+            some = []
+    if some:
+        yield some
+
+
+def _scores_csv(scores: Scores) -> str:
+    rows = [
+        (part, protocol, *(f"{metrics[name]:.6g}" for name in _METRICS), metrics["characters"])
+        for part, protocols in scores.items()
+        for protocol, metrics in protocols.items()
+    ]
+    return csv_text(("part", "protocol", *_METRICS, "characters"), rows)
+
+
+def _score_table(scores: Scores, messages: Messages, window: int) -> None:
+    names: dict[str, Callable[[], str]] = {"carried": lambda: "state carried", "cold": lambda: f"cold, {window} each"}
+    for part, protocols in scores.items():
+        characters = next(iter(protocols.values()))["characters"]
+        rows = [[names[key](), *(figure(values[name]) for name in _METRICS)] for key, values in protocols.items()]
+        messages.table(f"{part} ({characters:,.0f})", ["", "nats", "bits", "perplexity", "accuracy"], rows, style_row=0)

@@ -1,0 +1,156 @@
+"""The alphabet of a model: between characters and tokens."""
+
+import difflib
+import unicodedata
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from rnncli.charlm.config import VocabularyKind
+from rnncli.errors import DataError
+
+UNKNOWN = np.uint32(2**32 - 1)
+
+
+@dataclass(frozen=True)
+class Vocabulary:
+    """Symbols in the order of their tokens. One more token, the last, is the boundary.
+
+    The boundary stands before a text's first character and between two documents. Where there are several documents
+    the network learns to say it, and it is printed as `separator`.
+    """
+
+    kind: VocabularyKind
+    symbols: tuple[int, ...]  # code points, or bytes, in rising order
+    lowercase: bool = False
+    separator: str = ""  # text that is read, and printed, as the boundary
+    documents: bool = False  # whether there are several, so that a boundary can be said
+
+    @property
+    def boundary(self) -> int:
+        """The boundary's token."""
+        return len(self.symbols)
+
+    @property
+    def size(self) -> int:
+        """How many tokens there are, with the boundary."""
+        return len(self.symbols) + 1
+
+    @property
+    def dtype(self) -> np.dtype:
+        """The smallest type that holds every token."""
+        return np.min_scalar_type(self.boundary)
+
+    @property
+    def unit(self) -> str:
+        """What a token is, for messages."""
+        return "byte" if self.kind == "bytes" else "character"
+
+    def as_dict(self) -> dict[str, Any]:
+        """JSON types, for a checkpoint."""
+        return {
+            "kind": self.kind,
+            "symbols": "" if self.kind == "bytes" else "".join(map(chr, self.symbols)),
+            "lowercase": self.lowercase,
+            "separator": self.separator,
+            "documents": self.documents,
+        }
+
+    @classmethod
+    def from_dict(cls, stored: dict[str, Any]) -> "Vocabulary":
+        """What `as_dict` gave."""
+        symbols = range(256) if stored["kind"] == "bytes" else map(ord, stored["symbols"])
+        return cls(**{**stored, "symbols": tuple(symbols)})
+
+    def table(self) -> np.ndarray:
+        """Token of each code point (byte), `UNKNOWN` where there is none."""
+        table = np.full(256 if self.kind == "bytes" else 0x110000, UNKNOWN, np.uint32)
+        table[list(self.symbols)] = np.arange(len(self.symbols))
+        return table
+
+    def code_points(self, text: str) -> np.ndarray:
+        """The text as this vocabulary counts it, uint32: code points, lower-cased if it is, or UTF-8 bytes."""
+        if self.lowercase:
+            text = text.lower()
+        return (
+            to_code_points(text) if self.kind == "chars" else np.frombuffer(text.encode(), np.uint8).astype(np.uint32)
+        )
+
+    def encode(self, text: str, *, what: str = "the text", skip_unknown: bool = False) -> tuple[np.ndarray, int]:
+        """Tokens of a text, uint32, and how many characters were skipped.
+
+        Raises:
+            DataError: a character that is not in the vocabulary, unless they are skipped.
+        """
+        parts = [self.code_points(part) for part in (text.split(self.separator) if self.separator else [text])]
+        table, found, place, skipped = self.table(), [], 0, 0
+        for number, part in enumerate(parts):
+            if number:
+                found.append(np.array([self.boundary], np.uint32))
+                place += len(self.separator)
+            tokens = table[part]
+            unknown = np.flatnonzero(tokens == UNKNOWN)
+            if len(unknown) and not skip_unknown:
+                raise DataError(self.unknown(int(part[unknown[0]]), place + int(unknown[0]), what))
+            found.append(tokens[tokens != UNKNOWN])
+            place += len(part)
+            skipped += len(unknown)
+        return np.concatenate(found), skipped
+
+    def unknown(self, code: int, place: int, what: str) -> str:
+        """The message on a character that the model never saw."""
+        message = f"{what} has {described(code)} at {self.unit} {place + 1}, which the model never saw"
+        nearest = self.nearest(code)
+        if nearest is not None:
+            message += f"; the nearest that it knows is {described(nearest)}"
+        return f"{message}; --unknown skip leaves such characters out"
+
+    def nearest(self, code: int) -> int | None:
+        """The symbol that stands best for a character: its other case, its base letter, the most similar name."""
+        if self.kind == "bytes" or not self.symbols:
+            return None
+        known, char = set(self.symbols), chr(code)
+        similar = [
+            char.swapcase(),
+            *unicodedata.normalize("NFKD", char),
+            *unicodedata.normalize("NFKD", char.swapcase()),
+        ]
+        for candidate in similar:
+            if len(candidate) == 1 and ord(candidate) in known:
+                return ord(candidate)
+        named = {unicodedata.name(chr(symbol), ""): symbol for symbol in self.symbols}
+        kind = unicodedata.category(char)[0]
+        alike = {name: symbol for name, symbol in named.items() if unicodedata.category(chr(symbol))[0] == kind}
+        for names in (alike, named):
+            close = difflib.get_close_matches(unicodedata.name(char, ""), names, n=1, cutoff=0.0)
+            if close:
+                return names[close[0]]
+        return None
+
+    def text(self, tokens: np.ndarray) -> str:
+        """Tokens as text; bytes that are no UTF-8 become U+FFFD."""
+        return self.raw(tokens).decode("utf-8", "replace")
+
+    def raw(self, tokens: np.ndarray) -> bytes:
+        """Tokens as bytes: a boundary as the separator (a newline if there is none), characters in UTF-8."""
+        boundary = self.separator or "\n"
+        if self.kind == "bytes":
+            return b"".join(
+                boundary.encode() if token == self.boundary else bytes([token]) for token in tokens.tolist()
+            )
+        characters = [*map(chr, self.symbols), boundary]
+        return "".join([characters[token] for token in tokens.tolist()]).encode()
+
+
+def to_code_points(text: str) -> np.ndarray:
+    """Code points of a text, uint32."""
+    return np.frombuffer(text.encode("utf-32-le", "surrogatepass"), np.uint32)
+
+
+def described(code: int) -> str:
+    """A character for a message: itself if it can be seen, its number, its name."""
+    char = chr(code)
+    seen = f"'{char}' " if char.isprintable() and not unicodedata.combining(char) else ""
+    name = unicodedata.name(char, "")
+    return f"{seen}(U+{code:04X}{' ' + name if name else ''})"
