@@ -1,8 +1,14 @@
 """Two CPU devices, the real data sets, and the command line as a function."""
 
 import os
+import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
+# programs that several tests, or their subprocesses, compile are compiled once
+_COMPILED = tempfile.TemporaryDirectory(prefix="rnncli-tests-")
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import subprocess
 import sys

@@ -63,7 +63,7 @@ def train(text: TextArgument = None, **options: Any) -> None:
     _use_device(options)
     saving = saving_of(options)
     assert saving is not None
-    watching = Watching(options.pop("sample_every"), options.pop("log"))
+    watching = Watching(options.pop("sample_every"), options.pop("log"), options.pop("save_every"))
     if watching.log is not None:
         check_writable(watching.log)
     CheckpointWriter(saving)  # refuses a folder that may not be written before the text is read

@@ -87,16 +87,18 @@ def read_corpus(
         DataError: nothing there, an empty text, bytes that are not of the encoding, unknown characters.
     """
     sources = tuple(sources)
-    reader = _Reader(config, vocabulary, skip_unknown)
-    for name in _files(sources, config.encoding, say):
-        reader.document(name, _decoded(read(name), name, config))
-    return reader.corpus(sources)
+    with tempfile.TemporaryFile() as file:
+        reader = _Reader(file, config, vocabulary, skip_unknown)
+        for name in _files(sources, config.encoding, say):
+            reader.document(name, _decoded(read(name), name, config))
+        return reader.corpus(sources)
 
 
 class _Reader:
     """Tokens of one document after the other into a file."""
 
-    def __init__(self, config: CharlmConfig, vocabulary: Vocabulary | None, skip_unknown: bool):
+    def __init__(self, file: IO[bytes], config: CharlmConfig, vocabulary: Vocabulary | None, skip_unknown: bool):
+        self._file = file
         self._config, self._fixed, self._skip = config, vocabulary, skip_unknown
         codes = 256 if config.vocabulary == "bytes" else 0x110000
         if vocabulary is None:  # provisional tokens: 0 for a boundary, then the symbols as they are met
@@ -105,7 +107,6 @@ class _Reader:
             self._table = vocabulary.table()
         self._dtype = _PROVISIONAL if vocabulary is None else vocabulary.dtype
         self._boundary = 0 if vocabulary is None else vocabulary.boundary
-        self._file = _temporary()
         self._size = self._documents = self._left_out = 0
 
     def document(self, name: str, blocks: Iterator[np.ndarray]) -> None:
@@ -139,10 +140,10 @@ class _Reader:
         final[0] = vocabulary.boundary
         known = np.flatnonzero(self._table != UNKNOWN)
         final[self._table[known]] = vocabulary.table()[known]
-        file = _temporary()
-        for first in range(0, self._size, _BLOCK):
-            file.write(final[tokens[first : first + _BLOCK]].tobytes())
-        return Corpus(vocabulary, _mapped(file, vocabulary.dtype, self._size), sources, self._documents)
+        with tempfile.TemporaryFile() as file:
+            for first in range(0, self._size, _BLOCK):
+                _put(file, final[tokens[first : first + _BLOCK]])
+            return Corpus(vocabulary, _mapped(file, vocabulary.dtype, self._size), sources, self._documents)
 
     def _tokens(self, block: np.ndarray, name: str, place: int) -> np.ndarray:
         tokens = self._table[block]
@@ -165,18 +166,18 @@ class _Reader:
         self._met += len(codes)
 
     def _write(self, tokens: np.ndarray) -> None:
-        try:
-            self._file.write(tokens.astype(self._dtype).tobytes())
-        except OSError as error:
-            raise DataError(
-                f"cannot write the text's tokens to '{tempfile.gettempdir()}': {error.strerror}; "
-                "set TMPDIR to a folder with room"
-            ) from error
+        _put(self._file, tokens.astype(self._dtype))
         self._size += len(tokens)
 
 
-def _temporary() -> IO[bytes]:
-    return tempfile.TemporaryFile()
+def _put(file: IO[bytes], tokens: np.ndarray) -> None:
+    try:
+        file.write(tokens.tobytes())
+    except OSError as error:
+        raise DataError(
+            f"cannot write the text's tokens to '{tempfile.gettempdir()}': {error.strerror}; "
+            "set TMPDIR to a folder with room"
+        ) from error
 
 
 def _mapped(file: IO[bytes], dtype: np.dtype, size: int) -> np.ndarray:

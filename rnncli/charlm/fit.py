@@ -14,7 +14,8 @@ from rnncli.charlm.model import CharModel
 from rnncli.charlm.score import Scorer
 from rnncli.training.loop import Metrics, Params, Plan, Report, TrainState, fit, initial_state, make_optimizer
 
-_VALIDATION_STREAMS = 64
+_VALIDATION_STREAMS = 64  # after each epoch the validation text is read in so many streams at once, at most …
+_VALIDATION_STREAM = 1024  # … of so many characters, at least
 _VALIDATION_MOST = 2**20  # characters that are scored after each epoch, at most
 _DISPATCH_FLOP = 5e10  # a second or two of work on two cores: how often training reports, and hears Ctrl-C
 
@@ -56,13 +57,15 @@ def train(fitting: Fitting, validation: Text) -> Iterator[Report]:
     scorer = Scorer(fitting.model)
     validation = Text(validation.tokens[:_VALIDATION_MOST], validation.boundary)
 
+    streams = max(1, min(_VALIDATION_STREAMS, len(validation) // _VALIDATION_STREAM))
+
     def objective(model: CharModel, carry: Any, data: None, windows: Array, key: Array) -> tuple[Array, Any]:
         loss, carries = model.loss(windows, carry or None, key)
         return loss, carries if config.stateful else ()
 
     def evaluate(params: Params) -> Metrics:
         if config.stateful:
-            return scorer.carried(params, validation, streams=_VALIDATION_STREAMS, warm_up=0).metrics()
+            return scorer.carried(params, validation, streams=streams, warm_up=0).metrics()
         return scorer.cold(params, validation, config.evaluation_window).metrics()
 
     optimizer = _optimizer(config, fitting.plan)

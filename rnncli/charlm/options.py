@@ -23,7 +23,7 @@ CHECKPOINT = Path("checkpoints/charlm")
 TextArgument = Annotated[
     list[str] | None,
     typer.Argument(
-        metavar="[TEXT]...",
+        metavar="TEXT",
         help="Files, folders (every text file below), compressed or not; - for stdin.",
         show_default=False,
     ),
@@ -299,6 +299,10 @@ def watching_options(
     sample_every: Annotated[
         int, typer.Option(metavar="EPOCHS", help="Show a sample every so many epochs; 0: none.", callback=WHOLE)
     ] = 0,
+    save_every: Annotated[
+        float,
+        typer.Option(metavar="SECONDS", help="Time between checkpoints.", callback=interval(0, open_low=True)),
+    ] = 15.0,
     log: Annotated[
         Path | None,
         typer.Option(metavar="FILE.jsonl", help="Append the losses to FILE as JSON Lines.", show_default=False),

@@ -67,6 +67,7 @@ class Watching:
 
     sample_every: int = 0  # epochs between previews; 0: none
     log: Path | None = None  # JSON Lines of the losses
+    save_every: float = 15.0  # seconds between checkpoints
 
 
 @dataclass(frozen=True)
@@ -93,11 +94,10 @@ def load_text(
         + (f", in {corpus.documents:,} documents" if corpus.documents > 1 else "")
         + f"; the first {len(training):,} train, the last {len(validation):,} validate"
     )
-    wanted = for_text(chosen, 10**9, preset)
     for name in ("window", "batch_size"):
-        asked, fits = getattr(wanted, name), getattr(config, name)
-        if fits < asked:
-            messages.say(f"the text is short: --{name.replace('_', '-')} {fits} instead of {asked}")
+        fits = getattr(config, name)
+        if fits < chosen.get(name, 0):
+            messages.say(f"the text is short: --{name.replace('_', '-')} {fits} instead of {chosen[name]}")
     return config, corpus, training, validation
 
 
@@ -121,9 +121,10 @@ def run_training(
     fitting = prepare(config, training, corpus.vocabulary.size)
     described = _described(corpus)
     if saving.resume:
-        metadata = resumable(saving.folder, TASK, _metadata(fitting, described), "text")
-        fitting.state = restore(saving.folder, TASK, "state", fitting.state)
-        fitting.history = list(metadata["history"])
+        metadata = resumable(saving.folder, TASK, _metadata(fitting, described), "text", messages.say)
+        if metadata is not None:
+            fitting.state = restore(saving.folder, TASK, "state", fitting.state)
+            fitting.history = list(metadata["history"])
     writer = CheckpointWriter(saving)
 
     def save(**scores: Any) -> None:
@@ -153,9 +154,14 @@ def load_model(folder: Path) -> Model:
         vocabulary = Vocabulary.from_dict(metadata["vocabulary"])
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
-    network = CharModel(config, vocabulary.size, rngs=nnx.Rngs(0))
+    network = _empty(config, vocabulary.size)
     nnx.update(network, restore(folder, TASK, "best", nnx.state(network, nnx.Param)))
     return Model(config, vocabulary, network, metadata)
+
+
+def _empty(config: CharlmConfig, symbols: int) -> CharModel:
+    """The network in float32 with shapes in the place of arrays: first weights would be drawn for nothing."""
+    return nnx.eval_shape(lambda: CharModel(config, symbols, rngs=nnx.Rngs(0)))
 
 
 def sample(
@@ -260,6 +266,7 @@ def _train(
         label="training",
         detail=detail,
         save=save,
+        save_every=watching.save_every,
         heard=heard,
     )
     if last is not None and not math.isfinite(last.train_loss):
@@ -307,8 +314,7 @@ def _not_a_number(fitting: Fitting, step: int, messages: Messages) -> None:
 
 def _score(fitting: Fitting, training: Text, validation: Text) -> Scores:
     """The best epoch in both protocols."""
-    network = CharModel(fitting.config, fitting.symbols, rngs=nnx.Rngs(0))
-    scorer, params = Scorer(network), fitting.state.best_params
+    scorer, params = Scorer(_empty(fitting.config, fitting.symbols)), fitting.state.best_params
     window = fitting.config.evaluation_window
     parts = {"validation": validation, "train": Text(training.tokens[:_SCORED_MOST], training.boundary)}
     return {

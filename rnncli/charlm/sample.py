@@ -110,14 +110,14 @@ class Sampler:
         """
         state = self._state if params is None else nnx.merge_state(self._state, params)
         boundary = self._vocabulary.boundary
-        recent = np.full((samples, _RECENT), _FREE, np.int32)
-        loop = _Loop(
-            self._initial(samples),
-            jnp.full(samples, boundary, jnp.int32),
-            jnp.asarray(recent),
-            jnp.int32(-len(prompt)),
+        # NumPy's arrays, as each operation of JAX outside the loop would be compiled by itself
+        shapes = jax.eval_shape(lambda: self._initial(samples))
+        loop: Any = _Loop(
+            jax.tree.map(lambda each: np.zeros(each.shape, each.dtype), shapes),
+            np.full(samples, boundary, np.int32),
+            np.full((samples, _RECENT), _FREE, np.int32),
+            np.int32(-len(prompt)),
         )
-        keys = jax.vmap(partial(jax.random.fold_in, jax.random.key(seed)))(jnp.arange(samples))
         forced = np.concatenate([prompt.astype(np.int32), np.full(length, _FREE, np.int32)])
         pending: tuple[Array, int, int] | None = None
         chunk = max(1, min(_CHUNK, _NOISE // (samples * self._vocabulary.size)))
@@ -125,7 +125,7 @@ class Sampler:
             part = forced[first : first + chunk]
             padded = np.full(chunk, _FREE, np.int32)
             padded[: len(part)] = part
-            loop, tokens = self._run(state, loop, keys, padded, len(part))
+            loop, tokens = self._run(state, loop, np.uint32(seed), padded, len(part))
             if pending is not None:  # the device goes on while these are looked at
                 yield from _said(*pending)
             pending = tokens, max(0, len(prompt) - first), len(part)
@@ -146,7 +146,7 @@ def _generate(
     never: np.ndarray,
     state: Any,
     loop: _Loop,
-    keys: Array,
+    seed: Array,
     forced: Array,
     steps: Array,
 ) -> tuple[_Loop, Array]:
@@ -154,7 +154,7 @@ def _generate(
     model: CharModel = nnx.merge(graph, state)
     samples, symbols = len(loop.token), len(never)
     places = jnp.maximum(loop.place + jnp.arange(len(forced)), 0)
-    noise = _noise(keys, places, symbols) if drawing.temperature else None
+    noise = _noise(seed, places, samples, symbols) if drawing.temperature else None
 
     def choose(logits: Array, recent: Array, number: Array) -> Array:
         logits = jnp.where(never, -jnp.inf, logits)
@@ -175,10 +175,11 @@ def _generate(
     return lax.fori_loop(0, steps, body, (loop, jnp.zeros((len(forced), samples), jnp.int32)))
 
 
-def _noise(keys: Array, places: Array, symbols: int) -> Array:
-    """Gumbel noise `[places, B, symbols]`, each sample's and each place's from a key of its own."""
+def _noise(seed: Array, places: Array, samples: int, symbols: int) -> Array:
+    """Gumbel noise `[places, B, symbols]`, from a key for each sample and each place."""
 
-    def at(place: Array, key: Array) -> Array:
-        return jax.random.gumbel(jax.random.fold_in(key, place), (symbols,))
+    def at(place: Array, sample: Array) -> Array:
+        key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), sample), place)
+        return jax.random.gumbel(key, (symbols,))
 
-    return jax.vmap(lambda place: jax.vmap(partial(at, place))(keys))(places)
+    return jax.vmap(lambda place: jax.vmap(partial(at, place))(jnp.arange(samples)))(places)

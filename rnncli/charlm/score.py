@@ -18,7 +18,7 @@ from rnncli.charlm.batches import Text
 from rnncli.charlm.model import Carries, CharModel, surprisals
 
 _COLD_ROWS = 64  # windows at a time
-_CHUNK = 2048  # characters of a stream at a time
+_CHUNK = 1024  # characters of a stream at a time, at most; a power of two, as are shorter ones: fewer to compile
 _STREAM = 2**17  # a longer text is read in several streams at once …
 _WARM_UP = 2048  # … each started so many characters before its part, which a gated state does not remember
 _MOST_STREAMS = 64
@@ -58,12 +58,11 @@ class Scorer:
     def cold(self, params: Any, text: Text, window: int) -> Scored:
         """Every character of the text, the state at zero before each window of `window` characters."""
         starts = np.arange(0, len(text), window)
-        rows = min(_COLD_ROWS, len(starts))
         found = _empty(len(starts) * window)
-        for first in range(0, len(starts), rows):
-            places = starts[first : first + rows]
-            windows = _padded(text, np.resize(places, rows), window)
-            nats, hit, _ = self._run(params, windows, self._initial(rows))
+        for first in range(0, len(starts), _COLD_ROWS):
+            places = starts[first : first + _COLD_ROWS]
+            windows = _padded(text, np.resize(places, _COLD_ROWS), window)
+            nats, hit, _ = self._run(params, windows, self._initial(_COLD_ROWS))
             part = slice(first * window, (first + len(places)) * window)
             found.nats[part], found.hit[part] = (np.asarray(each).T[: len(places)].ravel() for each in (nats, hit))
         return Scored(found.nats[: len(text)], found.hit[: len(text)])
@@ -106,11 +105,12 @@ def _empty(size: int) -> Scored:
 
 
 def _pieces(first: int, end: int) -> Iterator[tuple[int, int]]:
-    """Places and lengths that cover `first` … `end`, with a cut at 0; the last piece may reach past the end."""
-    for low, high in ((first, 0), (0, end)):
-        steps = min(_CHUNK, high - low)
-        for place in range(low, high, max(steps, 1)):
-            yield place, steps
+    """Places and lengths that cover `first` … `end`, cut at 0; they may begin earlier, and reach past the end."""
+    for size, low in ((-first, None), (end, 0)):
+        steps = min(_CHUNK, 1 << max(size - 1, 0).bit_length())
+        pieces = -(-size // steps)
+        for number in range(pieces):
+            yield (number - pieces if low is None else number) * steps, steps
 
 
 def _padded(text: Text, starts: np.ndarray, length: int) -> np.ndarray:

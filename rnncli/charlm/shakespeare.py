@@ -63,7 +63,7 @@ def write_tiny_shakespeare(text: bytes, folder: Path) -> None:
     train, validation = int(len(text) * 0.9), int(len(text) * 0.95)
     parts: dict[str, bytes] = dict(zip(_SPLITS, (text[:train], text[train:validation], text[validation:]), strict=True))
 
-    class TinyShakespeare(tfds.core.GeneratorBasedBuilder):
+    class TinyShakespeare(tfds.core.GeneratorBasedBuilder, skip_registration=True):
         VERSION = tfds.core.Version("1.0.0")
         name = NAME
 

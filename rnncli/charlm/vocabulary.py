@@ -120,12 +120,12 @@ class Vocabulary:
             if len(candidate) == 1 and ord(candidate) in known:
                 return ord(candidate)
         named = {unicodedata.name(chr(symbol), ""): symbol for symbol in self.symbols}
-        kind = unicodedata.category(char)[0]
-        alike = {name: symbol for name, symbol in named.items() if unicodedata.category(chr(symbol))[0] == kind}
-        for names in (alike, named):
-            close = difflib.get_close_matches(unicodedata.name(char, ""), names, n=1, cutoff=0.0)
+        for same in (2, 1, 0):  # letters of the general category that have to agree
+            kind = unicodedata.category(char)[:same]
+            alike = [name for name, symbol in named.items() if unicodedata.category(chr(symbol)).startswith(kind)]
+            close = difflib.get_close_matches(unicodedata.name(char, ""), alike, n=1, cutoff=0.0)
             if close:
-                return names[close[0]]
+                return named[close[0]]
         return None
 
     def text(self, tokens: np.ndarray) -> str:

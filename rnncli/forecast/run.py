@@ -134,7 +134,7 @@ def run_training(
     begun = time.monotonic()
     fitting = prepare(config, data)
     about = described(data, source)
-    writer = _claim(saving, fitting, data, about) if saving else None
+    writer = _claim(saving, fitting, data, about, messages.say) if saving else None
     before = int(fitting.state.step) if fitting.state is not None else 0
 
     def save() -> None:
@@ -222,13 +222,16 @@ def predict(source: Source, folder: Path, messages: Messages) -> tuple[Series, l
     return series, future(series, run, window)
 
 
-def _claim(saving: Saving, fitting: Fitting, data: Dataset, about: dict[str, Any]) -> CheckpointWriter:
+def _claim(
+    saving: Saving, fitting: Fitting, data: Dataset, about: dict[str, Any], say: Callable[[str], None]
+) -> CheckpointWriter:
     """Open the checkpoint folder, and take up a saved run if one is to be resumed."""
     if saving.resume:
-        metadata = resumable(saving.folder, TASK, _metadata(fitting, data, about), "series")
-        if fitting.config.cell != "linear":
-            fitting.state = restore(saving.folder, TASK, "state", empty_state(fitting))
-        fitting.history = list(metadata["history"])
+        metadata = resumable(saving.folder, TASK, _metadata(fitting, data, about), "series", say)
+        if metadata is not None:
+            if fitting.config.cell != "linear":
+                fitting.state = restore(saving.folder, TASK, "state", empty_state(fitting))
+            fitting.history = list(metadata["history"])
     return CheckpointWriter(saving)
 
 

@@ -13,7 +13,7 @@ import logging
 import os
 import sys
 import warnings
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,12 +50,19 @@ def saving_options(options: dict[str, Any]) -> Saving | None:
     return None if folder is None else Saving(folder, resume, overwrite)
 
 
-def resumable(folder: Path, task: str, current: dict[str, Any], what: str) -> dict[str, Any]:
+def resumable(
+    folder: Path, task: str, current: dict[str, Any], what: str, say: Callable[[str], None]
+) -> dict[str, Any] | None:
     """The metadata of a checkpoint that a run with the metadata `current` can go on with.
 
+    None, and a word to the user, where none was saved before the run was killed.
+
     Raises:
-        CheckpointError: it is missing, damaged, or was trained on other data or with another configuration.
+        CheckpointError: it is damaged, or was trained on other data (`what` names them) or with another configuration.
     """
+    if not _steps(folder):
+        say(f"nothing to resume in '{folder}': training starts from the beginning")
+        return None
     metadata = read_metadata(folder, task)
     if metadata["data"] != current["data"]:
         raise CheckpointError(f"'{folder}' was trained on other data; resume with the same {what}")

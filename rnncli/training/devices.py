@@ -1,5 +1,9 @@
 """Which device computes, and in which precision."""
 
+import os
+import platform
+import warnings
+import zlib
 from pathlib import Path
 from typing import Literal
 
@@ -18,6 +22,7 @@ def use_device(device: DeviceChoice) -> None:
     """
     import jax
 
+    _remember_compilations()
     if device == "auto":
         return
     try:
@@ -28,6 +33,40 @@ def use_device(device: DeviceChoice) -> None:
             f"no {device} here; JAX sees: {present}; leave --device out to take the best of them"
         ) from error
     jax.config.update("jax_default_device", chosen)
+
+
+def _remember_compilations() -> None:
+    """Keep compiled programs on the disk, so that a command that was run before starts in half the time.
+
+    Where `JAX_COMPILATION_CACHE_DIR` names a folder, that one; else one in the user's cache folder, apart for each
+    version and each kind of processor, as another one's programs could not run. What cannot be kept or read is
+    compiled, without a word.
+    """
+    import jax
+    import jaxlib
+
+    warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
+    if jax.config.jax_compilation_cache_dir is not None:  # pyright: ignore[reportAttributeAccessIssue]
+        return
+    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+    folder = home / "rnncli" / f"xla-{jaxlib.__version__}-{_processor()}"
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (OSError, RuntimeError):
+        return
+    jax.config.update("jax_compilation_cache_dir", str(folder))
+    jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.1)
+    jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+
+
+def _processor() -> str:
+    """A short name of what this machine's processor can do."""
+    try:
+        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
+    except OSError:
+        lines = [platform.processor()]
+    kept = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}) or lines[:1]
+    return f"{platform.machine()}-{zlib.crc32(repr(kept).encode()):08x}"
 
 
 def operands(precision: PrecisionChoice, units: int = 0) -> Literal["float32", "bfloat16"]:

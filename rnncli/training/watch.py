@@ -9,8 +9,6 @@ from rnncli.errors import Interrupted
 from rnncli.training.loop import Report
 from rnncli.training.signals import stop_requests
 
-_SAVE_EVERY = 15.0  # seconds between checkpoints while training goes on
-
 
 class Pace:
     """Steps a second. The first dispatch does not count, as it compiles."""
@@ -36,6 +34,7 @@ def watch(
     label: str,
     detail: Callable[[Report], str],
     save: Callable[[], None] | None,
+    save_every: float = 15.0,
     heard: Callable[[Report], None] = lambda report: None,
 ) -> Report | None:
     """Follow a training to its end, which a loss that is no number is, too; return its last report.
@@ -44,7 +43,8 @@ def watch(
         reports: what `fit` yields.
         epochs: how many there are.
         messages: where progress is shown, under `label`, with the `detail` of each report.
-        save: writes a checkpoint; called every few seconds. None if none is wanted.
+        save: writes a checkpoint; called every `save_every` seconds. None if none is wanted.
+        save_every: see there.
         heard: called with each report.
 
     Raises:
@@ -63,7 +63,7 @@ def watch(
                     save()
                 what = "saved; go on with --resume" if save else "nothing was saved: no --checkpoint was given"
                 raise Interrupted(stop.signal, f"stopped at epoch {report.epoch:.1f} of {epochs}; {what}")
-            if save is not None and time.monotonic() - saved > _SAVE_EVERY:
+            if save is not None and time.monotonic() - saved > save_every:
                 save()
                 saved = time.monotonic()
     return report
