@@ -211,6 +211,12 @@ def data_stream(output: Path | None) -> Iterator[Callable[[bytes], None]]:
         yield write
 
 
+def write_scores(text: str, output: Output, messages: Messages) -> None:
+    """A table of scores as CSV. On a terminal where the same table was shown for people, it would only repeat it."""
+    if output.file is not None or messages.quiet or not stdout_is_terminal():
+        write_data(text, output.file)
+
+
 def stdout_is_terminal() -> bool:
     """Whether a person, not a program, reads the data."""
     return sys.stdout.isatty()

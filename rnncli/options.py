@@ -74,7 +74,7 @@ def given(options: dict[str, Any]) -> dict[str, Any]:
 def output_options(
     *,
     json: Annotated[
-        bool, typer.Option("--json", help="Print JSON instead of CSV: one document (predict: one line a step).")
+        bool, typer.Option("--json", help="Print JSON: one document; of predict and sample, one a line.")
     ] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
     output: Annotated[

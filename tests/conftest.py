@@ -1,17 +1,12 @@
 """Two CPU devices, the real data sets, and the command line as a function."""
 
 import os
-import tempfile
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# programs that several tests, or their subprocesses, compile are compiled once
-_COMPILED = tempfile.TemporaryDirectory(prefix="rnncli-tests-")
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
-os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
@@ -21,6 +16,15 @@ import pytest
 from rnncli.cli import run
 
 jax.config.update("jax_num_cpu_devices", 2)
+
+# programs that several tests, or their subprocesses, need are compiled once
+_COMPILED = tempfile.TemporaryDirectory(prefix="rnncli-tests-")
+jax.config.update("jax_compilation_cache_dir", _COMPILED.name)
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
+os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
+os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

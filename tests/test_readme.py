@@ -32,6 +32,7 @@ def test_there_are_examples() -> None:
 
 def test_the_examples_print_what_they_show(shell, tmp_path: Path, shared_data: Path) -> None:
     shutil.copy(shared_data / "series/airline-passengers.csv", tmp_path)
+    shutil.copy(shared_data / "tinyshakespeare/input.txt", tmp_path)
     for command, wanted in examples():
         result = shell(command, cwd=tmp_path)
         assert result.returncode == 0, (command, result.stderr)
@@ -45,13 +46,17 @@ def same_but_for_rounding(command: str, wanted: str, got: str) -> None:
     assert numbers[0] == pytest.approx(numbers[1], rel=1e-2), command
 
 
-@pytest.mark.parametrize("group", ["forecast", "forecast train", "forecast predict", "forecast compare"])
+VERBS = {"forecast": ("train", "predict", "compare"), "charlm": ("train", "sample", "evaluate")}
+
+
+@pytest.mark.parametrize("group", ["forecast", *(f"{name} {verb}" for name, verbs in VERBS.items() for verb in verbs)])
 def test_every_option_of_the_readme_exists(rnncli, group: str) -> None:
     text = rnncli(*group.split(), "--help").out
+    name = group.split()[0]
     used = {
         option
         for line in README.splitlines()
-        if (found := re.search(r"rnncli (forecast(?: (?:train|predict|compare))?)", line)) and found[1] == group
+        if (found := re.search(rf"rnncli ({name}(?: (?:{'|'.join(VERBS[name])}))?)", line)) and found[1] == group
         for option in re.findall(r"(?<!\S)--[a-z-]+", line)
     }
     assert used <= set(re.findall(r"--[a-z-]+", text))

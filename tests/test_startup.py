@@ -9,7 +9,14 @@ HEAVY = {"jax", "numpy", "flax", "optax", "orbax", "pandas", "matplotlib", "rich
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["--version"], ["forecast", "--help"], ["forecast", "predict", "--help"]]
+    "arguments",
+    [
+        ["--help"],
+        ["--version"],
+        ["forecast", "--help"],
+        ["forecast", "predict", "--help"],
+        ["charlm", "sample", "--help"],
+    ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
     script = (

@@ -10,19 +10,15 @@ from rnncli.charlm.options import (
     CheckpointOption,
     DataDirOption,
     EncodingOption,
-    Protocol,
     TextArgument,
-    drawing_options,
     dropout_options,
-    extent_options,
     model_options,
-    prompt_options,
     saving_options,
     text_options,
     training_options,
-    unknown_option,
     watching_options,
 )
+from rnncli.charlm.sample_options import Protocol, drawing_options, extent_options, prompt_options, unknown_option
 from rnncli.errors import OptionError
 from rnncli.options import COUNT, device_options, given, output_options, plot_option, shared
 
@@ -86,13 +82,12 @@ def sample(checkpoint: CheckpointOption = CHECKPOINT, **options: Any) -> None:
     output = _output(options)
     messages = Messages(quiet=options.pop("quiet"))
     _use_device(options)
-    model = load_model(checkpoint)
+    model = load_model(checkpoint, options.pop("precision"))
     prompt = _prompt(options.pop("prompt"), options.pop("prompt_file"), lossy=model.vocabulary.kind == "bytes")
     skip_unknown = options.pop("unknown") == "skip"
     tokens = read_prompt(model, prompt, messages, skip_unknown=skip_unknown)
     samples, seed, length = options.pop("num_samples"), options.pop("seed"), options.pop("length")
     printing = Printing(options.pop("echo"), tuple(options.pop("stop") or ()), samples, seed)
-    options.pop("precision")  # a model samples in float32, however it was trained
     drawn = run_sample(model, tokens, length, Drawing(**options), samples=samples, seed=seed)
     show_samples(drawn, tokens, model.vocabulary, printing, output)
 
@@ -131,7 +126,7 @@ def evaluate(
     output = _output(options)
     messages = Messages(quiet=options["quiet"])
     _use_device(options)
-    model = load_model(checkpoint)
+    model = load_model(checkpoint, options["precision"])
     part, read = text_to_evaluate(
         model,
         tuple(text or ()),
@@ -161,7 +156,9 @@ def _use_device(options: dict[str, Any]) -> None:
     from rnncli.training.devices import operands, use_device
 
     use_device(options.pop("device"))
-    units = options.get("units") or PRESETS[options.get("preset", "default")].get("units", CharlmConfig.units)
+    units = 0  # small: a model that was trained is sampled and measured in float32 unless something else is asked for
+    if "preset" in options:
+        units = options["units"] or PRESETS[options["preset"]].get("units", CharlmConfig.units)
     options["precision"] = operands(options["precision"], units)
 
 

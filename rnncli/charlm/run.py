@@ -22,6 +22,7 @@ from rnncli.charlm.vocabulary import Vocabulary
 from rnncli.console import Messages, json_text
 from rnncli.errors import CheckpointError, DataError, RnncliError
 from rnncli.files import read_blocks
+from rnncli.nn.precision import Operands
 from rnncli.training.checkpoint import CheckpointWriter, Saving, read_metadata, restore, resumable
 from rnncli.training.loop import Report
 from rnncli.training.watch import Pace, watch
@@ -142,8 +143,8 @@ def run_training(
     return Outcome(config, corpus, fitting, scores, time.monotonic() - begun, steps / spent)
 
 
-def load_model(folder: Path) -> Model:
-    """The model in a checkpoint, in float32.
+def load_model(folder: Path, operands: Operands = "float32") -> Model:
+    """The model in a checkpoint, its products with `operands`, whatever it was trained with.
 
     Raises:
         CheckpointError: there is none, or it is damaged.
@@ -154,14 +155,14 @@ def load_model(folder: Path) -> Model:
         vocabulary = Vocabulary.from_dict(metadata["vocabulary"])
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
-    network = _empty(config, vocabulary.size)
+    network = _empty(config, vocabulary.size, operands)
     nnx.update(network, restore(folder, TASK, "best", nnx.state(network, nnx.Param)))
     return Model(config, vocabulary, network, metadata)
 
 
-def _empty(config: CharlmConfig, symbols: int) -> CharModel:
-    """The network in float32 with shapes in the place of arrays: first weights would be drawn for nothing."""
-    return nnx.eval_shape(lambda: CharModel(config, symbols, rngs=nnx.Rngs(0)))
+def _empty(config: CharlmConfig, symbols: int, operands: Operands = "float32") -> CharModel:
+    """The network with shapes in the place of arrays: first weights would be drawn for nothing."""
+    return nnx.eval_shape(lambda: CharModel(config, symbols, operands=operands, rngs=nnx.Rngs(0)))
 
 
 def sample(

@@ -110,13 +110,13 @@ class Sampler:
         """
         state = self._state if params is None else nnx.merge_state(self._state, params)
         boundary = self._vocabulary.boundary
-        # NumPy's arrays, as each operation of JAX outside the loop would be compiled by itself
+        # made by NumPy, as each operation of JAX outside the loop would be compiled by itself
         shapes = jax.eval_shape(lambda: self._initial(samples))
-        loop: Any = _Loop(
+        loop = _Loop(
             jax.tree.map(lambda each: np.zeros(each.shape, each.dtype), shapes),
-            np.full(samples, boundary, np.int32),
-            np.full((samples, _RECENT), _FREE, np.int32),
-            np.int32(-len(prompt)),
+            jnp.asarray(np.full(samples, boundary, np.int32)),
+            jnp.asarray(np.full((samples, _RECENT), _FREE, np.int32)),
+            jnp.asarray(np.int32(-len(prompt))),
         )
         forced = np.concatenate([prompt.astype(np.int32), np.full(length, _FREE, np.int32)])
         pending: tuple[Array, int, int] | None = None

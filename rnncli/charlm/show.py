@@ -8,10 +8,21 @@ from typing import Any
 import numpy as np
 
 from rnncli.charlm.batches import Text
+from rnncli.charlm.options import CHECKPOINT
 from rnncli.charlm.run import Model, Outcome, Scores
 from rnncli.charlm.score import Scored
 from rnncli.charlm.vocabulary import Vocabulary
-from rnncli.console import Messages, Output, csv_text, data_stream, figure, json_text, stdout_is_terminal, write_data
+from rnncli.console import (
+    Messages,
+    Output,
+    csv_text,
+    data_stream,
+    figure,
+    json_text,
+    stdout_is_terminal,
+    write_data,
+    write_scores,
+)
 
 _METRICS = ("loss", "bpc", "perplexity", "accuracy")
 _BETWEEN = b"\n----\n"  # two samples, as text
@@ -36,8 +47,12 @@ def show_training(outcome: Outcome, checkpoint: Path, output: Output, messages: 
     messages.say(f"best epoch {fitting.best_epoch:g} of {epochs} by validation loss; {outcome.seconds:.0f} s")
     if fitting.best_epoch == 0:
         messages.say("warning: no epoch was better than the untrained network; lower --learning-rate, or train longer")
-    messages.say(f"saved in '{checkpoint}'; sample from it with 'rnncli charlm sample --checkpoint {checkpoint}'")
-    write_data(json_text(outcome.document(checkpoint)) if output.as_json else _scores_csv(outcome.scores), output.file)
+    where = "" if checkpoint == CHECKPOINT else f" --checkpoint {checkpoint}"
+    messages.say(f"saved in '{checkpoint}'; sample from it with 'rnncli charlm sample{where}'")
+    if output.as_json:
+        write_data(json_text(outcome.document(checkpoint)), output.file)
+    else:
+        write_scores(_scores_csv(outcome.scores), output, messages)
     if output.plot is not None:
         from rnncli.charlm.plot import plot_training
 
@@ -76,7 +91,7 @@ def show_evaluation(
             for some in _batched(f"{_escaped(symbol)}\t{nats}\n" for symbol, nats in lines):
                 write("".join(some).encode())
     else:
-        write_data(_scores_csv(scores), output.file)
+        write_scores(_scores_csv(scores), output, messages)
 
 
 def show_samples(

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from rnncli.console import Messages, Output, csv_text, figure, json_text, significant, write_data
+from rnncli.console import Messages, Output, csv_text, figure, json_text, significant, write_data, write_scores
 from rnncli.forecast.compare import Comparison
 from rnncli.forecast.run import Outcome
 from rnncli.forecast.series import Series
@@ -19,12 +19,11 @@ def show_training(outcome: Outcome, checkpoint: Path | None, output: Output, mes
     if checkpoint is not None:
         messages.say(f"saved in '{checkpoint}'")
     if output.as_json:
-        text = json_text(outcome.document(checkpoint))
+        write_data(json_text(outcome.document(checkpoint)), output.file)
     elif series is not None:
-        text = _forecast_csv(series, outcome.forecast)
+        write_data(_forecast_csv(series, outcome.forecast), output.file)
     else:
-        text = _scores_csv(outcome)
-    write_data(text, output.file)
+        write_scores(_scores_csv(outcome), output, messages)
     if output.plot is not None:
         from rnncli.forecast.plot import plot_training
 
@@ -49,7 +48,10 @@ def show_comparison(comparison: Comparison, output: Output, messages: Messages) 
     """The table of a comparison for people, and as CSV or JSON."""
     header, rows = comparison.table()
     messages.table(comparison.title, header, rows)
-    write_data(json_text(comparison.document()) if output.as_json else csv_text(*comparison.csv()), output.file)
+    if output.as_json:
+        write_data(json_text(comparison.document()), output.file)
+    else:
+        write_scores(csv_text(*comparison.csv()), output, messages)
 
 
 def _forecast_csv(series: Series, forecast: list[tuple[str, float]]) -> str:

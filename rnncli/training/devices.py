@@ -4,6 +4,7 @@ import os
 import platform
 import warnings
 import zlib
+from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
@@ -43,13 +44,12 @@ def _remember_compilations() -> None:
     compiled, without a word.
     """
     import jax
-    import jaxlib
 
     warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
     if jax.config.jax_compilation_cache_dir is not None:  # pyright: ignore[reportAttributeAccessIssue]
         return
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "rnncli" / f"xla-{jaxlib.__version__}-{_processor()}"
+    folder = home / "rnncli" / f"xla-{version('jaxlib')}-{_processor()}"
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):
