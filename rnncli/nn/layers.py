@@ -124,7 +124,9 @@ class RecurrentStack(nnx.Module):
         """
         finals: list[Carry] = []
         for cell, carry in zip(self.forward, carries, strict=True):
-            recurrent = tuple(matmul(carry[0], kernel, cell.operands) for kernel in cell.recurrent_kernels())
+            # the joined kernel: gate by gate, XLA would cut it anew in each round of the loop
+            joined = matmul(carry[0], cell.recurrent_kernel[...], cell.operands)
+            recurrent = tuple(jnp.split(joined, cell.gates, -1))
             carry = cell.step(cell.small_parameters(), carry, cell.project(x), recurrent)
             x = carry[0]
             finals.append(carry)
