@@ -3,7 +3,9 @@
 Only the standard library and Typer are imported here, so that a help text costs no more than they do.
 """
 
+import os
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -41,6 +43,7 @@ def _root(
 
 def run(arguments: list[str] | None = None) -> int:
     """Run the command line and return its exit code. Anything but a bug ends in at most one line on stderr."""
+    _open_closed_streams()
     try:
         code: Any = typer.main.get_command(app).main(args=arguments, prog_name="rnncli", standalone_mode=False)
         return code if isinstance(code, int) else 0
@@ -63,6 +66,13 @@ def run(arguments: list[str] | None = None) -> int:
             return _out_of_memory()
         print("\nThis is a bug in rnncli; please report it with the lines that follow.", file=sys.stderr)
         raise
+
+
+def _open_closed_streams() -> None:
+    """Where a shell closed stdout or stderr (`2>&-`), let what is written there go nowhere."""
+    for name in ("stdout", "stderr"):
+        if getattr(sys, name) is None:
+            setattr(sys, name, Path(os.devnull).open("w", encoding="utf-8"))  # noqa: SIM115 - until the program ends
 
 
 def _out_of_memory() -> int:

@@ -95,22 +95,30 @@ class Messages:
         )
         with Progress(*columns, console=self._rich(), refresh_per_second=4, transient=True) as progress:
             task = progress.add_task(label, total=total, detail="")
+            begun = False
 
             def advance(done: float, detail: str) -> None:
+                nonlocal begun
+                if not begun:  # what was done before, by a training that goes on, says nothing of its speed
+                    progress.reset(task, completed=done, detail=detail)  # pyright: ignore[reportArgumentType]
+                    begun = True
                 progress.update(task, completed=done, detail=detail)
 
             yield advance
 
     def _lines(self, label: str, total: float) -> Advance:
         begun = last = time.monotonic()
+        first: float | None = None  # what was done before, where a training goes on
 
         def advance(done: float, detail: str) -> None:
-            nonlocal last
+            nonlocal begun, last, first
             now = time.monotonic()
+            if first is None:
+                first, begun = done, now
             if now - last >= _PLAIN_EVERY and done < total:
                 last = now
-                left = (now - begun) * (total - done) / done if done else math.nan
-                self.say(f"{label}: {done / total:.0%}, {detail}, {left:.0f} s left")
+                left = f", {(now - begun) * (total - done) / (done - first):.0f} s left" if done > first else ""
+                self.say(f"{label}: {done / total:.0%}, {detail}{left}")
 
         return advance
 

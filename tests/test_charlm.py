@@ -79,6 +79,8 @@ def read(content: bytes, tmp_path: Path, **how) -> "object":
         ("Ä".encode(), {"vocabulary": "bytes"}, "Ä"),
         (gzip.compress(b"packed"), {}, "packed"),
         (b"one;two;;three;", {"separator": ";"}, "one;two;three"),
+        (b"oneENDtwoEND", {"separator": "END", "lowercase": True}, "oneENDtwo"),
+        ("É".encode(), {"vocabulary": "bytes", "lowercase": True}, "É"),
     ],
 )
 def test_a_text_is_read_to_the_letter(content: bytes, how: dict, decoded: str, tmp_path: Path) -> None:
@@ -119,6 +121,10 @@ def test_bad_bytes_are_told_with_file_offset_and_remedy(tmp_path: Path) -> None:
         DataError, match=r"text.txt' is not UTF-8: byte 0xE9 at offset 100,000 .*--encoding.*--vocabulary"
     ):
         read(content, tmp_path)
+    with pytest.raises(DataError, match="is not UTF-16: .*BOM"):
+        read(b"no mark here", tmp_path, encoding="utf-16")
+    with pytest.raises(DataError, match="surrogates"):
+        read(b"+2AA-", tmp_path, encoding="utf-7")
     with pytest.raises(DataError, match="offset 3 .*unexpected end"):
         read(b"abc" + "é".encode()[:1], tmp_path)
     assert len(read(content, tmp_path, vocabulary="bytes")) == len(content)
@@ -136,6 +142,16 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
         read(b"ab", tmp_path).parts(0.1)
 
 
+def test_what_a_command_writes_itself_is_no_part_of_a_folders_text(tmp_path: Path) -> None:
+    (tmp_path / "a.txt").write_text("text")
+    step = tmp_path / "checkpoints/charlm/3"
+    step.mkdir(parents=True)
+    (step / "_CHECKPOINT_METADATA").write_text("{}")
+    (tmp_path / "log.jsonl").write_text("{}")
+    corpus = read_corpus([str(tmp_path)], CharlmConfig(), except_for=[tmp_path / "log.jsonl"])
+    assert corpus.vocabulary.text(corpus.tokens) == "text"
+
+
 def test_a_known_vocabulary_names_what_it_does_not_know(tmp_path: Path) -> None:
     path = tmp_path / "other.txt"
     path.write_text("abc \u00e9X")
@@ -144,6 +160,12 @@ def test_a_known_vocabulary_names_what_it_does_not_know(tmp_path: Path) -> None:
         read_corpus([str(path)], CharlmConfig(), vocabulary=known)
     corpus = read_corpus([str(path)], CharlmConfig(), vocabulary=known, skip_unknown=True)
     assert (known.text(corpus.tokens), corpus.left_out) == ("abc ", 2)
+    path.write_text("abc;;abZ")
+    with pytest.raises(DataError, match="at character 8,"):
+        read_corpus([str(path)], CharlmConfig(separator=";"), vocabulary=known)
+    path.write_text("ZZZ")
+    with pytest.raises(DataError, match="has no character that the model knows"):
+        read_corpus([str(path)], CharlmConfig(), vocabulary=known, skip_unknown=True)
 
 
 @pytest.mark.parametrize(("char", "nearest"), [("Q", "q"), ("é", "e"), ("É", "e"), ("“", '"'), ("ﬁ", "f"), ("—", "-")])
@@ -174,6 +196,9 @@ def test_tiny_shakespeare_is_read_from_and_written_for_tfds(shared_data: Path, t
     def unreachable(*_, **__):
         raise OSError("no route")
 
+    (tmp_path / "tf/tiny_shakespeare/1.0.0").mkdir(parents=True)
+    with pytest.raises(DataError, match="not in the form of array_record"):
+        list(read_tiny_shakespeare(tmp_path / "tf"))
     monkeypatch.setattr("urllib.request.urlopen", unreachable)
     with pytest.raises(
         DataError, match=r"could not be fetched \(no route\); name a TEXT, or a --data-dir .* download https"
@@ -201,16 +226,28 @@ def test_streams_go_on_from_batch_to_batch_and_never_overlap(size: int, batch: i
     targets = arrays[:, 1:].transpose(2, 0, 1).reshape(batch, -1)  # a row a stream
     assert (np.diff(targets.astype(int), axis=1) == 1).all()
     assert len(np.unique(targets)) == targets.size
-    assert targets[0, 0] == 0
-    assert arrays[0, 0, 0] == 60_000
+    if epoch == 0:
+        assert targets[0, 0] == 0
+        assert arrays[0, 0, 0] == 60_000
     np.testing.assert_array_equal(arrays[1:, 0], arrays[:-1, -1])
 
 
 def test_streams_are_shifted_from_epoch_to_epoch() -> None:
     streams = Streams(counting(10_000), 4, 50, 0, chunk=10)
-    shifts = {int(streams.starts(epoch)[0, 1]) for epoch in range(20)}
+    shifts = {int(streams.starts(epoch, 0, 1)[0, 1]) for epoch in range(20)}
     assert len(shifts) > 10
     assert max(shifts) - min(shifts) < 50
+
+
+@pytest.mark.parametrize("size", [45, 100, 500, 2000, 10_000])
+def test_no_part_of_a_text_is_left_out_in_every_epoch(size: int) -> None:
+    config = for_text({}, size)
+    streams = Streams(counting(size), config.batch_size, config.window, 0, chunk=10_000)
+    seen = np.zeros(size, bool)
+    for epoch in range(min(config.epochs, 400)):
+        arrays, steps = streams(epoch * streams.steps_per_epoch)
+        seen[arrays[:steps, 1:].ravel()] = True
+    assert seen.mean() > 0.99
 
 
 def test_windows_cover_every_offset_once_in_as_many_epochs_as_a_window_is_long() -> None:
@@ -312,6 +349,16 @@ def test_carried_and_cold_are_what_a_loop_over_steps_gives(network: CharModel) -
     assert 0 <= metrics["accuracy"] <= 1
 
 
+def test_scores_in_small_pieces_are_the_same(network: CharModel, monkeypatch) -> None:
+    text = Text(np.random.default_rng(2).integers(0, 10, 300).astype(np.uint8), 10)
+    params = nnx.state(network, nnx.Param)
+    usual = Scorer(network)
+    monkeypatch.setattr("rnncli.charlm.score._NUMBERS", 40 * (11 + 64))  # forty characters at a time
+    small = Scorer(network)
+    for scored in (lambda scorer: scorer.carried(params, text), lambda scorer: scorer.cold(params, text, 90)):
+        np.testing.assert_allclose(scored(small).nats, scored(usual).nats, atol=1e-5)
+
+
 def test_streams_with_a_warm_up_give_the_scores_of_one_pass(network: CharModel) -> None:
     text = Text(np.random.default_rng(1).integers(0, 10, 3001).astype(np.uint8), 10)
     scorer, params = Scorer(network), nnx.state(network, nnx.Param)
@@ -351,6 +398,7 @@ def test_filters_keep_what_they_say() -> None:
     assert kept(min_p=math.exp(-1.6)) == [0, 1, 2]
     assert kept(min_p=math.exp(-1.6), temperature=0.5) == [0]
     assert kept(top_k=3, top_p=0.5) == [0]
+    assert filtered(LOGITS, Drawing(temperature=1e-38))[0].argmax() == 0
 
 
 def test_a_repetition_penalty_lowers_recent_symbols_but_not_exempt_ones() -> None:

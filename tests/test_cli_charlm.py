@@ -146,6 +146,20 @@ def test_a_stop_string_ends_the_text_before_it(rnncli, model: Path) -> None:
     )
 
 
+def test_stop_strings_do_not_depend_on_how_a_text_comes_in() -> None:
+    from rnncli.charlm.show import _Sample
+    from rnncli.charlm.vocabulary import Vocabulary
+
+    known = Vocabulary("chars", tuple(range(97, 123)))
+    tokens = known.encode("xabcabcd")[0]
+    for cut in range(1, 9):
+        sample = _Sample(known, ("abcd", "c", "bc"), kept=True)
+        for first in range(0, len(tokens), cut):
+            sample.add(tokens[first : first + cut])
+        sample.end()
+        assert (bytes(sample.said), sample.stopped) == (b"xa", "bc"), cut
+
+
 def test_filters_and_penalty_change_the_text(rnncli, model: Path) -> None:
     sample = ("charlm", "sample", "--checkpoint", model, "--length", 60, "--temperature", 3)
     plain = rnncli(*sample).out
@@ -233,11 +247,13 @@ def test_evaluation_of_another_text(rnncli, model: Path, tmp_path: Path) -> None
     assert len(json.loads(surprised.out)["per_char"]) == 54
 
 
-def test_evaluation_finds_the_training_text_by_its_hash(rnncli, tmp_path: Path, shell, text: Path) -> None:
+def test_evaluation_finds_the_training_text_by_its_hash(rnncli, tmp_path: Path, monkeypatch) -> None:
     own, folder = tmp_path / "own.txt", tmp_path / "model"
     own.write_text(SENTENCES * 3)
     assert rnncli("charlm", "train", own, *QUICK, "--checkpoint", folder, "-q").code == 0
     assert rnncli("charlm", "evaluate", "--checkpoint", folder).code == 0
+    monkeypatch.chdir(tmp_path)
+    assert rnncli("charlm", "train", "./own.txt", *QUICK, "--checkpoint", folder, "-q", "--resume").code == 0
     own.write_text(SENTENCES * 4)
     changed = rnncli("charlm", "evaluate", "--checkpoint", folder)
     assert changed.code == 1
@@ -399,6 +415,7 @@ BAD_TRAININGS = [
     (["{none}"], 1, "no such file: '.*'"),
     (["{text}", "--encoding", "klingon"], 2, "'klingon' is no text encoding"),
     (["{text}", "--encoding", "rot13"], 2, "'rot13' is no text encoding"),
+    (["a text itself, not its name. " * 20], 1, "cannot read 'a text itself"),
     (["{text}", "--validation-fraction", "0.9"], 2, "0.9 is not above 0 and at most 0.5"),
     (["{text}", "--tied", "--embedding", "0"], 2, "--tied makes the embedding"),
     (["{text}", "--resume", "--overwrite"], 2, "choose one"),

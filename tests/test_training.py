@@ -157,12 +157,32 @@ def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
     CheckpointWriter(Saving(tmp_path / "run", overwrite=True)).close()
     other = tmp_path / "photos"
     (other / "7").mkdir(parents=True)
-    for use in (lambda: CheckpointWriter(Saving(other, overwrite=True)), lambda: read_metadata(other, "test")):
-        with pytest.raises(CheckpointError, match="no checkpoint folder: it holds '7'"):
-            use()
+    with pytest.raises(CheckpointError, match="no checkpoint folder: it holds '7'"):
+        CheckpointWriter(Saving(other, overwrite=True))
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="is a file"):
         CheckpointWriter(Saving(tmp_path / "file"))
+
+
+def test_a_log_in_the_folder_and_a_removal_cut_short_do_no_harm(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "run")
+    (folder / "log.jsonl").touch()
+    (folder / "0" / "best").mkdir(parents=True)  # what a kill leaves of a step that was being removed
+    assert read_metadata(folder, "test")["task"] == "test"
+    CheckpointWriter(Saving(folder, resume=True)).close()
+    assert sorted(path.name for path in folder.iterdir()) == ["1", "log.jsonl"]
+
+
+def test_evaluations_within_an_epoch() -> None:
+    model, optimizer, plan = problem(epochs=2)
+    plan = plan._replace(evaluate_every=3)
+    measure = evaluation(model, evaluate, DATA)
+    evaluated = [
+        report.step
+        for report in fit(model, optimizer, objective, measure, DATA, batches(2), plan, start(model, optimizer))
+        if report.metrics
+    ]
+    assert evaluated == [3, 4, 7, 8]
 
 
 def test_what_is_missing_or_damaged_is_told_in_one_line(tmp_path: Path) -> None:

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
-_CHUNK_TOKENS = 2**18  # tokens a dispatch, roughly: short texts compile nothing big, long ones leave the device seldom
+_SHORT = 16  # windows in a stream; of fewer, none is given up for the shift
+_AT_BEGINNING = 4  # of so many epochs, one begins with the text's first character
 
 
 @dataclass(frozen=True)
@@ -39,17 +40,16 @@ class _Batches:
         self.text, self.batch, self.window, self.seed = text, batch, window, seed
         self.steps_per_epoch, self.chunk = steps_per_epoch, min(chunk, steps_per_epoch)
 
-    def starts(self, epoch: int) -> np.ndarray:
-        """Where the windows of an epoch start, `[steps_per_epoch, B]`."""
+    def starts(self, epoch: int, place: int, steps: int) -> np.ndarray:
+        """Where the windows of some steps of an epoch start, `[steps, B]`."""
         raise NotImplementedError
 
     def __call__(self, step: int) -> tuple[np.ndarray, int]:
         """Tokens of the next steps, `[chunk, window + 1, B]`, and how many steps there are."""
         epoch, place = divmod(step, self.steps_per_epoch)
         steps = min(self.chunk, self.steps_per_epoch - place)
-        rows = self.starts(epoch)[place : place + steps]
         found = np.zeros((self.chunk, self.window + 1, self.batch), self.text.tokens.dtype)
-        for number, row in enumerate(rows):
+        for number, row in enumerate(self.starts(epoch, place, steps)):
             found[number] = self.text.windows(row, self.window)
         return found, steps
 
@@ -57,23 +57,25 @@ class _Batches:
 class Streams(_Batches):
     """Stateful training: B streams through the text, window after window, so that a state can be handed on.
 
-    Stream b starts at b·N/B plus a shift that is drawn for each epoch; the first one always at the text's beginning.
+    Stream b starts at b·N/B plus a shift that is drawn for each epoch, so that windows begin, and what does not fill a
+    window ends, elsewhere each time. In every fourth epoch the first stream has the text's beginning.
     """
 
     def __init__(self, text: Text, batch: int, window: int, seed: int, *, chunk: int):
         stride = (len(text) - window + 1) // batch
-        if stride < window:  # a short text: as long as the streams can be, shifted as far as is left
+        if stride < _SHORT * window:  # shifted as far as whole windows leave room
             stride = len(text) // batch
         self._stride = stride
         super().__init__(text, batch, window, seed, stride // window, chunk)
         self._shifts = min(window, len(text) - (batch - 1) * stride - self.steps_per_epoch * window + 1)
 
-    def starts(self, epoch: int) -> np.ndarray:
+    def starts(self, epoch: int, place: int, steps: int) -> np.ndarray:
         """See `_Batches.starts`."""
         shift = np.random.default_rng([self.seed, epoch]).integers(self._shifts)
         first = np.arange(self.batch) * self._stride + shift
-        first[0] = 0
-        return first[None, :] + np.arange(self.steps_per_epoch)[:, None] * self.window
+        if epoch % _AT_BEGINNING == 0:
+            first[0] = 0
+        return first[None, :] + np.arange(place, place + steps)[:, None] * self.window
 
 
 class Windows(_Batches):
@@ -88,14 +90,15 @@ class Windows(_Batches):
         self._windows, self._offsets = (len(text) - offsets + 1) // window, offsets
         batch = min(batch, self._windows)
         super().__init__(text, batch, window, seed, -(-self._windows // batch), chunk)
-        self._drawn: tuple[int, np.ndarray] | None = None  # an epoch and its starts
+        self._drawn: tuple[int, int, np.ndarray] | None = None  # an epoch, its offset and its order
 
-    def starts(self, epoch: int) -> np.ndarray:
+    def starts(self, epoch: int, place: int, steps: int) -> np.ndarray:
         """See `_Batches.starts`."""
         if self._drawn is None or self._drawn[0] != epoch:
             cycle, number = divmod(epoch, self._offsets)
-            offset = np.random.default_rng([self.seed, cycle]).permutation(self._offsets)[number]
-            order = np.random.default_rng([self.seed, epoch, 1]).permutation(self._windows)
-            filled = np.resize(order, (self.steps_per_epoch, self.batch))
-            self._drawn = epoch, offset + filled * self.window
-        return self._drawn[1]
+            offset = int(np.random.default_rng([self.seed, cycle]).permutation(self._offsets)[number])
+            order = np.random.default_rng([self.seed, epoch, 1]).permutation(np.arange(self._windows, dtype=np.uint32))
+            self._drawn = epoch, offset, order
+        _, offset, order = self._drawn
+        places = np.arange(place * self.batch, (place + steps) * self.batch).reshape(steps, self.batch)
+        return offset + order[places % self._windows].astype(np.int64) * self.window

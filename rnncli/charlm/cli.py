@@ -1,5 +1,6 @@
 """The verbs of `rnncli charlm`. Everything heavy is imported inside them."""
 
+import time
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -64,7 +65,8 @@ def train(text: TextArgument = None, **options: Any) -> None:
         check_writable(watching.log)
     CheckpointWriter(saving)  # refuses a folder that may not be written before the text is read
     preset, data_dir = options.pop("preset"), options.pop("data_dir")
-    loaded = load_text(tuple(text or ()), given(options), preset, data_dir, messages)
+    written = [path for path in (saving.folder, watching.log, output.file, output.plot) if path is not None]
+    loaded = load_text(tuple(text or ()), given(options), preset, data_dir, messages, written)
     outcome = run_training(*loaded, messages, saving=saving, watching=watching)
     show_training(outcome, saving.folder, output, messages)
 
@@ -83,7 +85,7 @@ def sample(checkpoint: CheckpointOption = CHECKPOINT, **options: Any) -> None:
     messages = Messages(quiet=options.pop("quiet"))
     _use_device(options)
     model = load_model(checkpoint, options.pop("precision"))
-    prompt = _prompt(options.pop("prompt"), options.pop("prompt_file"), lossy=model.vocabulary.kind == "bytes")
+    prompt = _prompt(options.pop("prompt"), options.pop("prompt_file"), model)
     skip_unknown = options.pop("unknown") == "skip"
     tokens = read_prompt(model, prompt, messages, skip_unknown=skip_unknown)
     samples, seed, length = options.pop("num_samples"), options.pop("seed"), options.pop("length")
@@ -126,10 +128,12 @@ def evaluate(
     output = _output(options)
     messages = Messages(quiet=options["quiet"])
     _use_device(options)
+    begun = time.monotonic()
     model = load_model(checkpoint, options["precision"])
+    sources = tuple(text or ())
     part, read = text_to_evaluate(
         model,
-        tuple(text or ()),
+        sources,
         checkpoint,
         messages,
         skip_unknown=options["unknown"] == "skip",
@@ -137,10 +141,9 @@ def evaluate(
         encoding=encoding,
     )
     window = window or model.config.evaluation_window
-    scored = run_evaluate(model, read, window)
-    show_evaluation(
-        model, checkpoint, part, read, scored, window, output, messages, per_char=protocol if per_char else None
-    )
+    metrics, scored = run_evaluate(model, read, window, protocol if per_char else None)
+    seconds = time.monotonic() - begun
+    show_evaluation(model, checkpoint, part, sources, read, metrics, scored, window, seconds, output, messages)
 
 
 def _output(options: dict[str, Any]) -> Any:
@@ -162,8 +165,8 @@ def _use_device(options: dict[str, Any]) -> None:
     options["precision"] = operands(options["precision"], units)
 
 
-def _prompt(text: str | None, file: Path | None, *, lossy: bool) -> str:
-    """The prompt from wherever it is; a byte that is no UTF-8 is kept for models of bytes."""
+def _prompt(text: str | None, file: Path | None, model: Any) -> str:
+    """The prompt from wherever it is; a file is read as the model's text was."""
     from rnncli.errors import DataError
     from rnncli.files import name_of, read_bytes
 
@@ -172,9 +175,11 @@ def _prompt(text: str | None, file: Path | None, *, lossy: bool) -> str:
     source = "-" if text == "-" else None if file is None else str(file)
     if source is None:
         return text or ""
+    raw = read_bytes(source)
+    if model.vocabulary.kind == "bytes":
+        return raw.decode("utf-8", "surrogateescape")
+    encoding = model.config.encoding
     try:
-        return read_bytes(source).decode("utf-8", "surrogateescape" if lossy else "strict")
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"{name_of(source)} is not UTF-8: byte 0x{error.object[error.start]:02X} at offset {error.start:,}"
-        ) from error
+        return raw.decode("utf-8-sig" if encoding == "utf-8" else encoding)
+    except UnicodeError as error:
+        raise DataError(f"{name_of(source)} is not {encoding.upper()}, as the model's text was: {error}") from error

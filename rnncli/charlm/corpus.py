@@ -7,10 +7,12 @@ character, so a text may be larger than memory. The file is gone when the progra
 
 import codecs
 import hashlib
+import json
 import os
 import tempfile
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import IO, Any
 
@@ -23,7 +25,8 @@ from rnncli.errors import DataError
 from rnncli.files import name_of, read_blocks
 
 TINY_SHAKESPEARE = "tfds:tiny_shakespeare"  # how the text that is meant where none is named stands in a checkpoint
-_BLOCK = 2**20  # tokens at a time
+_BLOCK = 2**20  # bytes or tokens at a time
+_CHECKPOINT = "_CHECKPOINT_METADATA"  # what Orbax writes into a checkpoint's folder
 _PROVISIONAL = np.dtype(np.uint16)
 _MOST_SYMBOLS = np.iinfo(_PROVISIONAL).max - 1
 
@@ -45,7 +48,7 @@ class Corpus:
 
     def digest(self) -> str:
         """The SHA-256 of vocabulary and tokens: the same text read in the same way."""
-        sha = hashlib.sha256(repr(self.vocabulary).encode())
+        sha = hashlib.sha256(json.dumps(self.vocabulary.as_dict(), sort_keys=True).encode())
         for first in range(0, len(self.tokens), _BLOCK):
             sha.update(self.tokens[first : first + _BLOCK].tobytes())
         return sha.hexdigest()
@@ -71,6 +74,7 @@ def read_corpus(
     vocabulary: Vocabulary | None = None,
     skip_unknown: bool = False,
     say: Callable[[str], None] = lambda text: None,
+    except_for: Collection[Path] = (),
     read: Callable[[str], Pieces] = read_blocks,
 ) -> Corpus:
     """Read files, folders (every text file below, sorted) and `-`, each file a document.
@@ -81,6 +85,7 @@ def read_corpus(
         vocabulary: the one to use; learnt from the text if None.
         skip_unknown: leave characters out that `vocabulary` does not have.
         say: hears what is left out.
+        except_for: files and folders that are no part of a folder's text.
         read: the bytes behind a name.
 
     Raises:
@@ -89,8 +94,8 @@ def read_corpus(
     sources = tuple(sources)
     with tempfile.TemporaryFile() as file:
         reader = _Reader(file, config, vocabulary, skip_unknown)
-        for name in _files(sources, config.encoding, say):
-            reader.document(name, _decoded(read(name), name, config))
+        for name in _files(sources, config.encoding, say, {path.resolve() for path in except_for}):
+            reader.document(name, _decoded(read(name), name, config, learns=vocabulary is None))
         return reader.corpus(sources)
 
 
@@ -115,6 +120,7 @@ class _Reader:
         for block in blocks:
             if not len(block):
                 began = False
+                place += len(_separator(self._config))
                 continue
             if not began:
                 if self._documents and (self._fixed is None or self._fixed.documents):
@@ -127,9 +133,10 @@ class _Reader:
     def corpus(self, sources: tuple[str, ...]) -> Corpus:
         """What was read."""
         if not self._size:
-            raise DataError(f"{_named(sources)} is empty; there is nothing to read")
-        tokens = _mapped(self._file, self._dtype, self._size)
+            what = "has no character that the model knows" if self._left_out else "is empty"
+            raise DataError(f"{_named(sources)} {what}; there is nothing to read")
         if self._fixed is not None:
+            tokens = _mapped(self._file, self._dtype, self._size)
             return Corpus(self._fixed, tokens, sources, self._documents, self._left_out)
         config = self._config
         symbols = range(256) if config.vocabulary == "bytes" else np.flatnonzero(self._table != UNKNOWN).tolist()
@@ -140,9 +147,10 @@ class _Reader:
         final[0] = vocabulary.boundary
         known = np.flatnonzero(self._table != UNKNOWN)
         final[self._table[known]] = vocabulary.table()[known]
+        self._file.seek(0)
         with tempfile.TemporaryFile() as file:
-            for first in range(0, self._size, _BLOCK):
-                _put(file, final[tokens[first : first + _BLOCK]])
+            for block in iter(partial(self._file.read, _BLOCK), b""):
+                _put(file, final[np.frombuffer(block, _PROVISIONAL)])
             return Corpus(vocabulary, _mapped(file, vocabulary.dtype, self._size), sources, self._documents)
 
     def _tokens(self, block: np.ndarray, name: str, place: int) -> np.ndarray:
@@ -160,6 +168,8 @@ class _Reader:
         return tokens[~unknown]
 
     def _meet(self, codes: np.ndarray) -> None:
+        if any(0xD800 <= code <= 0xDFFF for code in codes.tolist()):
+            raise DataError(f"the text, read as {self._config.encoding}, has half characters (surrogates)")
         if self._met + len(codes) > _MOST_SYMBOLS:
             raise DataError(f"more than {_MOST_SYMBOLS:,} different characters; use --vocabulary bytes")
         self._table[codes] = np.arange(self._met + 1, self._met + 1 + len(codes))
@@ -185,17 +195,24 @@ def _mapped(file: IO[bytes], dtype: np.dtype, size: int) -> np.ndarray:
     return np.memmap(file, dtype, "r", shape=(size,))
 
 
-def _files(sources: tuple[str, ...], encoding: str, say: Callable[[str], None]) -> Iterator[str]:
-    """The files behind the names; a folder's in sorted order, without hidden ones and those that are no text."""
+def _files(sources: tuple[str, ...], encoding: str, say: Callable[[str], None], except_for: set[Path]) -> Iterator[str]:
+    """The files behind the names; a folder's in sorted order, without hidden ones, checkpoints, and what is no text."""
+
+    def unreadable(error: OSError) -> None:
+        raise DataError(f"cannot read '{error.filename}': {error.strerror}") from error
+
     for source in sources:
-        if source == "-" or not Path(source).is_dir():
+        if source == "-" or not os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises where a name is too long
             yield source
             continue
         binary, found = [], 0
-        for folder, folders, names in os.walk(source):
+        for folder, folders, names in os.walk(source, onerror=unreadable):
+            if _CHECKPOINT in names or Path(folder).resolve() in except_for:
+                folders.clear()
+                continue
             folders[:] = sorted(name for name in folders if not name.startswith("."))
             for path in (Path(folder) / name for name in sorted(names) if not name.startswith(".")):
-                if not path.is_file():
+                if not path.is_file() or path.resolve() in except_for:
                     continue
                 if _is_binary(path, encoding):
                     binary.append(str(path))
@@ -215,39 +232,41 @@ def _is_binary(path: Path, encoding: str) -> bool:
     return b"\0" in next(iter(read_blocks(str(path))), b"")[:8000]
 
 
-def _decoded(pieces: Pieces, name: str, config: CharlmConfig) -> Iterator[np.ndarray]:
+def _separator(config: CharlmConfig) -> Any:
+    """What stands between documents, as the text is read."""
+    return config.separator.encode("utf-8", "surrogateescape") if config.vocabulary == "bytes" else config.separator
+
+
+def _decoded(pieces: Pieces, name: str, config: CharlmConfig, *, learns: bool) -> Iterator[np.ndarray]:
     """The code points (bytes) of a file in blocks; an empty block where a separator stood."""
-    blocks = _bytes(pieces, config) if config.vocabulary == "bytes" else _characters(pieces, name, config)
-    separator: Any = config.separator.encode() if config.vocabulary == "bytes" else config.separator
+    blocks: Any = pieces if config.vocabulary == "bytes" else _characters(pieces, name, config, learns=learns)
+    separator = _separator(config)
     for parts in _split(blocks, separator) if separator else ([block] for block in blocks):
         for number, part in enumerate(parts):
             if number:
                 yield np.empty(0, np.uint32)
+            if config.lowercase:
+                part = part.lower()
             if part:
                 yield to_code_points(part) if isinstance(part, str) else np.frombuffer(part, np.uint8)
 
 
-def _bytes(pieces: Pieces, config: CharlmConfig) -> Iterator[bytes]:
-    for piece in pieces:
-        yield piece.lower() if config.lowercase else piece
-
-
-def _characters(pieces: Pieces, name: str, config: CharlmConfig) -> Iterator[str]:
+def _characters(pieces: Pieces, name: str, config: CharlmConfig, *, learns: bool) -> Iterator[str]:
     """Decoded text. A byte-order mark at the beginning is not part of it."""
     codec = "utf-8-sig" if config.encoding == "utf-8" else config.encoding
     decoder = codecs.getincrementaldecoder(codec)("strict")
     taken = 0
+    advice = "name its --encoding (latin-1?)" + (", or take any bytes with --vocabulary bytes" if learns else "")
 
     def decoded(piece: bytes, *, final: bool = False) -> str:
         try:
-            text = decoder.decode(piece, final)
+            return decoder.decode(piece, final)
         except UnicodeDecodeError as error:
             place = taken - len(error.object) + error.start
-            raise DataError(
-                f"{name_of(name)} is not {config.encoding.upper()}: byte 0x{error.object[error.start]:02X} at offset "
-                f"{place:,} ({error.reason}); name its --encoding (latin-1?), or take any bytes with --vocabulary bytes"
-            ) from error
-        return text.lower() if config.lowercase else text
+            what = f"byte 0x{error.object[error.start]:02X} at offset {place:,} ({error.reason})"
+            raise DataError(f"{name_of(name)} is not {config.encoding.upper()}: {what}; {advice}") from error
+        except UnicodeError as error:  # of an encoding that needs a byte-order mark
+            raise DataError(f"{name_of(name)} is not {config.encoding.upper()}: {error}; {advice}") from error
 
     for piece in pieces:
         taken += len(piece)

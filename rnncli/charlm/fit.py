@@ -17,7 +17,9 @@ from rnncli.training.loop import Metrics, Params, Plan, Report, TrainState, fit,
 _VALIDATION_STREAMS = 64  # after each epoch the validation text is read in so many streams at once, at most …
 _VALIDATION_STREAM = 1024  # … of so many characters, at least
 _VALIDATION_MOST = 2**20  # characters that are scored after each epoch, at most
+_EVALUATE_EVERY = 2**21  # characters of training, in an epoch of more
 _DISPATCH_FLOP = 5e10  # a second or two of work on two cores: how often training reports, and hears Ctrl-C
+_ACCELERATED = 100  # how much more an accelerator does in that time, roughly
 
 
 @dataclass
@@ -33,6 +35,11 @@ class Fitting:
     history: list[dict[str, float]] = field(default_factory=list)  # epoch, train, validation loss
 
     @property
+    def best_params(self) -> Params:
+        """The parameters that did best on the validation text; the current ones before the first evaluation."""
+        return self.state.best_params if int(self.state.best_step) else self.state.params
+
+    @property
     def best_epoch(self) -> float:
         """The epoch whose parameters did best on the validation text."""
         return int(self.state.best_step) / self.plan.steps_per_epoch
@@ -42,10 +49,12 @@ def prepare(config: CharlmConfig, text: Text, symbols: int) -> Fitting:
     """The untrained model and the plan of its training on `text`."""
     model = CharModel(config, symbols, operands=config.precision, rngs=nnx.Rngs(config.seed))
     weights = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
-    chunk = max(1, round(_DISPATCH_FLOP / (6 * weights * config.batch_size * config.window)))
+    flop = _DISPATCH_FLOP * (1 if jax.default_backend() == "cpu" else _ACCELERATED)
+    chunk = max(1, round(flop / (6 * weights * config.batch_size * config.window)))
     kind = Streams if config.stateful else Windows
     batches = kind(text, config.batch_size, config.window, config.seed, chunk=chunk)
-    plan = Plan(batches.steps_per_epoch, config.epochs, config.patience or None, config.seed)
+    every = -(-_EVALUATE_EVERY // (batches.batch * config.window))
+    plan = Plan(batches.steps_per_epoch, config.epochs, config.patience or None, config.seed, every)
     carry = model.initial_carries(batches.batch) if config.stateful else ()
     optimizer = _optimizer(config, plan)
     return Fitting(config, symbols, model, plan, batches, initial_state(model, optimizer, carry))

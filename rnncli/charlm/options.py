@@ -43,7 +43,7 @@ def known_encoding(value: str | None) -> str | None:
     if value is None:
         return None
     try:
-        b"".decode(value)
+        "a".encode(value)
         return codecs.lookup(value).name
     except (LookupError, ValueError) as error:
         raise typer.BadParameter(

@@ -1,8 +1,9 @@
 """`charlm train`, `sample` and `evaluate`: where text, training, disk and screen meet."""
 
 import math
+import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import numpy as np
 from flax import nnx
 
 from rnncli.charlm.batches import Text
-from rnncli.charlm.config import CharlmConfig, Preset, for_text
+from rnncli.charlm.config import PRESETS, CharlmConfig, Preset, for_text
 from rnncli.charlm.corpus import TINY_SHAKESPEARE, Corpus, Pieces, read_corpus
 from rnncli.charlm.fit import Fitting, prepare, train
 from rnncli.charlm.model import CharModel
@@ -82,11 +83,19 @@ class Model:
 
 
 def load_text(
-    sources: tuple[str, ...], chosen: Mapping[str, Any], preset: Preset, data_dir: Path | None, messages: Messages
+    sources: tuple[str, ...],
+    chosen: Mapping[str, Any],
+    preset: Preset,
+    data_dir: Path | None,
+    messages: Messages,
+    except_for: Collection[Path] = (),
 ) -> tuple[CharlmConfig, Corpus, Text, Text]:
-    """The text, the configuration that suits it, its training and its validation part."""
-    reading = CharlmConfig(**{**dict(chosen), "embedding": 1})  # of which only how to read the text counts here
-    corpus = _read(sources or (TINY_SHAKESPEARE,), reading, data_dir, messages)
+    """The text, the configuration that suits it, its training and its validation part.
+
+    Files `except_for`, which the command writes itself, are no part of a folder's text.
+    """
+    reading = CharlmConfig(**{**PRESETS[preset], **chosen})  # refuses what does not go together before a text is read
+    corpus = _read(sources or (TINY_SHAKESPEARE,), reading, data_dir, messages, except_for=except_for)
     training, validation = corpus.parts(reading.validation_fraction)
     config = for_text(chosen, len(training), preset)
     unit = corpus.vocabulary.unit
@@ -130,12 +139,13 @@ def run_training(
 
     def save(**scores: Any) -> None:
         metadata = _metadata(fitting, described) | scores
-        writer.save(metadata, best=fitting.state.best_params, state=fitting.state)
+        writer.save(metadata, best=fitting.best_params, state=fitting.state)
 
     before = int(fitting.state.step)
     training_begun = time.monotonic()
     _train(fitting, corpus, validation, messages, save, watching)
     spent = time.monotonic() - training_begun
+    save()
     scores = _score(fitting, training, validation)
     save(scores=scores)
     writer.close()
@@ -195,24 +205,33 @@ def text_to_evaluate(
         if corpus.left_out:
             messages.say(f"warning: {corpus.left_out:,} {model.vocabulary.unit}s that the model never saw are left out")
         return "text", corpus.whole()
-    wanted = model.metadata["data"]
-    named = tuple(wanted["sources"])
+    named = model.metadata["sources"]
     advice = "name a TEXT to evaluate"
-    if "-" in named:
+    if "-" in named["named"]:
         raise CheckpointError(f"the model in '{folder}' was trained on standard input, which is gone; {advice}")
-    try:
-        corpus = _read(named, config, data_dir, Messages(quiet=True))
-    except DataError as error:
-        raise CheckpointError(f"the text that '{folder}' was trained on is not here ({error}); {advice}") from error
-    if corpus.digest() != wanted["sha256"]:
-        raise CheckpointError(f"{', '.join(named)} is not the text that '{folder}' was trained on; {advice}")
-    return "validation", corpus.parts(config.validation_fraction)[1]
+    failure = ""
+    for names in (named["found"], named["named"]):  # where it was, or where this folder's neighbours are now
+        try:
+            corpus = _read(tuple(names), config, data_dir, Messages(quiet=True), except_for=[folder])
+        except DataError as error:
+            failure = failure or f"the text that '{folder}' was trained on is not here ({error})"
+            continue
+        if corpus.digest() == model.metadata["data"]:
+            return "validation", corpus.parts(config.validation_fraction)[1]
+        failure = f"{', '.join(names)} is not the text that '{folder}' was trained on"
+    raise CheckpointError(f"{failure}; {advice}")
 
 
-def evaluate(model: Model, text: Text, window: int) -> dict[str, Scored]:
-    """The surprisals of a text in both protocols."""
+def evaluate(
+    model: Model, text: Text, window: int, kept: str | None = None
+) -> tuple[dict[str, dict[str, float]], Scored | None]:
+    """The metrics of a text in both protocols, and every character's score in the protocol `kept`."""
     scorer, params = Scorer(model.network), nnx.state(model.network, nnx.Param)
-    return {"carried": scorer.carried(params, text), "cold": scorer.cold(params, text, window)}
+    carried = scorer.carried(params, text)
+    metrics, found = {"carried": carried.metrics()}, carried if kept == "carried" else None
+    del carried  # five bytes a character
+    cold = scorer.cold(params, text, window)
+    return metrics | {"cold": cold.metrics()}, cold if kept == "cold" else found
 
 
 def _read(
@@ -227,8 +246,14 @@ def _read(
 def _described(corpus: Corpus) -> dict[str, Any]:
     return {
         "vocabulary": corpus.vocabulary.as_dict(),
-        "data": {"sources": list(corpus.sources), "sha256": corpus.digest()},
+        "data": corpus.digest(),
+        "sources": {"named": list(corpus.sources), "found": [_absolute(name) for name in corpus.sources]},
     }
+
+
+def _absolute(name: str) -> str:
+    """A path that holds in another folder, too."""
+    return name if name in ("-", TINY_SHAKESPEARE) else os.path.abspath(name)  # noqa: PTH100 - links stay links
 
 
 def _metadata(fitting: Fitting, described: dict[str, Any]) -> dict[str, Any]:
@@ -249,7 +274,8 @@ def _train(
     begun = time.monotonic()
 
     def detail(report: Report) -> str:
-        losses = f"loss {_both(report.train_loss)}"
+        epochs = fitting.config.epochs
+        losses = f"epoch {min(int(report.epoch) + 1, epochs)} of {epochs}, loss {_both(report.train_loss)}"
         if fitting.history:
             losses += f", validation {_both(fitting.history[-1]['validation'])}"
         return f"{losses}, {pace.steps_per_second(report) * size:,.0f} {corpus.vocabulary.unit}s/s"
@@ -257,7 +283,7 @@ def _train(
     def heard(report: Report) -> None:
         if watching.log is not None:
             _log(watching.log, report, time.monotonic() - begun)
-        if preview is not None and report.metrics is not None and round(report.epoch) % watching.sample_every == 0:
+        if preview is not None and report.epoch % watching.sample_every == 0:
             preview(report)
 
     last = watch(
@@ -315,7 +341,7 @@ def _not_a_number(fitting: Fitting, step: int, messages: Messages) -> None:
 
 def _score(fitting: Fitting, training: Text, validation: Text) -> Scores:
     """The best epoch in both protocols."""
-    scorer, params = Scorer(_empty(fitting.config, fitting.symbols)), fitting.state.best_params
+    scorer, params = Scorer(_empty(fitting.config, fitting.symbols)), fitting.best_params
     window = fitting.config.evaluation_window
     parts = {"validation": validation, "train": Text(training.tokens[:_SCORED_MOST], training.boundary)}
     return {

@@ -50,7 +50,7 @@ def filtered(logits: Array, drawing: Drawing) -> Array:
 
     In this order; the likeliest symbol always stays.
     """
-    logits = logits / drawing.temperature
+    logits = (logits - logits.max(-1, keepdims=True)) / drawing.temperature
     if drawing.top_k:
         least = lax.top_k(logits, min(drawing.top_k, logits.shape[-1]))[0][:, -1:]
         logits = jnp.where(logits < least, -jnp.inf, logits)
@@ -118,17 +118,17 @@ class Sampler:
             jnp.asarray(np.full((samples, _RECENT), _FREE, np.int32)),
             jnp.asarray(np.int32(-len(prompt))),
         )
-        forced = np.concatenate([prompt.astype(np.int32), np.full(length, _FREE, np.int32)])
         pending: tuple[Array, int, int] | None = None
         chunk = max(1, min(_CHUNK, _NOISE // (samples * self._vocabulary.size)))
-        for first in range(0, len(forced), chunk):
-            part = forced[first : first + chunk]
-            padded = np.full(chunk, _FREE, np.int32)
-            padded[: len(part)] = part
-            loop, tokens = self._run(state, loop, np.uint32(seed), padded, len(part))
+        for first in range(0, len(prompt) + length, chunk):
+            steps = min(chunk, len(prompt) + length - first)
+            forced = np.full(chunk, _FREE, np.int32)
+            part = prompt[first : first + chunk]
+            forced[: len(part)] = part
+            loop, tokens = self._run(state, loop, np.uint32(seed), forced, steps)
             if pending is not None:  # the device goes on while these are looked at
                 yield from _said(*pending)
-            pending = tokens, max(0, len(prompt) - first), len(part)
+            pending = tokens, len(part), steps
         if pending is not None:
             yield from _said(*pending)
 

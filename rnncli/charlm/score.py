@@ -17,11 +17,11 @@ from jax import Array
 from rnncli.charlm.batches import Text
 from rnncli.charlm.model import Carries, CharModel, surprisals
 
-_COLD_ROWS = 64  # windows at a time
-_CHUNK = 1024  # characters of a stream at a time, at most; a power of two, as are shorter ones: fewer to compile
+_ROWS = 64  # windows or streams at a time, at most
+_CHUNK = 1024  # characters of each at a time, at most
+_NUMBERS = 2**26  # that a piece needs, at most, roughly
 _STREAM = 2**17  # a longer text is read in several streams at once …
 _WARM_UP = 2048  # … each started so many characters before its part, which a gated state does not remember
-_MOST_STREAMS = 64
 
 
 class Scored(NamedTuple):
@@ -54,17 +54,20 @@ class Scorer:
             return surprisals(logits, windows[1:]), logits.argmax(-1) == windows[1:], carries
 
         self._run, self._initial = run, model.initial_carries
+        self._most = _NUMBERS // (model.embedding.count + 8 * model.stack.out_features)  # characters of a piece
 
     def cold(self, params: Any, text: Text, window: int) -> Scored:
         """Every character of the text, the state at zero before each window of `window` characters."""
-        starts = np.arange(0, len(text), window)
-        found = _empty(len(starts) * window)
-        for first in range(0, len(starts), _COLD_ROWS):
-            places = starts[first : first + _COLD_ROWS]
-            windows = _padded(text, np.resize(places, _COLD_ROWS), window)
-            nats, hit, _ = self._run(params, windows, self._initial(_COLD_ROWS))
-            part = slice(first * window, (first + len(places)) * window)
-            found.nats[part], found.hit[part] = (np.asarray(each).T[: len(places)].ravel() for each in (nats, hit))
+        window = min(window, len(text))
+        begins = np.arange(0, len(text), window)
+        steps = min(_CHUNK, window)
+        rows = max(1, min(_ROWS, self._most // steps))
+        found = _empty(len(begins) * window)
+        for first in range(0, len(begins), rows):
+            some = np.resize(begins[first : first + rows], rows)
+            carries = self._initial(rows)
+            for place in range(0, window, steps):
+                carries = self._piece(params, text, some, place, steps, window, carries, found)
         return Scored(found.nats[: len(text)], found.hit[: len(text)])
 
     def carried(self, params: Any, text: Text, *, streams: int | None = None, warm_up: int = _WARM_UP) -> Scored:
@@ -75,24 +78,37 @@ class Scorer:
         """
         size = len(text)
         if streams is None:
-            streams = max(1, min(_MOST_STREAMS, size // _STREAM))
+            streams = max(1, min(_ROWS, size // _STREAM))
         length = -(-size // streams)
         streams = -(-size // length)
         found = _empty(streams * length)
         begins = np.arange(streams) * length
-        warm = warm_up if streams > 1 else 0
         carries = self._initial(streams)
-        for place, steps in _pieces(-warm, length):
+        for place, steps in _pieces(-warm_up if streams > 1 else 0, length, max(1, min(_CHUNK, self._most // streams))):
             carries = self._at_beginning(carries, begins + place)
-            windows = _padded(text, begins + place, steps)
-            nats, hit, carries = self._run(params, windows, carries)
-            if place < 0:
-                continue
-            for row, begin in enumerate(begins):
-                part = slice(begin + place, begin + min(place + steps, length))
-                kept = part.stop - part.start
-                found.nats[part], found.hit[part] = np.asarray(nats[:kept, row]), np.asarray(hit[:kept, row])
+            carries = self._piece(params, text, begins, place, steps, length, carries, found)
         return Scored(found.nats[:size], found.hit[:size])
+
+    def _piece(
+        self,
+        params: Any,
+        text: Text,
+        begins: np.ndarray,
+        place: int,
+        steps: int,
+        length: int,
+        carries: Carries,
+        found: Scored,
+    ) -> Carries:
+        """Score `steps` characters of each part from `place` on into `found`; a part has `length` characters."""
+        nats, hit, carries = self._run(params, _padded(text, begins + place, steps), carries)
+        if place >= 0:
+            nats, hit = np.asarray(nats), np.asarray(hit)
+            kept = min(steps, length - place)
+            for row, begin in enumerate(begins):
+                part = slice(begin + place, begin + place + kept)
+                found.nats[part], found.hit[part] = nats[:kept, row], hit[:kept, row]
+        return carries
 
     def _at_beginning(self, carries: Carries, places: np.ndarray) -> Carries:
         """Zero states for the streams that have not reached the text's first character yet."""
@@ -104,10 +120,13 @@ def _empty(size: int) -> Scored:
     return Scored(np.empty(size, np.float32), np.empty(size, bool))
 
 
-def _pieces(first: int, end: int) -> Iterator[tuple[int, int]]:
-    """Places and lengths that cover `first` … `end`, cut at 0; they may begin earlier, and reach past the end."""
+def _pieces(first: int, end: int, most: int) -> Iterator[tuple[int, int]]:
+    """Places and lengths that cover `first` … `end`, cut at 0; they may begin earlier, and reach past the end.
+
+    Lengths are powers of two, so that few are compiled, and at most `most` or so.
+    """
     for size, low in ((-first, None), (end, 0)):
-        steps = min(_CHUNK, 1 << max(size - 1, 0).bit_length())
+        steps = min(1 << most.bit_length() - 1, 1 << max(size - 1, 0).bit_length())
         pieces = -(-size // steps)
         for number in range(pieces):
             yield (number - pieces if low is None else number) * steps, steps

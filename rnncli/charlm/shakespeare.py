@@ -9,6 +9,7 @@ import io
 import os
 import urllib.request
 from collections.abc import Iterator
+from http.client import HTTPException
 from pathlib import Path
 from typing import Any
 
@@ -32,6 +33,11 @@ def read_tiny_shakespeare(data_dir: Path | None) -> Iterator[bytes]:
 
     folder = Path(data_dir or os.environ.get("TFDS_DATA_DIR") or _DATA_DIR).expanduser()
     if not list(folder.glob(f"{NAME}/1.*/*.array_record*")):
+        if (folder / NAME).exists():
+            raise DataError(
+                f"'{folder / NAME}' is not in the form of array_record, which alone can be read without TensorFlow; "
+                "name another --data-dir, and it is fetched and written there, or name a TEXT"
+            )
         _prepare(folder)
     source: Any = tfds.data_source(NAME, data_dir=folder, split=list(_SPLITS))
     for part in source:
@@ -42,7 +48,7 @@ def _prepare(folder: Path) -> None:
     try:
         with urllib.request.urlopen(URL, timeout=_PATIENCE) as answer:
             text = answer.read()
-    except OSError as error:
+    except (OSError, HTTPException) as error:
         raise DataError(
             f"tiny_shakespeare is not in '{folder}' and could not be fetched ({getattr(error, 'reason', error)}); "
             f"name a TEXT, or a --data-dir that has it, or download {URL} elsewhere and name that file"

@@ -64,31 +64,33 @@ def show_evaluation(
     model: Model,
     checkpoint: Path,
     part: str,
+    sources: tuple[str, ...],
     text: Text,
-    scored: dict[str, Scored],
+    metrics: dict[str, dict[str, float]],
+    scored: Scored | None,
     window: int,
+    seconds: float,
     output: Output,
     messages: Messages,
-    *,
-    per_char: str | None,
 ) -> None:
-    """The scores, or the surprisals of one protocol, a character a line."""
-    scores = {part: {protocol: each.metrics() for protocol, each in scored.items()}}
+    """The metrics, or every character's surprisal, one a line, if `scored` has them."""
+    scores = {part: metrics}
     _score_table(scores, messages, window)
-    lines = _per_char(model.vocabulary, text, scored[per_char]) if per_char else None
+    lines = _per_char(model.vocabulary, text, scored) if scored is not None else None
     if output.as_json:
         document: dict[str, Any] = {
             "command": "charlm evaluate",
-            "config": {**model.config.as_dict(), "evaluation_window": window},
+            "config": {**model.config.as_dict(), "evaluation_window": window, "text": list(sources)},
             "scores": scores,
             "checkpoint": str(checkpoint),
+            "seconds": round(seconds, 3),
         }
         if lines is not None:
             document["per_char"] = [[symbol, float(nats)] for symbol, nats in lines]
         write_data(json_text(document), output.file)
     elif lines is not None:
         with data_stream(output.file) as write:
-            for some in _batched(f"{_escaped(symbol)}\t{nats}\n" for symbol, nats in lines):
+            for some in _batched(f"{symbol}\t{nats}\n" for symbol, nats in lines):
                 write("".join(some).encode())
     else:
         write_scores(_scores_csv(scores), output, messages)
@@ -99,9 +101,9 @@ def show_samples(
 ) -> None:
     """The samples: one flows as it is drawn, several stand one after the other, or one a line as JSON."""
     start = vocabulary.raw(prompt) if printing.echo else b""
-    samples = [_Sample(vocabulary, printing.stop) for _ in range(printing.samples)]
+    flows = printing.samples == 1 and not output.as_json
+    samples = [_Sample(vocabulary, printing.stop, kept=not flows) for _ in range(printing.samples)]
     with data_stream(output.file) as write:
-        flows = printing.samples == 1 and not output.as_json
         if flows:
             write(start)
         for tokens in drawn:
@@ -117,7 +119,7 @@ def show_samples(
             elif output.as_json:
                 write(json_text(_record(number, start, vocabulary.text(prompt), sample, printing)).encode())
             else:
-                write((_BETWEEN if number else b"") + start + sample.said)
+                write((_BETWEEN if number else b"") + start + bytes(sample.said))
         if output.file is None and not output.as_json and stdout_is_terminal():
             write(b"\n")
 
@@ -125,35 +127,39 @@ def show_samples(
 class _Sample:
     """A sample as it grows: what may become a stop string is held back."""
 
-    def __init__(self, vocabulary: Vocabulary, stop: tuple[str, ...]):
-        self._vocabulary = vocabulary
-        self._stop = [string.encode() for string in stop if string]
+    def __init__(self, vocabulary: Vocabulary, stop: tuple[str, ...], *, kept: bool):
+        """`kept`: whether what was printed is wanted again, as `said`."""
+        self._vocabulary, self._kept = vocabulary, kept
+        self._stop = [string.encode("utf-8", "surrogateescape") for string in stop if string]
         self._held = b""
-        self.said, self.stopped, self.tokens = b"", "", 0
+        self.said, self.stopped = bytearray(), ""
 
     def add(self, tokens: np.ndarray) -> bytes:
         """What can be printed now."""
         if self.stopped:
             return b""
-        self.tokens += len(tokens)
         text = self._held + self._vocabulary.raw(tokens)
-        found = [(text.find(string), string) for string in self._stop if string in text]
+        # the one that is said first, which does not depend on how the text comes in; of two at once, the longer
+        found = [(text.find(string) + len(string), -len(string), string) for string in self._stop if string in text]
         if found:
-            place, string = min(found)
-            self.stopped = string.decode()
-            self._held, text = b"", text[:place]
+            end, _, string = min(found)
+            self.stopped = string.decode("utf-8", "replace")
+            self._held, text = b"", text[: end - len(string)]
         else:
             longest = max((len(string) for string in self._stop), default=1)
             held = next((n for n in range(longest - 1, 0, -1) if self._may_begin(text[-n:], n)), 0)
             self._held, text = text[len(text) - held :], text[: len(text) - held]
-        self.said += text
-        return text
+        return self._keep(text)
 
     def end(self) -> bytes:
         """What was held back, as nothing follows."""
         rest, self._held = self._held, b""
-        self.said += rest
-        return rest
+        return self._keep(rest)
+
+    def _keep(self, text: bytes) -> bytes:
+        if self._kept:
+            self.said += text
+        return text
 
     def _may_begin(self, tail: bytes, size: int) -> bool:
         return len(tail) == size and any(string.startswith(tail) for string in self._stop)
@@ -169,25 +175,25 @@ def _record(number: int, start: bytes, prompt: str, sample: _Sample, printing: P
     }
 
 
-def _per_char(vocabulary: Vocabulary, text: Text, scored: Scored) -> Iterator[tuple[str, np.float32]]:
-    """Each character and its surprisal; np.float32 prints as many digits as tell it apart."""
+def _per_char(vocabulary: Vocabulary, text: Text, scored: Scored) -> Iterator[tuple[str, str]]:
+    """Each character, escaped to one field of one line, and its surprisal with the digits that tell it apart."""
+    spelled = [_escaped(spelling) for spelling in vocabulary.spellings]
     size = 2**16
     for first in range(0, len(text), size):
-        for token, nats in zip(text.tokens[first : first + size], scored.nats[first : first + size], strict=True):
-            raw = vocabulary.raw(np.array([token]))
-            yield raw.decode() if vocabulary.kind == "chars" else _byte(raw), nats
+        tokens, nats = text.tokens[first : first + size].tolist(), scored.nats[first : first + size]
+        for token, each in zip(tokens, nats, strict=True):
+            # never with an exponent, which `sort -n` does not know
+            yield spelled[token], np.format_float_positional(each, unique=True, trim="0")
 
 
-def _byte(raw: bytes) -> str:
-    return raw.decode("ascii") if len(raw) > 1 or raw[0] < 128 else f"\\x{raw[0]:02x}"
-
-
-def _escaped(symbol: str) -> str:
-    """One field of one line, whatever the character is."""
-    if symbol.startswith("\\x") and len(symbol) == 4:
-        return symbol
+def _escaped(spelling: bytes) -> str:
+    """A character as it is, or, where it cannot be seen or would end a field, as Python writes it."""
+    try:
+        text = spelling.decode()
+    except UnicodeDecodeError:
+        return "".join(f"\\x{byte:02x}" for byte in spelling)
     return "".join(
-        _ESCAPES.get(char, char if char.isprintable() else char.encode("unicode_escape").decode()) for char in symbol
+        _ESCAPES.get(char, char if char.isprintable() else char.encode("unicode_escape").decode()) for char in text
     )
 
 

@@ -3,6 +3,7 @@
 import difflib
 import unicodedata
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -71,11 +72,10 @@ class Vocabulary:
 
     def code_points(self, text: str) -> np.ndarray:
         """The text as this vocabulary counts it, uint32: code points, lower-cased if it is, or UTF-8 bytes."""
-        if self.lowercase:
-            text = text.lower()
-        return (
-            to_code_points(text) if self.kind == "chars" else np.frombuffer(text.encode(), np.uint8).astype(np.uint32)
-        )
+        if self.kind == "bytes":
+            raw = text.encode("utf-8", "surrogateescape")
+            return np.frombuffer(raw.lower() if self.lowercase else raw, np.uint8).astype(np.uint32)
+        return to_code_points(text.lower() if self.lowercase else text)
 
     def encode(self, text: str, *, what: str = "the text", skip_unknown: bool = False) -> tuple[np.ndarray, int]:
         """Tokens of a text, uint32, and how many characters were skipped.
@@ -128,19 +128,22 @@ class Vocabulary:
                 return named[close[0]]
         return None
 
+    @cached_property
+    def spellings(self) -> list[bytes]:
+        """Each token as bytes: characters in UTF-8, the boundary as the separator (a newline if there is none)."""
+        boundary = (self.separator or "\n").encode("utf-8", "surrogateescape")
+        if self.kind == "bytes":
+            return [*(bytes([symbol]) for symbol in self.symbols), boundary]
+        return [*(chr(symbol).encode() for symbol in self.symbols), boundary]
+
+    def raw(self, tokens: np.ndarray) -> bytes:
+        """Tokens as bytes."""
+        spellings = self.spellings
+        return b"".join([spellings[token] for token in tokens.tolist()])
+
     def text(self, tokens: np.ndarray) -> str:
         """Tokens as text; bytes that are no UTF-8 become U+FFFD."""
         return self.raw(tokens).decode("utf-8", "replace")
-
-    def raw(self, tokens: np.ndarray) -> bytes:
-        """Tokens as bytes: a boundary as the separator (a newline if there is none), characters in UTF-8."""
-        boundary = self.separator or "\n"
-        if self.kind == "bytes":
-            return b"".join(
-                boundary.encode() if token == self.boundary else bytes([token]) for token in tokens.tolist()
-            )
-        characters = [*map(chr, self.symbols), boundary]
-        return "".join([characters[token] for token in tokens.tolist()]).encode()
 
 
 def to_code_points(text: str) -> np.ndarray:

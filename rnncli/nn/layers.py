@@ -23,7 +23,7 @@ def dropout_mask(key: Array, rate: float, shape: tuple[int, ...], *, variational
 
 def _kept(key: Array, rate: float, shape: tuple[int, ...]) -> Array:
     """Factors 0 or 1/(1−rate). Sixteen random bits decide each: a rate is met to 1e-5, at half the cost of floats."""
-    dropped = jax.random.bits(key, shape, jnp.uint16) < round(rate * 2**16)
+    dropped = jax.random.bits(key, shape, jnp.uint16) < min(round(rate * 2**16), 2**16 - 1)
     return jnp.where(dropped, 0.0, 1 / (1 - rate))
 
 

@@ -11,6 +11,7 @@ A save writes a new step, which appears by an atomic rename, and only then remov
 import json
 import logging
 import os
+import shutil
 import sys
 import warnings
 from collections.abc import Callable, Iterator
@@ -86,14 +87,14 @@ class CheckpointWriter:
             CheckpointError: the folder holds a checkpoint or something else, or cannot be written.
         """
         self.folder = folder = saving.folder
-        if folder.exists():
-            _check_ours(folder)
+        if os.path.exists(folder):  # noqa: PTH110 - Path.exists raises where a name is too long
+            _check_free(folder)
             if _steps(folder) and not (saving.overwrite or saving.resume):
                 raise CheckpointError(
                     f"'{folder}' already holds a checkpoint; go on with --resume, replace it with --overwrite, "
                     "or choose another --checkpoint"
                 )
-        place = next(path for path in (folder.absolute(), *folder.absolute().parents) if path.exists())
+        place = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.exists(path))  # noqa: PTH110
         if not (place.is_dir() and os.access(place, os.W_OK)):
             raise CheckpointError(f"cannot write to '{folder}': '{place}' is no folder that you may write to")
         self._writer: Any = None  # opened with the first save, as that makes the folder
@@ -184,8 +185,8 @@ def _steps(folder: Path) -> list[Path]:
 
 
 def _latest(folder: Path, task: str) -> Path:
-    if folder.exists():
-        _check_ours(folder)
+    if folder.is_file():
+        raise CheckpointError(f"'{folder}' is a file, not a checkpoint folder; choose another --checkpoint")
     steps = _steps(folder)
     if not steps:
         raise CheckpointError(
@@ -194,17 +195,23 @@ def _latest(folder: Path, task: str) -> Path:
     return max(steps, key=lambda step: int(step.name))
 
 
-def _check_ours(folder: Path) -> None:
-    """Refuse a folder that holds anything but checkpoints: Orbax would take a folder named 7 for its own."""
+def _check_free(folder: Path) -> None:
+    """Refuse a folder in which Orbax would take something else for its own: it reads, and removes, numbered folders.
+
+    A numbered folder below the latest whole step is what is left of one whose removal was cut short.
+    """
     if not folder.is_dir():
         raise CheckpointError(f"'{folder}' is a file, not a checkpoint folder; choose another --checkpoint")
-    ours = {path.name for path in _steps(folder)}
-    names = [path.name for path in folder.iterdir()]
-    foreign = sorted(n for n in names if n not in ours and not n.endswith(_UNFINISHED) and not n.startswith("."))
-    if foreign:
-        raise CheckpointError(
-            f"'{folder}' is no checkpoint folder: it holds '{foreign[0]}'; choose another --checkpoint"
-        )
+    latest = max((int(step.name) for step in _steps(folder)), default=-1)
+    whole = {step.name for step in _steps(folder)}
+    for path in folder.iterdir():
+        if not path.name.isdigit() or path.name in whole:
+            continue
+        if int(path.name) > latest:
+            raise CheckpointError(
+                f"'{folder}' is no checkpoint folder: it holds '{path.name}'; choose another --checkpoint"
+            )
+        shutil.rmtree(path, ignore_errors=True)
 
 
 @contextmanager

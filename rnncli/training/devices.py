@@ -6,7 +6,7 @@ import warnings
 import zlib
 from importlib.metadata import version
 from pathlib import Path
-from typing import Literal
+from typing import Any, Literal
 
 from rnncli.errors import RnncliError
 
@@ -48,9 +48,9 @@ def _remember_compilations() -> None:
     warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
     if jax.config.jax_compilation_cache_dir is not None:  # pyright: ignore[reportAttributeAccessIssue]
         return
-    home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
-    folder = home / "rnncli" / f"xla-{version('jaxlib')}-{_processor()}"
     try:
+        home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
+        folder = home / "rnncli" / f"xla-{version('jaxlib')}-{_processor()}"
         folder.mkdir(parents=True, exist_ok=True)
     except (OSError, RuntimeError):
         return
@@ -83,7 +83,8 @@ def operands(precision: PrecisionChoice, units: int = 0) -> Literal["float32", "
 def _multiplies_bfloat16() -> bool:
     import jax
 
-    if jax.default_backend() != "cpu":
+    device: Any = jax.config.jax_default_device or jax.devices()[0]  # pyright: ignore[reportAttributeAccessIssue]
+    if device.platform != "cpu":
         return True
     try:
         flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()

@@ -54,7 +54,7 @@ class Report(NamedTuple):
     step: int
     epoch: float  # epochs done
     train_loss: float  # mean over the steps of this epoch so far
-    metrics: Metrics | None  # of the evaluation, when this report closes an epoch
+    metrics: Metrics | None  # of the evaluation, when there was one
     finished: bool  # the last report: all epochs done, patience at its end, or the loss no longer a number
 
 
@@ -65,11 +65,18 @@ class Plan(NamedTuple):
     epochs: int
     patience: int | None  # epochs without improvement before stopping early
     seed: int
+    evaluate_every: int | None = None  # steps between evaluations in an epoch; None: only at its end
 
     @property
     def steps(self) -> int:
         """Steps of the whole run."""
         return self.epochs * self.steps_per_epoch
+
+    def until_evaluation(self, step: int) -> int:
+        """Steps from `step` on to the next evaluation, at the end of the epoch or before."""
+        place = step % self.steps_per_epoch
+        left = self.steps_per_epoch - place
+        return left if self.evaluate_every is None else min(left, self.evaluate_every - place % self.evaluate_every)
 
 
 class Shuffled:
@@ -219,11 +226,13 @@ def fit(
     while step < plan.steps and not waited():
         place = step % plan.steps_per_epoch
         arrays, steps = batches(step)
+        until = plan.until_evaluation(step)
+        steps = min(steps, until)
         state = run_chunk(state, data, arrays, steps)
         step += steps
         train_loss = float(state.epoch_loss) / (place + steps)
         metrics = None
-        if step % plan.steps_per_epoch == 0:
+        if steps == until:
             state, metrics = judged(state)
         finished = step >= plan.steps or waited() or not math.isfinite(train_loss)
         yield Report(state, step, step / plan.steps_per_epoch, train_loss, metrics, finished)

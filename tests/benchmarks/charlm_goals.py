@@ -32,10 +32,10 @@ def main() -> None:
     for name in arguments.only:
         for seed in arguments.seeds:
             with tempfile.TemporaryDirectory() as folder:
-                command = ["charlm", "train", str(arguments.text), *TRAININGS[name], "--seed", str(seed), "--json", "-q"]
+                command = ["charlm", "train", str(arguments.text), *TRAININGS[name], "--seed", str(seed)]
                 begun = time.perf_counter()
                 done = subprocess.run(
-                    [sys.executable, "-m", "rnncli", *command, "--checkpoint", f"{folder}/model"],
+                    [sys.executable, "-m", "rnncli", *command, "--json", "-q", "--checkpoint", f"{folder}/model"],
                     capture_output=True,
                     text=True,
                     check=True,
