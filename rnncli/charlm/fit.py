@@ -17,7 +17,7 @@ from rnncli.training.loop import Metrics, Params, Plan, Report, TrainState, fit,
 _VALIDATION_STREAMS = 64  # after each epoch the validation text is read in so many streams at once, at most …
 _VALIDATION_STREAM = 1024  # … of so many characters, at least
 _VALIDATION_MOST = 2**20  # characters that are scored after each epoch, at most
-_EVALUATE_EVERY = 2**21  # characters of training, in an epoch of more
+_EVALUATE_EVERY = 2**21  # characters of training, roughly; a longer epoch has several evaluations
 _DISPATCH_FLOP = 5e10  # a second or two of work on two cores: how often training reports, and hears Ctrl-C
 _ACCELERATED = 100  # how much more an accelerator does in that time, roughly
 
@@ -53,10 +53,11 @@ def prepare(config: CharlmConfig, text: Text, symbols: int) -> Fitting:
     chunk = max(1, round(flop / (6 * weights * config.batch_size * config.window)))
     kind = Streams if config.stateful else Windows
     batches = kind(text, config.batch_size, config.window, config.seed, chunk=chunk)
-    every = -(-_EVALUATE_EVERY // (batches.batch * config.window))
+    evaluations = max(1, round(len(text) / _EVALUATE_EVERY))
+    every = -(-batches.steps_per_epoch // evaluations)
     plan = Plan(batches.steps_per_epoch, config.epochs, config.patience or None, config.seed, every)
     carry = model.initial_carries(batches.batch) if config.stateful else ()
-    optimizer = _optimizer(config, plan)
+    optimizer = optimizer_of(config, plan)
     return Fitting(config, symbols, model, plan, batches, initial_state(model, optimizer, carry))
 
 
@@ -77,7 +78,7 @@ def train(fitting: Fitting, validation: Text) -> Iterator[Report]:
             return scorer.carried(params, validation, streams=streams, warm_up=0).metrics()
         return scorer.cold(params, validation, config.evaluation_window).metrics()
 
-    optimizer = _optimizer(config, fitting.plan)
+    optimizer = optimizer_of(config, fitting.plan)
     for report in fit(
         fitting.model, optimizer, objective, evaluate, None, fitting.batches, fitting.plan, fitting.state
     ):
@@ -89,7 +90,8 @@ def train(fitting: Fitting, validation: Text) -> Iterator[Report]:
         yield report
 
 
-def _optimizer(config: CharlmConfig, plan: Plan) -> Any:
+def optimizer_of(config: CharlmConfig, plan: Plan) -> Any:
+    """What a run of this configuration and length minimises with."""
     return make_optimizer(
         config.learning_rate,
         plan.steps,
