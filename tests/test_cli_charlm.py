@@ -281,6 +281,21 @@ def test_resumed_equals_never_stopped_and_refuses_other_texts(rnncli, text: Path
     assert "was trained on other data; resume with the same text" in wrong.err
 
 
+def test_a_run_at_a_constant_rate_goes_on_for_more_epochs(rnncli, text: Path, tmp_path: Path) -> None:
+    train = ("charlm", "train", text, *QUICK, "--schedule", "constant", "-q")
+    assert rnncli(*train, "--epochs", 1, "--checkpoint", tmp_path / "longer").code == 0
+    assert rnncli(*train, "--epochs", 3, "--checkpoint", tmp_path / "longer", "--resume").code == 0
+    assert rnncli(*train, "--epochs", 3, "--checkpoint", tmp_path / "at once").code == 0
+    one, other = weights(tmp_path / "longer"), weights(tmp_path / "at once")
+    for name, leaf in one.items():
+        np.testing.assert_array_equal(leaf, other[name], err_msg=name)
+    annealed = ("charlm", "train", text, *QUICK, "--checkpoint", tmp_path / "annealed", "-q")
+    assert rnncli(*annealed).code == 0
+    refused = rnncli(*annealed, "--resume", "--epochs", 2)
+    assert refused.code == 1
+    assert "--epochs 1 → 2" in refused.err
+
+
 def killed_and_resumed(text: Path, folder: Path, options: list[str], kills: int, seed: int) -> None:
     """Train in processes that are killed at random moments, until one comes to its end."""
     rng = np.random.default_rng(seed)

@@ -56,7 +56,8 @@ def resumable(
 ) -> dict[str, Any] | None:
     """The metadata of a checkpoint that a run with the metadata `current` can go on with.
 
-    None, and a word to the user, where none was saved before the run was killed.
+    None, and a word to the user, where none was saved before the run was killed. A run may go on for more epochs, or
+    with another patience, than it was begun with; the former only at a constant rate, as a schedule would be another.
 
     Raises:
         CheckpointError: it is damaged, or was trained on other data (`what` names them) or with another configuration.
@@ -67,10 +68,12 @@ def resumable(
     metadata = read_metadata(folder, task)
     if metadata["data"] != current["data"]:
         raise CheckpointError(f"'{folder}' was trained on other data; resume with the same {what}")
+    constant = metadata["config"].get("schedule") == "constant"
+    free = {"patience", "epochs"} if constant else {"patience"}
     changed = [
         f"--{name.replace('_', '-')} {was} → {now}"
         for name, was in metadata["config"].items()
-        if (now := current["config"].get(name)) != was
+        if (now := current["config"].get(name)) != was and name not in free
     ]
     if changed:
         raise CheckpointError(f"cannot resume '{folder}' with another configuration: {', '.join(changed)}")
