@@ -329,7 +329,7 @@ def test_too_few_rows_for_the_defaults(rnncli, tmp_path: Path) -> None:
         (["--target", "Sales"], 2, "choose columns of a SERIES"),
         (["--cell", "linear", "--strategy", "seq2seq"], 2, "--cell linear knows"),
         (["predict", "{series}", "--checkpoint", "{new}"], 1, "make one with 'rnncli forecast train"),
-        (["predict", "{series}", "--checkpoint", "{folder}"], 1, "it holds 'letter.txt'"),
+        (["predict", "{series}", "--checkpoint", "{folder}"], 1, "no checkpoint in 'folder'"),
         (["compare", "--window", "20"], 2, "--window is for a SERIES"),
     ],
 )

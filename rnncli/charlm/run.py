@@ -29,7 +29,7 @@ from rnncli.training.loop import Report
 from rnncli.training.watch import Pace, watch
 
 TASK = "charlm"
-_SCORED_MOST = 2**20  # characters of the training text that are scored, from its beginning
+_SCORED_MOST = 2**18  # characters of the training text that are scored, from its beginning
 _PREVIEW, _PREVIEW_TEMPERATURE = 200, 0.8
 
 Scores = dict[str, dict[str, dict[str, float]]]  # part → protocol → metric → figure

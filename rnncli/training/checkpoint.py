@@ -91,7 +91,7 @@ class CheckpointWriter:
         """
         self.folder = folder = saving.folder
         if os.path.exists(folder):  # noqa: PTH110 - Path.exists raises where a name is too long
-            _check_free(folder)
+            _check_free(folder, wanted=saving.overwrite or saving.resume)
             if _steps(folder) and not (saving.overwrite or saving.resume):
                 raise CheckpointError(
                     f"'{folder}' already holds a checkpoint; go on with --resume, replace it with --overwrite, "
@@ -198,19 +198,21 @@ def _latest(folder: Path, task: str) -> Path:
     return max(steps, key=lambda step: int(step.name))
 
 
-def _check_free(folder: Path) -> None:
-    """Refuse a folder in which Orbax would take something else for its own: it reads, and removes, numbered folders.
+def _check_free(folder: Path, *, wanted: bool) -> None:
+    """Refuse a folder of something else, all the more one with numbered folders: Orbax would take them for its own.
 
-    A numbered folder below the latest whole step is what is left of one whose removal was cut short.
+    Beside a checkpoint, or where the user says that this is its folder, other files do no harm. A numbered folder
+    below the latest whole step is what is left of one whose removal was cut short.
     """
     if not folder.is_dir():
         raise CheckpointError(f"'{folder}' is a file, not a checkpoint folder; choose another --checkpoint")
     latest = max((int(step.name) for step in _steps(folder)), default=-1)
     whole = {step.name for step in _steps(folder)}
-    for path in folder.iterdir():
-        if not path.name.isdigit() or path.name in whole:
+    for path in sorted(folder.iterdir()):
+        ours = path.name in whole or path.name.endswith(_UNFINISHED) or path.name.startswith(".")
+        if ours or (not path.name.isdigit() and (whole or wanted)):
             continue
-        if int(path.name) > latest:
+        if not path.name.isdigit() or int(path.name) > latest:
             raise CheckpointError(
                 f"'{folder}' is no checkpoint folder: it holds '{path.name}'; choose another --checkpoint"
             )
