@@ -163,6 +163,7 @@ def load_model(folder: Path, operands: Operands = "float32") -> Model:
     try:
         config = CharlmConfig(**metadata["config"])
         vocabulary = Vocabulary.from_dict(metadata["vocabulary"])
+        _ = metadata["sources"]["named"], metadata["sources"]["found"], metadata["data"]
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
     network = _empty(config, vocabulary.size, operands)
