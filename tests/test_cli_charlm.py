@@ -88,6 +88,15 @@ def test_json_is_one_document(rnncli, text: Path, tmp_path: Path) -> None:
     assert document["seconds"] > 0
 
 
+@pytest.mark.parametrize("cell", ["simple", "lstm"])
+def test_every_cell_trains_and_samples(rnncli, text: Path, tmp_path: Path, cell: str) -> None:
+    options = ("--cell", cell, "--layer-norm", "--tied", "--checkpoint", tmp_path / "model")
+    trained = rnncli("charlm", "train", text, *QUICK, *options)
+    assert trained.code == 0, trained.err
+    assert float(trained.rows[1][2]) < math.log(34)
+    assert len(rnncli("charlm", "sample", "--checkpoint", tmp_path / "model", "--length", 9).out) == 9
+
+
 def test_a_model_learns_and_goes_on_as_its_text_does(rnncli, model: Path) -> None:
     greedy = ("charlm", "sample", "--checkpoint", model, "--temperature", 0)
     assert rnncli(*greedy, "--prompt", "How are yo", "--length", 1).out == "How are you"

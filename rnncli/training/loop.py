@@ -135,13 +135,13 @@ def make_optimizer(
 
 def initial_state(model: nnx.Module, optimizer: optax.GradientTransformation, carry: Any = ()) -> TrainState:
     """The state before the first step. `carry` is what the objective hands from batch to batch."""
-    # copies, and two of them: a dispatch gives the buffers of its state away
+    # copies, of the parameters two: a dispatch gives the buffers of its state away, each of which must be one of its own
     params = jax.tree.map(jnp.copy, nnx.state(model, nnx.Param))
     return TrainState(
         params=params,
         opt_state=optimizer.init(params),
         step=jnp.zeros((), jnp.int32),
-        carry=carry,
+        carry=jax.tree.map(jnp.copy, carry),
         epoch_loss=jnp.zeros(()),
         best_params=jax.tree.map(jnp.copy, params),
         best_loss=jnp.array(jnp.inf, jnp.float32),

@@ -120,7 +120,7 @@ def main() -> None:
     for option, default in (("units", 128), ("batch", 32), ("window", 100), ("steps", 10), ("repeats", 5)):
         parser.add_argument(f"--{option}", type=int, default=default)
     options = parser.parse_args()
-    size = options.batch * options.window * (options.steps + 1)
+    size = options.batch * options.window * options.steps  # an epoch is a round
     tokens = np.random.default_rng(0).integers(0, SYMBOLS - 1, size).astype(np.uint8)
     programs: dict[str, Program | None] = {
         f"rnncli {precision}": ours(options, tokens, precision) for precision in ("float32", "bfloat16")
