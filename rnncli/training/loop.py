@@ -135,7 +135,7 @@ def make_optimizer(
 
 def initial_state(model: nnx.Module, optimizer: optax.GradientTransformation, carry: Any = ()) -> TrainState:
     """The state before the first step. `carry` is what the objective hands from batch to batch."""
-    # copies, of the parameters two: a dispatch gives the buffers of its state away, each of which must be one of its own
+    # copies, of the parameters two: a dispatch gives the buffers of its state away, so each must be one of its own
     params = jax.tree.map(jnp.copy, nnx.state(model, nnx.Param))
     return TrainState(
         params=params,
