@@ -23,10 +23,10 @@ from rnncli.charlm.config import CharlmConfig
 from rnncli.charlm.vocabulary import UNKNOWN, Vocabulary, to_code_points
 from rnncli.errors import DataError
 from rnncli.files import name_of, read_blocks
+from rnncli.training.checkpoint import METADATA
 
 TINY_SHAKESPEARE = "tfds:tiny_shakespeare"  # how the text that is meant where none is named stands in a checkpoint
 _BLOCK = 2**20  # bytes or tokens at a time
-_CHECKPOINT = "_CHECKPOINT_METADATA"  # what Orbax writes into a checkpoint's folder
 _PROVISIONAL = np.dtype(np.uint16)
 _MOST_SYMBOLS = np.iinfo(_PROVISIONAL).max - 1
 
@@ -207,7 +207,7 @@ def _files(sources: tuple[str, ...], encoding: str, say: Callable[[str], None], 
             continue
         binary, found = [], 0
         for folder, folders, names in os.walk(source, onerror=unreadable):
-            if _CHECKPOINT in names or Path(folder).resolve() in except_for:
+            if METADATA in names or Path(folder).resolve() in except_for:
                 folders.clear()
                 continue
             folders[:] = sorted(name for name in folders if not name.startswith("."))

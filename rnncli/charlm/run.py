@@ -26,7 +26,7 @@ from rnncli.files import read_blocks
 from rnncli.nn.precision import Operands
 from rnncli.training.checkpoint import CheckpointWriter, Saving, read_metadata, restore, resumable
 from rnncli.training.loop import Report
-from rnncli.training.watch import Pace, watch
+from rnncli.training.watch import Pace, not_a_number, watch
 
 TASK = "charlm"
 _SCORED_MOST = 2**18  # characters of the training text that are scored, from its beginning
@@ -298,7 +298,8 @@ def _train(
         heard=heard,
     )
     if last is not None and not math.isfinite(last.train_loss):
-        _not_a_number(fitting, last.step, messages)
+        config = fitting.config
+        not_a_number(last.step, config.learning_rate, config.clip, messages, kept=int(fitting.state.best_step) > 0)
 
 
 def _both(nats: float) -> str:
@@ -331,13 +332,6 @@ def _previewer(fitting: Fitting, vocabulary: Vocabulary, messages: Messages) -> 
         messages.say(f"after epoch {report.epoch:g}, at temperature {_PREVIEW_TEMPERATURE}:\n{text}\n")
 
     return preview
-
-
-def _not_a_number(fitting: Fitting, step: int, messages: Messages) -> None:
-    advice = f"lower --learning-rate (now {fitting.config.learning_rate:g}) or --clip (now {fitting.config.clip:g})"
-    if int(fitting.state.best_step) == 0:
-        raise RnncliError(f"the loss is not a number after step {step}; {advice}")
-    messages.say(f"warning: the loss is not a number after step {step}; the best epoch before is kept; {advice}")
 
 
 def _score(fitting: Fitting, training: Text, validation: Text) -> Scores:

@@ -1,7 +1,8 @@
 """What the verbs of `rnncli charlm` print: text, CSV or JSON on stdout, tables on stderr, plots in files."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -90,8 +91,9 @@ def show_evaluation(
         write_data(json_text(document), output.file)
     elif lines is not None:
         with data_stream(output.file) as write:
-            for some in _batched(f"{symbol}\t{nats}\n" for symbol, nats in lines):
-                write("".join(some).encode())
+            rows = (f"{symbol}\t{nats}\n" for symbol, nats in lines)
+            for some in iter(lambda: "".join(islice(rows, 1000)), ""):
+                write(some.encode())
     else:
         write_scores(_scores_csv(scores), output, messages)
 
@@ -197,17 +199,6 @@ def _escaped(spelling: bytes) -> str:
     )
 
 
-def _batched(lines: Iterator[str], size: int = 1000) -> Iterator[list[str]]:
-    some: list[str] = []
-    for line in lines:
-        some.append(line)
-        if len(some) == size:
-            yield some
-            some = []
-    if some:
-        yield some
-
-
 def _scores_csv(scores: Scores) -> str:
     rows = [
         (part, protocol, *(f"{metrics[name]:.6g}" for name in _METRICS), metrics["characters"])
@@ -218,8 +209,8 @@ def _scores_csv(scores: Scores) -> str:
 
 
 def _score_table(scores: Scores, messages: Messages, window: int) -> None:
-    names: dict[str, Callable[[], str]] = {"carried": lambda: "state carried", "cold": lambda: f"cold, {window} each"}
+    names = {"carried": "state carried", "cold": f"cold, {window} each"}
     for part, protocols in scores.items():
         characters = next(iter(protocols.values()))["characters"]
-        rows = [[names[key](), *(figure(values[name]) for name in _METRICS)] for key, values in protocols.items()]
+        rows = [[names[key], *(figure(values[name]) for name in _METRICS)] for key, values in protocols.items()]
         messages.table(f"{part} ({characters:,.0f})", ["", "nats", "bits", "perplexity", "accuracy"], rows, style_row=0)

@@ -12,7 +12,7 @@ import numpy as np
 from flax import nnx
 
 from rnncli.console import Messages
-from rnncli.errors import CheckpointError, DataError, RnncliError
+from rnncli.errors import CheckpointError, DataError
 from rnncli.forecast import baselines
 from rnncli.forecast.config import Fill, ForecastConfig, Normalize, Preset, for_lecture, for_series, part_sizes
 from rnncli.forecast.data import Dataset, choose_season, lecture_dataset, series_dataset
@@ -23,7 +23,7 @@ from rnncli.forecast.series import Series, read_series
 from rnncli.tables import read_table
 from rnncli.training.checkpoint import CheckpointWriter, Saving, read_metadata, restore, resumable
 from rnncli.training.loop import Report
-from rnncli.training.watch import Pace, watch
+from rnncli.training.watch import Pace, not_a_number, watch
 
 TASK = "forecast"
 _NORMALIZE_CHOICES: tuple[Normalize, ...] = ("last", "shift", "mean", "global")
@@ -267,15 +267,8 @@ def _train(fitting: Fitting, data: Dataset, messages: Messages, save: Callable[[
 
     last = watch(train(fitting, data), epochs=config.epochs, messages=messages, label=label, detail=detail, save=save)
     if last is not None and not math.isfinite(last.train_loss):
-        _not_a_number(fitting, last.step, messages)
-
-
-def _not_a_number(fitting: Fitting, step: int, messages: Messages) -> None:
-    advice = f"lower --learning-rate (now {fitting.config.learning_rate:g}) or --clip (now {fitting.config.clip:g})"
-    state = fitting.state
-    if state is None or (int(state.best_step) == 0 and not fitting.config.linear_skip):
-        raise RnncliError(f"the loss is not a number after step {step}; {advice}")
-    messages.say(f"warning: the loss is not a number after step {step}; the best epoch before is kept; {advice}")
+        kept = fitting.state is not None and (int(fitting.state.best_step) > 0 or config.linear_skip)
+        not_a_number(last.step, config.learning_rate, config.clip, messages, kept=kept)
 
 
 def _score(fitting: Fitting, data: Dataset, predict: Callable[[np.ndarray], np.ndarray]) -> tuple[Scores, np.ndarray]:

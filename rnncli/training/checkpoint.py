@@ -29,7 +29,7 @@ from rnncli.errors import CheckpointError, OptionError
 
 SCHEMA = 1
 _UNFINISHED = ".orbax-checkpoint-tmp"
-_METADATA = "_CHECKPOINT_METADATA"
+METADATA = "_CHECKPOINT_METADATA"  # what Orbax writes into each step's folder
 
 
 @dataclass(frozen=True)
@@ -139,10 +139,10 @@ def read_metadata(folder: Path, task: str) -> dict[str, Any]:
         CheckpointError: no checkpoint, a damaged one, one of another task or of a newer version of the program.
     """
     try:
-        metadata = json.loads((_latest(folder, task) / _METADATA).read_text())["custom_metadata"]
+        metadata = json.loads((_latest(folder, task) / METADATA).read_text())["custom_metadata"]
         schema, kind = metadata["schema"], metadata["task"]
     except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {_METADATA} cannot be read") from error
+        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {METADATA} cannot be read") from error
     if kind != task:
         raise CheckpointError(f"'{folder}' holds a checkpoint of {kind}, not of {task}; choose another --checkpoint")
     if schema > SCHEMA:
@@ -184,7 +184,7 @@ def _flat(tree: Any) -> dict[str, Any]:
 def _steps(folder: Path) -> list[Path]:
     if not folder.is_dir():
         return []
-    return [path for path in folder.iterdir() if path.name.isdigit() and (path / _METADATA).is_file()]
+    return [path for path in folder.iterdir() if path.name.isdigit() and (path / METADATA).is_file()]
 
 
 def _latest(folder: Path, task: str) -> Path:

@@ -61,12 +61,17 @@ def _remember_compilations() -> None:
 
 def _processor() -> str:
     """A short name of what this machine's processor can do."""
-    try:
-        lines = Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines()
-    except OSError:
-        lines = [platform.processor()]
+    lines = _cpu_information().splitlines() or [platform.processor()]
     kept = sorted({line for line in lines if line.startswith(("model name", "flags", "Features"))}) or lines[:1]
     return f"{platform.machine()}-{zlib.crc32(repr(kept).encode()):08x}"
+
+
+def _cpu_information() -> str:
+    """What Linux tells of the processor; nothing elsewhere."""
+    try:
+        return Path("/proc/cpuinfo").read_text(encoding="utf-8")
+    except OSError:
+        return ""
 
 
 def operands(precision: PrecisionChoice, units: int = 0) -> Literal["float32", "bfloat16"]:
@@ -86,8 +91,5 @@ def _multiplies_bfloat16() -> bool:
     device: Any = jax.config.jax_default_device or jax.devices()[0]  # pyright: ignore[reportAttributeAccessIssue]
     if device.platform != "cpu":
         return True
-    try:
-        flags = Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
-    except OSError:
-        return False
+    flags = _cpu_information().split()
     return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable, Iterator
 
 from rnncli.console import Messages
-from rnncli.errors import Interrupted
+from rnncli.errors import Interrupted, RnncliError
 from rnncli.training.loop import Report
 from rnncli.training.signals import stop_requests
 
@@ -67,3 +67,15 @@ def watch(
                 save()
                 saved = time.monotonic()
     return report
+
+
+def not_a_number(step: int, learning_rate: float, clip: float, messages: Messages, *, kept: bool) -> None:
+    """Say that a training ended as its loss was no number, and what to change.
+
+    Raises:
+        RnncliError: nothing was trained before that could be `kept`.
+    """
+    advice = f"lower --learning-rate (now {learning_rate:g}) or --clip (now {clip:g})"
+    if not kept:
+        raise RnncliError(f"the loss is not a number after step {step}; {advice}")
+    messages.say(f"warning: the loss is not a number after step {step}; the best epoch before is kept; {advice}")
