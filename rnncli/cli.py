@@ -14,6 +14,7 @@ from rnncli import __version__
 from rnncli.charlm.cli import app as charlm
 from rnncli.errors import RnncliError
 from rnncli.forecast.cli import app as forecast
+from rnncli.sentiment.cli import app as sentiment
 
 app = typer.Typer(
     name="rnncli",
@@ -24,6 +25,7 @@ app = typer.Typer(
 )
 app.add_typer(forecast, name="forecast")
 app.add_typer(charlm, name="charlm")
+app.add_typer(sentiment, name="sentiment")
 
 
 def _show_version(wanted: bool) -> None:

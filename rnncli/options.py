@@ -66,6 +66,29 @@ def shared(*groups: Command) -> Callable[[Command], Command]:
     return decorate
 
 
+def setting(
+    help: str, default: object, *names: str, metavar: str | None = None, check: Callable[[Any], Any] | None = None
+) -> Any:
+    """An option that is None until the configuration is made; the help shows the `default` that it then gets."""
+    return typer.Option(*names, help=help, show_default=str(default), metavar=metavar, callback=check)
+
+
+def begin(options: dict[str, Any], units: int = 0) -> tuple[Any, Any]:
+    """Take the options of output and device out of a command's `options`; check and apply them.
+
+    `units` are those of the network, on which the precision depends. Returns the `Output` and the `Messages`.
+    """
+    from rnncli.console import Messages, Output
+    from rnncli.training.devices import operands, use_device
+
+    output = Output(options.pop("output"), options.pop("plot", None), as_json=options.pop("json"))
+    output.check()
+    messages = Messages(quiet=options.pop("quiet"))
+    use_device(options.pop("device"))
+    options["precision"] = operands(options["precision"], units)
+    return output, messages
+
+
 def given(options: dict[str, Any]) -> dict[str, Any]:
     """The options that the user set: those that are not None."""
     return {name: value for name, value in options.items() if value is not None}

@@ -14,7 +14,7 @@ import pandas as pd
 from rnncli.errors import DataError
 from rnncli.files import name_of, read_bytes
 
-_SEPARATORS = ",;\t|"
+SEPARATORS = ",;\t|"
 
 
 def read_table(source: str) -> pd.DataFrame:
@@ -23,8 +23,11 @@ def read_table(source: str) -> pd.DataFrame:
     Raises:
         DataError: nothing there, no rows, ragged rows, columns without or with the same name, or not a table.
     """
-    raw = read_bytes(source)
-    name = name_of(source)
+    return table_of(read_bytes(source), name_of(source))
+
+
+def table_of(raw: bytes, name: str) -> pd.DataFrame:
+    """The same of what was read from the source that messages call `name`."""
     if not raw.strip():
         raise DataError(f"{name} is empty")
     if raw.startswith(b"PAR1"):
@@ -56,7 +59,8 @@ def _decode(raw: bytes, name: str) -> str:
 
 
 def _read_separated(text: str, name: str) -> pd.DataFrame:
-    separator = max(_SEPARATORS, key=text.lstrip().split("\n", 1)[0].count)
+    separator = max(SEPARATORS, key=text.lstrip().split("\n", 1)[0].count)
+    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a cell may hold a book
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
     rows: list[list[str]] = []
     try:

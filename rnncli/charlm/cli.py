@@ -21,7 +21,7 @@ from rnncli.charlm.options import (
 )
 from rnncli.charlm.sample_options import Protocol, drawing_options, extent_options, prompt_options, unknown_option
 from rnncli.errors import OptionError
-from rnncli.options import COUNT, device_options, given, output_options, plot_option, shared
+from rnncli.options import COUNT, begin, device_options, given, output_options, plot_option, shared
 
 app = typer.Typer(
     help="Character language models: train one on a text, sample from it, measure it on another text.",
@@ -50,14 +50,11 @@ def train(text: TextArgument = None, **options: Any) -> None:
     """
     from rnncli.charlm.run import Watching, load_text, run_training
     from rnncli.charlm.show import show_training
-    from rnncli.console import Messages
     from rnncli.files import check_writable
     from rnncli.training.checkpoint import CheckpointWriter
     from rnncli.training.checkpoint import saving_options as saving_of
 
-    output = _output(options)
-    messages = Messages(quiet=options.pop("quiet"))
-    _use_device(options)
+    output, messages = begin(options, _units(options))
     saving = saving_of(options)
     assert saving is not None
     watching = Watching(options.pop("sample_every"), options.pop("log"), options.pop("save_every"))
@@ -79,11 +76,8 @@ def sample(checkpoint: CheckpointOption = CHECKPOINT, **options: Any) -> None:
     from rnncli.charlm.run import sample as run_sample
     from rnncli.charlm.sample import Drawing
     from rnncli.charlm.show import Printing, show_samples
-    from rnncli.console import Messages
 
-    output = _output(options)
-    messages = Messages(quiet=options.pop("quiet"))
-    _use_device(options)
+    output, messages = begin(options)  # small units: what was trained is read in float32 unless it is asked otherwise
     model = load_model(checkpoint, options.pop("precision"))
     prompt = _prompt(options.pop("prompt"), options.pop("prompt_file"), model)
     skip_unknown = options.pop("unknown") == "skip"
@@ -123,11 +117,8 @@ def evaluate(
     from rnncli.charlm.run import evaluate as run_evaluate
     from rnncli.charlm.run import load_model, text_to_evaluate
     from rnncli.charlm.show import show_evaluation
-    from rnncli.console import Messages
 
-    output = _output(options)
-    messages = Messages(quiet=options["quiet"])
-    _use_device(options)
+    output, messages = begin(options)
     begun = time.monotonic()
     model = load_model(checkpoint, options["precision"])
     sources = tuple(text or ())
@@ -146,23 +137,10 @@ def evaluate(
     show_evaluation(model, checkpoint, part, sources, read, metrics, scored, window, seconds, output, messages)
 
 
-def _output(options: dict[str, Any]) -> Any:
-    from rnncli.console import Output
-
-    output = Output(options.pop("output"), options.pop("plot", None), as_json=options.pop("json"))
-    output.check()
-    return output
-
-
-def _use_device(options: dict[str, Any]) -> None:
+def _units(options: dict[str, Any]) -> int:
     from rnncli.charlm.config import PRESETS, CharlmConfig
-    from rnncli.training.devices import operands, use_device
 
-    use_device(options.pop("device"))
-    units = 0  # small: a model that was trained is sampled and measured in float32 unless something else is asked for
-    if "preset" in options:
-        units = options["units"] or PRESETS[options["preset"]].get("units", CharlmConfig.units)
-    options["precision"] = operands(options["precision"], units)
+    return options["units"] or PRESETS[options["preset"]].get("units", CharlmConfig.units)
 
 
 def _prompt(text: str | None, file: Path | None, model: Any) -> str:

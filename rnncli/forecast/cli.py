@@ -17,6 +17,7 @@ from rnncli.forecast.options import (
 )
 from rnncli.options import (
     COUNT,
+    begin,
     checkpoint_options,
     device_options,
     given,
@@ -55,7 +56,7 @@ def train(series: SeriesArgument = None, **options: Any) -> None:
     from rnncli.forecast.show import show_training
     from rnncli.training.checkpoint import saving_options
 
-    output, messages = _prepare(options)
+    output, messages = begin(options)
     saving = saving_options(options)
     source = _source(series, options)
     preset = options.pop("preset")
@@ -77,7 +78,7 @@ def predict(
     from rnncli.forecast.run import predict as run_predict
     from rnncli.forecast.show import show_forecast
 
-    output, messages = _prepare(options)
+    output, messages = begin(options)
     source = _source(series, options)
     assert source is not None
     read, forecast = run_predict(source, checkpoint, messages)
@@ -111,7 +112,7 @@ def compare(
     from rnncli.forecast.compare import compare_lecture, compare_series
     from rnncli.forecast.show import show_comparison
 
-    output, messages = _prepare(options)
+    output, messages = begin(options)
     first_seed = options.pop("seed")
     source = _source(series, options)
     seed_list = range(first_seed, first_seed + seeds)
@@ -124,19 +125,6 @@ def compare(
         show_comparison(compare_lecture(seed_list, options["epochs"], options["precision"], messages), output, messages)
     else:
         show_comparison(compare_series(source, given(options), seed_list, messages), output, messages)
-
-
-def _prepare(options: dict[str, Any]) -> tuple[Any, Any]:
-    """Take the options of output and device out of `options`, check and apply them."""
-    from rnncli.console import Messages, Output
-    from rnncli.training.devices import operands, use_device
-
-    output = Output(options.pop("output"), options.pop("plot", None), as_json=options.pop("json"))
-    output.check()
-    messages = Messages(quiet=options.pop("quiet"))
-    use_device(options.pop("device"))
-    options["precision"] = operands(options["precision"])
-    return output, messages
 
 
 def _source(series: str | None, options: dict[str, Any]) -> Any:

@@ -26,6 +26,7 @@ from absl import logging as absl_logging
 from orbax.checkpoint import v1 as ocp
 
 from rnncli.errors import CheckpointError, OptionError
+from rnncli.training.loop import leaf_name
 
 SCHEMA = 1
 _UNFINISHED = ".orbax-checkpoint-tmp"
@@ -178,7 +179,7 @@ def _same(folder: Path, name: str, stored: Any, wanted: np.ndarray) -> jax.Array
 
 def _flat(tree: Any) -> dict[str, Any]:
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
-    return {jax.tree_util.keystr(path, simple=True, separator="."): leaf for path, leaf in leaves}
+    return {leaf_name(path): leaf for path, leaf in leaves}
 
 
 def _steps(folder: Path) -> list[Path]:

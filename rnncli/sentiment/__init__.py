@@ -1,0 +1,1 @@
+"""Text classification: label texts, measure a classifier, explain what it decides."""

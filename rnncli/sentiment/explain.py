@@ -1,0 +1,79 @@
+"""Which words a decision comes from.
+
+Integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365): on the straight way from vectors of zeros, a text of
+as many blank words, to the words' own vectors, the gradient of a class's logit shares the logit's change out among the
+words. The way is cut into pieces. In each the shares, by the gradient in its middle, are corrected by what is missing
+to the change that the piece makes, so that they add up exactly, whatever corners (a maximum, a ReLU) lie on the way.
+"""
+
+from dataclasses import dataclass
+from typing import Any
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax import nnx
+from jax import Array
+
+from rnncli.sentiment.batches import padded_lengths
+from rnncli.sentiment.model import TextClassifier
+from rnncli.sentiment.text import Ragged
+
+_PIECES = 32
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """What each word adds to the logit of the explained class, over the mean of the other classes' logits."""
+
+    contributions: np.ndarray  # float64 `[words]`
+    logit: float  # of the text
+    blank: float  # of a text of as many blank words; contributions add up to the difference
+
+
+class Explainer:
+    """A network as a function from texts to explanations."""
+
+    def __init__(self, model: TextClassifier, longest: int, temperature: float):
+        """`longest` as for `Scorer`; logits are divided by the `temperature`, as those of the probabilities are."""
+        self._lengths = padded_lengths(longest) if model.config.mask else np.array([longest])
+        self._temperature = temperature
+        graph, _, rest = nnx.split(model, nnx.Param, ...)
+
+        @jax.jit
+        def run(params: Any, tokens: Array, length: Array, target: Array) -> tuple[Array, Array]:
+            merged = nnx.merge(graph, params, rest)
+            vectors = merged.embedding(tokens)[:, None]  # [T, 1, D]
+            inside = (jnp.arange(len(tokens)) < length)[:, None, None]
+
+            def between(points: Array) -> Array:
+                """Texts at these points of the way, `[T, points, D]`; padding, where it is read, stays as it is."""
+                return jnp.where(inside, vectors * points[:, None], vectors)
+
+            def margins(vectors: Array) -> Array:
+                """What the class's logit is above the mean of the others', `[points]`."""
+                logits = merged.of_vectors(vectors, jnp.full(vectors.shape[1], length))
+                return logits[:, target] - (logits.sum(-1) - logits[:, target]) / (logits.shape[-1] - 1)
+
+            ends = margins(between(jnp.arange(_PIECES + 1) / _PIECES))
+            middles = between((jnp.arange(_PIECES) + 0.5) / _PIECES)
+            gradients = jax.grad(lambda points: margins(points).sum())(middles)  # [T, pieces, D]
+            shares = jnp.where(inside, gradients * vectors, 0.0).sum(-1) / _PIECES  # [T, pieces]
+            size = jnp.abs(shares) + 1e-9 * inside[..., 0]
+            missing = jnp.diff(ends) - shares.sum(0)
+            return (shares + size / jnp.maximum(size.sum(0), 1e-9) * missing).sum(1), ends
+
+        self._run = run
+
+    def explain(self, params: Any, texts: Ragged, targets: np.ndarray) -> list[Explanation]:
+        """Of each text, why it is of the class `targets` `[n]`."""
+        return [self._one(params, texts, number, int(target)) for number, target in enumerate(targets)]
+
+    def _one(self, params: Any, texts: Ragged, number: int, target: int) -> Explanation:
+        length = int(texts.lengths[number])
+        steps = int(self._lengths[np.searchsorted(self._lengths, length)])
+        tokens = texts.padded(np.array([number]), steps)[:, 0]
+        shares, ends = self._run(params, tokens, length, target)
+        words = np.asarray(shares, float)[:length] / self._temperature
+        logit, blank = float(ends[-1]) / self._temperature, float(ends[0]) / self._temperature
+        return Explanation(words, logit, blank)

@@ -1,0 +1,81 @@
+"""The texts that are meant where none are named: TFDS' `imdb_reviews`, read, and prepared if need be.
+
+Maas et al. 2011, "Learning Word Vectors for Sentiment Analysis".
+"""
+
+import tarfile
+import tempfile
+import zlib
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from rnncli.datasets import PublicSet
+from rnncli.errors import DataError
+
+NAME = "imdb_reviews"
+_SET = PublicSet(
+    name=NAME,
+    version="1.0.0",
+    config="plain_text",
+    url="http://ai.stanford.edu/~amaas/data/sentiment/aclImdb_v1.tar.gz",
+    sha256="c40f74a18d3b61f90feba1e17730e0d38e8b97c05fde7008942e91923d1658fe",
+    instead="name labelled DATA",
+)
+_CLASSES = ("neg", "pos")
+_SPLITS = {"train": _CLASSES, "test": _CLASSES, "unsupervised": ("unsup",)}  # of TFDS: folders of the archive
+
+
+def read_imdb_reviews(data_dir: Path | None, split: str) -> tuple[list[str], list[str]]:
+    """Texts and labels of "train" or "test", from `data_dir` (TFDS' own folder if None).
+
+    Raises:
+        DataError: they are not there, and cannot be fetched.
+    """
+    import tensorflow_datasets as tfds
+
+    folder = _SET.folder(data_dir)
+    if folder is None:
+        folder = _SET.home(data_dir)
+        with tempfile.TemporaryDirectory() as temporary:
+            archive = Path(temporary) / "aclImdb_v1.tar.gz"
+            _SET.fetch(archive, folder)
+            write_imdb_reviews(archive, folder)
+    source: Any = tfds.data_source(NAME, data_dir=folder, split=split)
+    examples = source.__getitems__(range(len(source)))
+    return [example["text"].decode() for example in examples], [_CLASSES[example["label"]] for example in examples]
+
+
+def write_imdb_reviews(archive: Path, folder: Path) -> None:
+    """Write the data set, as array_record, where TFDS looks for it, from the archive of its authors.
+
+    Raises:
+        DataError: the archive is damaged, or the folder cannot be written.
+    """
+    import tensorflow_datasets as tfds
+
+    features = tfds.features.FeaturesDict(
+        {"text": tfds.features.Text(), "label": tfds.features.ClassLabel(names=list(_CLASSES))}
+    )
+    try:
+        _SET.write(folder, features, {split: _Members(archive, split) for split in _SPLITS})
+    except (tarfile.TarError, EOFError, zlib.error) as error:
+        raise DataError(f"the archive of {NAME} is damaged ({error}); name labelled DATA instead") from error
+
+
+class _Members:
+    """The reviews of a split, one file of the archive each; the unlabelled ones have label −1."""
+
+    def __init__(self, archive: Path, split: str):
+        self._archive, self._split = archive, split
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        part = "train" if self._split == "unsupervised" else self._split
+        folders = {f"aclImdb/{part}/{name}" for name in _SPLITS[self._split]}
+        with tarfile.open(self._archive, "r|gz") as archive:
+            for member in archive:
+                folder, _, file = member.name.rpartition("/")
+                content = archive.extractfile(member) if folder in folders and file.endswith(".txt") else None
+                if content is not None:
+                    label = folder.rpartition("/")[2]
+                    yield {"text": content.read(), "label": _CLASSES.index(label) if label in _CLASSES else -1}

@@ -1,0 +1,103 @@
+"""How good predictions are, and how far their probabilities can be believed."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+from scipy.optimize import minimize_scalar
+from scipy.special import log_softmax, softmax
+from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
+_BINS = 15
+_TEMPERATURES = np.log([0.05, 20.0])
+
+
+def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
+    """Mean −ln p of the labels `[n]`, in nats, from logits `[n, C]`."""
+    return float(-log_softmax(logits.astype(float), axis=1)[np.arange(len(labels)), labels].mean())
+
+
+def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
+    """softmax(logits / temperature), `[n, C]`, float64."""
+    return softmax(logits.astype(float) / temperature, axis=1)
+
+
+def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
+    """The temperature that makes the log loss least (Guo et al. 2017, "On Calibration of Modern Neural Networks")."""
+    result: Any = minimize_scalar(
+        lambda log: log_loss(logits / np.exp(log), labels), bounds=tuple(_TEMPERATURES), method="bounded"
+    )
+    return float(np.exp(result.x))
+
+
+def calibration_error(probability: np.ndarray, right: np.ndarray) -> float:
+    """Expected calibration error (ECE): |accuracy − mean probability| over 15 equal bins of the latter, by their size.
+
+    `probability` is that of the predicted class, `right` whether it is the text's; both `[n]`.
+    """
+    bins = np.minimum((probability * _BINS).astype(int), _BINS - 1)
+    gaps = [abs(np.sum(right[bins == each]) - np.sum(probability[bins == each])) for each in range(_BINS)]
+    return float(sum(gaps) / len(right))
+
+
+@dataclass(frozen=True)
+class Measures:
+    """Everything that is told of predictions, beside the true labels."""
+
+    texts: int
+    accuracy: float
+    loss: float  # nats
+    ece: float
+    precision: np.ndarray  # of each class, `[C]`, as are the next three
+    recall: np.ndarray
+    f1: np.ndarray
+    support: np.ndarray  # how many texts are of the class
+    confusion: np.ndarray  # `[C, C]`: texts of a class (row) that were taken for another (column)
+
+    def as_dict(self, classes: tuple[str, ...]) -> dict[str, Any]:
+        """As JSON types; F1, precision and recall are means over the classes, whatever their size (macro)."""
+        return {
+            "accuracy": self.accuracy,
+            "f1": float(self.f1.mean()),
+            "precision": float(self.precision.mean()),
+            "recall": float(self.recall.mean()),
+            "loss": self.loss,
+            "ece": self.ece,
+            "texts": self.texts,
+            "classes": {
+                name: {
+                    "precision": float(self.precision[number]),
+                    "recall": float(self.recall[number]),
+                    "f1": float(self.f1[number]),
+                    "texts": int(self.support[number]),
+                }
+                for number, name in enumerate(classes)
+            },
+            "confusion_matrix": self.confusion.tolist(),
+        }
+
+
+def measure(probability: np.ndarray, labels: np.ndarray) -> Measures:
+    """Measures of probabilities `[n, C]` against labels `[n]`.
+
+    A class that is never predicted has precision 0; one that no text is of, recall 0.
+    """
+    n, classes = probability.shape
+    predicted = probability.argmax(1)
+    each = range(classes)
+    nothing: Any = 0.0
+    precision, recall, f1, support = precision_recall_fscore_support(
+        labels, predicted, labels=each, zero_division=nothing
+    )
+    likelihood = np.maximum(probability[np.arange(n), labels], np.finfo(float).tiny)
+    return Measures(
+        texts=n,
+        accuracy=float((predicted == labels).mean()),
+        loss=float(-np.log(likelihood).mean()),
+        ece=calibration_error(probability.max(1), predicted == labels),
+        precision=np.asarray(precision),
+        recall=np.asarray(recall),
+        f1=np.asarray(f1),
+        support=np.asarray(support),
+        confusion=confusion_matrix(labels, predicted, labels=each),
+    )

@@ -1,0 +1,195 @@
+"""Labelled texts from the forms in which people keep them.
+
+Tables (CSV, TSV, JSON Lines, Parquet), lines that begin with their label (`__label__pos a fine film`, as fastText has
+them, or `pos a fine film`), and a folder with a folder of text files for each class.
+"""
+
+import csv
+import io
+from collections import Counter
+from collections.abc import Collection
+from dataclasses import dataclass
+from pathlib import Path
+
+import pandas as pd
+
+from rnncli.errors import DataError
+from rnncli.files import name_of, read_bytes
+from rnncli.tables import SEPARATORS, table_of
+
+_MARK = "__label__"  # fastText's
+_TEXT_NAMES = ("text", "review", "sentence", "content", "comment", "message", "tweet", "body", "document", "phrase")
+_LABEL_NAMES = ("label", "sentiment", "class", "category", "target", "polarity", "rating", "stars", "score", "topic")
+_UNLABELLED = ("unsup",)  # aclImdb's folder of reviews without a label
+_PARTS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
+
+
+@dataclass(frozen=True)
+class Labelled:
+    """Texts and the labels that they have."""
+
+    texts: list[str]
+    labels: list[str]
+    name: str  # of the source, for messages
+
+    def __len__(self) -> int:
+        return len(self.texts)
+
+
+@dataclass(frozen=True)
+class Columns:
+    """Which columns of a table the user named."""
+
+    text: str | None = None
+    label: str | None = None
+
+
+ANY = Columns()
+
+
+def read_labelled(source: str, columns: Columns, known: Collection[str] = ()) -> Labelled:
+    """The labelled texts in `source`, a path or `-`. Labels in `known` tell lines of `label text` from a table.
+
+    Raises:
+        DataError: it cannot be read, or texts or labels are not found in it.
+    """
+    if source != "-" and Path(source).is_dir():
+        return _read_folder(Path(source))
+    raw, name = read_bytes(source), name_of(source)
+    if not raw.strip():
+        raise DataError(f"{name} is empty")
+    if columns == ANY and not raw.startswith(b"PAR1") and raw.lstrip()[:1] not in b"{[":
+        lines = decoded_lines(raw, name)
+        if lines[0].startswith(_MARK):
+            return _read_marked(lines, name)
+        if not _is_table(lines[0]) and _has_labels_in_front(lines, known):
+            return _read_lines(lines, name)
+    return _from_table(table_of(raw, name), columns, name)
+
+
+def parts_of(source: str) -> dict[str, str]:
+    """The folders of training, validation and test texts in a folder such as aclImdb's; {} where there are none."""
+    folder = Path(source)
+    if source == "-" or not folder.is_dir():
+        return {}
+    found = {part: str(folder / name) for part, names in _PARTS.items() for name in names if (folder / name).is_dir()}
+    return found if "train" in found else {}
+
+
+def column_of(table: pd.DataFrame, wanted: str | None, names: Collection[str], what: str, source: str) -> str | None:
+    """The column that the user named, or the only one with a usual name; None if there is none such.
+
+    Raises:
+        DataError: there is no column `wanted`.
+    """
+    columns = list(table.columns)
+    if wanted is not None:
+        if wanted in columns:
+            return wanted
+        raise DataError(f"{source} has no column '{wanted}' for --{what}-column; it has: {', '.join(columns)}")
+    return next((column for name in names for column in columns if column.strip().lower() == name), None)
+
+
+def decoded_lines(raw: bytes, name: str) -> list[str]:
+    """The lines, which are records here; only a newline ends one.
+
+    Raises:
+        DataError: one is not UTF-8.
+    """
+    lines = raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    if not lines[-1]:
+        lines.pop()
+    return [decoded(line, number, name) for number, line in enumerate(lines, 1)]
+
+
+def decoded(line: bytes, number: int, name: str) -> str:
+    """A record as text.
+
+    Raises:
+        DataError: it is not UTF-8.
+    """
+    try:
+        return line.removesuffix(b"\r").decode()
+    except UnicodeDecodeError as error:
+        raise DataError(
+            f"record {number} of {name} is not UTF-8: byte 0x{line[error.start]:02x} at its offset {error.start}; "
+            "convert it first, for example with iconv"
+        ) from error
+
+
+def _is_table(line: str) -> bool:
+    """Whether a first line is the header of a table with the usual names."""
+    separator = max(SEPARATORS, key=line.count)
+    cells = {cell.strip().lower() for cell in next(csv.reader(io.StringIO(line), delimiter=separator), [])}
+    return bool(cells.intersection(_TEXT_NAMES) and cells.intersection(_LABEL_NAMES))
+
+
+def _has_labels_in_front(lines: list[str], known: Collection[str]) -> bool:
+    """Whether the lines' first words are labels: few different ones, without the signs of a table."""
+    firsts = Counter(line.split(maxsplit=1)[0] for line in lines if line.strip())
+    if not firsts:
+        return False
+    if known and firsts.keys() <= set(known):
+        return True
+    clean = not any(sign in first for first in firsts for sign in (*SEPARATORS, '"'))
+    return clean and len(firsts) <= max(2, firsts.total() // 2)
+
+
+def _read_lines(lines: list[str], name: str) -> Labelled:
+    rows = [line.split(maxsplit=1) for line in lines if line.strip()]
+    return Labelled([row[1] if len(row) > 1 else "" for row in rows], [row[0] for row in rows], name)
+
+
+def _read_marked(lines: list[str], name: str) -> Labelled:
+    texts, labels = [], []
+    for number, line in enumerate(lines, 1):
+        if not line.strip():
+            continue
+        first, _, text = line.strip().partition(" ")
+        if not first.startswith(_MARK) or first == _MARK:
+            raise DataError(f"line {number} of {name} does not begin with a label: '{line[:40]}'")
+        if text.startswith(_MARK):
+            raise DataError(f"line {number} of {name} has two labels; a text can be of one class only")
+        labels.append(first.removeprefix(_MARK))
+        texts.append(text)
+    return Labelled(texts, labels, name)
+
+
+def _from_table(table: pd.DataFrame, columns: Columns, name: str) -> Labelled:
+    text = column_of(table, columns.text, _TEXT_NAMES, "text", name)
+    label = column_of(table, columns.label, _LABEL_NAMES, "label", name)
+    others = [column for column in table.columns if column not in (text, label)]
+    if len(others) == 1 and (text is None) != (label is None):  # the other one of two
+        text, label = text or others[0], label or others[0]
+    for what, column in (("text", text), ("label", label)):
+        if column is None:
+            raise DataError(
+                f"{name}: which column is the {what}? name it with --{what}-column; "
+                f"there are: {', '.join(map(repr, table.columns))}"
+            )
+    if text == label:
+        raise DataError(f"{name}: --text-column and --label-column are both '{text}'; choose two columns")
+    labels = table[label].tolist()
+    for number, each in enumerate(labels, 1):
+        if not each:
+            raise DataError(f"record {number} of {name} has no label in column '{label}'; label it or leave it out")
+    return Labelled(table[text].tolist(), labels, name)
+
+
+def _read_folder(folder: Path) -> Labelled:
+    texts, labels = [], []
+    for kind in sorted(each for each in folder.iterdir() if each.is_dir()):
+        if kind.name.startswith(".") or kind.name in _UNLABELLED:
+            continue
+        for path in sorted(each for each in kind.iterdir() if each.is_file() and not each.name.startswith(".")):
+            raw = read_bytes(str(path))
+            try:
+                texts.append(raw.decode("utf-8-sig"))
+            except UnicodeDecodeError as error:
+                raise DataError(
+                    f"'{path}' is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}; convert it first"
+                ) from error
+            labels.append(kind.name)
+    if not texts:
+        raise DataError(f"'{folder}' has no folders with texts, one folder a class; name such a folder, or a file")
+    return Labelled(texts, labels, f"'{folder}'")

@@ -1,0 +1,158 @@
+"""From texts to words, and from words to the numbers that a network reads."""
+
+import re
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+import numpy as np
+
+from rnncli.sentiment.config import SentimentConfig
+
+PADDING = 0  # what stands where a text has ended; no word of any text
+_TAG = re.compile(r"<br\s*/?>", re.IGNORECASE)
+_NO_LETTER = re.compile(r"[^a-zA-Z']")  # the slide's ^[a-zA-Z '] lets everything pass but one leading letter
+_APOSTROPHES = str.maketrans({"\u2019": "'", "\u2018": "'"})
+# Characters of scripts that set no spaces between words stand alone; a word loses its clitic (do|n't, film|'s), as in
+# the Penn treebank and in GloVe; any other sign that is no space is a word of its own.
+_IDEOGRAPH = "\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff"
+_LETTER = f"[^\\W_{_IDEOGRAPH}]"
+_WORD = re.compile(
+    rf"[{_IDEOGRAPH}]|{_LETTER}+?(?=n't\b)|n't\b|'(?:s|re|ve|ll|d|m)\b|{_LETTER}+|[^\w\s]|_+", re.IGNORECASE
+)
+_SIGN = re.compile(r"[\W_]+")
+
+
+def split(text: str, config: SentimentConfig) -> list[str]:
+    """The words of a text, all of them; none of a blank one."""
+    if config.max_chars:
+        text = text[: config.max_chars]
+    text = _TAG.sub(" ", text)
+    if config.case == "lower":
+        text = text.lower()
+    if config.tokens == "letters":
+        return _NO_LETTER.sub(" ", text).split()
+    words = _WORD.findall(text.translate(_APOSTROPHES))
+    return words if config.punctuation == "keep" else [word for word in words if not _SIGN.fullmatch(word)]
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """Sequences of whole numbers, one after the other: sequence i is `flat[starts[i] : starts[i + 1]]`."""
+
+    flat: np.ndarray  # int32
+    starts: np.ndarray  # `[n + 1]`
+
+    def __len__(self) -> int:
+        return len(self.starts) - 1
+
+    @property
+    def lengths(self) -> np.ndarray:
+        """Of each sequence, `[n]`."""
+        return np.diff(self.starts)
+
+    def where(self, kept: np.ndarray) -> "Ragged":
+        """The sequences without the numbers that are not `kept` (a truth value for each of `flat`)."""
+        before = np.concatenate([[0], np.cumsum(kept)])
+        return Ragged(self.flat[kept], before[self.starts])
+
+    def select(self, rows: np.ndarray) -> "Ragged":
+        """Some of the sequences, in the order of `rows`."""
+        lengths = self.lengths[rows]
+        starts = np.concatenate([[0], np.cumsum(lengths)])
+        at = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], lengths)
+        return Ragged(self.flat[at], starts)
+
+    def padded(self, rows: np.ndarray, steps: int) -> np.ndarray:
+        """Some of the sequences, as columns filled up with padding: `[steps, len(rows)]`, int32.
+
+        None of them may be longer than `steps`.
+        """
+        time = np.arange(steps)[:, None]
+        inside = time < self.lengths[rows]
+        at = np.where(inside, self.starts[rows] + time, 0)
+        return np.where(inside, self.flat[at], PADDING) if len(self.flat) else np.zeros(at.shape, np.int32)
+
+
+@dataclass(frozen=True)
+class Words:
+    """Texts that were split: each word is its place in `spellings`."""
+
+    texts: Ragged
+    spellings: list[str]
+
+    def cut(self, config: SentimentConfig) -> "Words":
+        """Without the words of texts longer than `max_words` that the network does not read."""
+        most = config.max_words
+        head = {"head": most, "tail": 0, "both": most // 2}[config.cut]
+        lengths = self.texts.lengths
+        if lengths.max(initial=0) <= most:
+            return self
+        place = np.arange(len(self.texts.flat)) - np.repeat(self.texts.starts[:-1], lengths)
+        length = np.repeat(lengths, lengths)
+        kept = (length <= most) | (place < head) | (place >= length - (most - head))
+        return Words(self.texts.where(kept), self.spellings)
+
+    def of(self, text: int) -> list[str]:
+        """The words of one text."""
+        start, end = self.texts.starts[text : text + 2]
+        return [self.spellings[number] for number in self.texts.flat[start:end]]
+
+
+def split_all(texts: Iterable[str], config: SentimentConfig) -> Words:
+    """All texts at once. A word that comes often is kept once."""
+    places: dict[str, int] = {}
+    numbers: list[np.ndarray] = []
+    for text in texts:
+        words = split(text, config)
+        numbers.append(np.array([places.setdefault(word, len(places)) for word in words], np.int32))
+    starts = np.cumsum([0, *map(len, numbers)])
+    return Words(Ragged(np.concatenate([np.zeros(0, np.int32), *numbers]), starts), list(places))
+
+
+def hash_of(word: str) -> int:
+    """A number of 32 bits that a word has everywhere and for ever: its CRC-32."""
+    return zlib.crc32(word.encode("utf-8", "surrogatepass"))
+
+
+class Vocabulary:
+    """Words and their numbers: the padding, the known words from the commonest on, the buckets of the others.
+
+    A word that is not known goes to one of `oov_buckets` by its hash: unknown words share vectors, and the network
+    learns what to make of them from the training texts' own rare words.
+    """
+
+    def __init__(self, words: Sequence[str], oov_buckets: int):
+        """`words` are the known ones."""
+        self.words, self.oov_buckets = tuple(words), oov_buckets
+        self._numbers = {word: number for number, word in enumerate(self.words, PADDING + 1)}
+        self._first_bucket = PADDING + 1 + len(self.words)
+
+    @property
+    def size(self) -> int:
+        """How many numbers there are, padding and buckets included."""
+        return self._first_bucket + self.oov_buckets
+
+    def encode(self, words: Words) -> tuple[Ragged, np.ndarray]:
+        """The texts' numbers, and which of the words they stand for: all; without buckets, the known ones."""
+        table = np.array([self._number(word) for word in words.spellings], np.int32)
+        flat = table[words.texts.flat] if len(table) else words.texts.flat
+        known = flat != PADDING
+        return Ragged(flat, words.texts.starts).where(known), known
+
+    def _number(self, word: str) -> int:
+        known = self._numbers.get(word)
+        if known is None and self.oov_buckets:
+            return self._first_bucket + hash_of(word) % self.oov_buckets
+        return known or PADDING
+
+    @staticmethod
+    def of(words: Words, config: SentimentConfig) -> "Vocabulary":
+        """The commonest words, `vocabulary_size` with the padding; words as common as each other by the alphabet."""
+        counts = np.bincount(words.texts.flat, minlength=len(words.spellings))
+        common = sorted(
+            (-count, word)
+            for count, word in zip(counts.tolist(), words.spellings, strict=True)
+            if count >= config.min_count
+        )
+        return Vocabulary([word for _, word in common[: config.vocabulary_size - 1]], config.oov_buckets)
