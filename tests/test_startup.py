@@ -5,7 +5,19 @@ import sys
 
 import pytest
 
-HEAVY = {"jax", "numpy", "flax", "optax", "orbax", "pandas", "matplotlib", "rich", "tensorflow_datasets"}
+HEAVY = {
+    "jax",
+    "numpy",
+    "flax",
+    "optax",
+    "orbax",
+    "pandas",
+    "matplotlib",
+    "rich",
+    "tensorflow_datasets",
+    "scipy",
+    "sklearn",
+}
 
 
 @pytest.mark.parametrize(
@@ -16,6 +28,8 @@ HEAVY = {"jax", "numpy", "flax", "optax", "orbax", "pandas", "matplotlib", "rich
         ["forecast", "--help"],
         ["forecast", "predict", "--help"],
         ["charlm", "sample", "--help"],
+        ["sentiment", "--help"],
+        ["sentiment", "predict", "--help"],
     ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:

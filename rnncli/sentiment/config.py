@@ -16,6 +16,7 @@ Case = Literal["lower", "keep"]
 Punctuation = Literal["keep", "drop"]
 Cut = Literal["head", "tail", "both"]
 ClassWeights = Literal["none", "balanced"]
+Start = Literal["naive-bayes", "random"]
 Schedule = Literal["constant", "cosine"]
 Preset = Literal["default", "lecture"]
 
@@ -42,6 +43,7 @@ class SentimentConfig:
     embedding: int = 100  # features of a word's vector
     embeddings: str = ""  # where the vectors were read from, of the words that have one there
     frozen: bool = False  # the vectors are not trained
+    start: Start = "naive-bayes"  # what a word's vector begins with, unless it was read
     cell: CellChoice = "gru"
     layers: int = 1
     units: int = 128
@@ -86,6 +88,7 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
         "vocabulary_size": 10_000,
         "min_count": 1,
         "embedding": 128,
+        "start": "random",
         "layers": 2,
         "bidirectional": False,
         "pooling": "last",

@@ -14,12 +14,14 @@ from rnncli.sentiment.batches import Batch, Bucketed
 from rnncli.sentiment.config import SentimentConfig
 from rnncli.sentiment.metrics import fit_temperature, log_loss
 from rnncli.sentiment.model import TextClassifier
+from rnncli.sentiment.ratios import log_count_ratios
 from rnncli.sentiment.score import Scorer
 from rnncli.sentiment.text import PADDING, Ragged, Vocabulary
 from rnncli.training.loop import Metrics, Params, Plan, Report, TrainState, fit, initial_state, make_optimizer
 
 _DISPATCH_FLOP = 5e10  # about a second of work on two cores: how often training reports, and hears Ctrl-C
 _MOST_STEPS = 16  # a dispatch, so that texts of all lengths take turns
+_RATIO_SCALE = 0.5
 _EVALUATE_EVERY = 4_000  # steps, roughly; a longer epoch has several evaluations
 
 
@@ -58,6 +60,8 @@ def prepare(
     model = TextClassifier(config, vocabulary.size, classes, operands=config.precision, rngs=nnx.Rngs(config.seed))
     if vectors is not None:
         start_from(model, vocabulary, vectors)
+    elif config.start == "naive-bayes":
+        start_with_ratios(model, log_count_ratios(texts, labels, vocabulary.size, classes))
     weights = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
     weights -= vocabulary.size * config.embedding  # which are looked up, not multiplied with
     longest = min(config.max_words, int(texts.lengths.max()))
@@ -86,6 +90,18 @@ def start_from(model: TextClassifier, vocabulary: Vocabulary, vectors: Mapping[s
     for number, word in enumerate(vocabulary.words, PADDING + 1):
         if word in vectors:
             table[number] = vectors[word]
+    model.embedding.vectors[...] = jnp.asarray(table)
+
+
+def start_with_ratios(model: TextClassifier, ratios: np.ndarray) -> None:
+    """Put log-count ratios `[symbols, k]` into the first numbers of the words' vectors.
+
+    What a linear model reads off word by word, the network then need not learn from vectors drawn at random.
+    """
+    assert model.embedding.vectors is not None
+    table = np.array(model.embedding.vectors[...])
+    width = min(ratios.shape[1], table.shape[1])
+    table[:, :width] = _RATIO_SCALE * ratios[:, :width]
     model.embedding.vectors[...] = jnp.asarray(table)
 
 

@@ -13,6 +13,7 @@ from scipy.sparse import csr_matrix
 from sklearn.linear_model import LogisticRegression
 
 from rnncli.sentiment.metrics import log_loss
+from rnncli.sentiment.ratios import indicators, ratio_of, targets
 from rnncli.sentiment.text import Words, hash_of
 
 _LEAST = 2  # texts that an n-gram must be in
@@ -43,12 +44,11 @@ def fit_ngram(
     common = counts >= _LEAST
     keys = keys[common]
     features = _matrix(np.cumsum(common)[place] - 1, starts, common[place], len(keys))
-    targets = range(1, 2) if classes == 2 else range(classes)  # of two classes, one against the other says it all
-    ratios = [_log_count_ratio(features, labels == target) for target in targets]
+    ratios = {target: ratio_of(features, labels == target) for target in targets(classes)}
 
     def trained(strength: float) -> NgramModel:
         weights, bias = np.zeros((len(keys), classes), np.float32), np.zeros(classes, np.float32)
-        for target, ratio in zip(targets, ratios, strict=True):
+        for target, ratio in ratios.items():
             model: Any = LogisticRegression(
                 C=strength, solver="liblinear", dual=True, tol=1e-3, max_iter=1000, random_state=0
             )
@@ -65,12 +65,6 @@ def fit_ngram(
     return min(models, key=lambda model: log_loss(model.logits(validation), validation_labels))
 
 
-def _log_count_ratio(features: Any, inside: np.ndarray) -> np.ndarray:
-    """ln of how much more often each n-gram is in texts of the class than in others, `[n]`, one text more of each."""
-    ours, others = (np.asarray(features[rows].sum(0)).ravel() + 1 for rows in (inside, ~inside))
-    return np.log(ours / ours.sum() / (others / others.sum())).astype(np.float32)
-
-
 def _ngrams(words: Words) -> tuple[np.ndarray, np.ndarray]:
     """The n-grams of each text, each once: keys, and where each text's begin."""
     hashes = np.array([hash_of(word) for word in words.spellings], np.uint64)
@@ -85,7 +79,6 @@ def _ngrams(words: Words) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _matrix(columns: np.ndarray, starts: np.ndarray, kept: np.ndarray, width: int) -> csr_matrix:
-    """A row of zeros and ones for each text, without the entries that are not `kept`."""
+    """The features of each text, without the entries that are not `kept`."""
     before = np.concatenate([[0], np.cumsum(kept)])
-    ones = np.ones(before[-1], np.float32)
-    return csr_matrix((ones, columns[kept], before[starts]), shape=(len(starts) - 1, width))
+    return indicators(columns[kept], before[starts], width)

@@ -21,6 +21,7 @@ from rnncli.sentiment.config import (
     Punctuation,
     Schedule,
     SentimentConfig,
+    Start,
     Tokens,
 )
 
@@ -136,6 +137,14 @@ def model_options(
     ] = None,
     frozen: Annotated[
         bool | None, setting("Whether these vectors stay as they are.", "fine-tuned", "--frozen/--fine-tuned")
+    ] = None,
+    start: Annotated[
+        Start | None,
+        setting(
+            "How vectors that are not read begin: with how much likelier the word is in each class, as training texts "
+            "have it; or at random.",
+            _both("start"),
+        ),
     ] = None,
     cell: Annotated[CellChoice | None, setting("Kind of recurrent cell.", _D.cell)] = None,
     layers: Annotated[

@@ -1,0 +1,36 @@
+"""How much likelier a feature is in texts of one class than in the others: naive Bayes' log-count ratios.
+
+    r = ln (p / |p|) / (q / |q|),  p, q = 1 + how many texts of the class, and of the others, have the feature
+
+Wang & Manning 2012, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification".
+"""
+
+import numpy as np
+from scipy.sparse import csr_matrix
+
+from rnncli.sentiment.text import Ragged
+
+
+def targets(classes: int) -> range:
+    """The classes that are told from the others: of two, one against the other says it all."""
+    return range(1, 2) if classes == 2 else range(classes)
+
+
+def indicators(columns: np.ndarray, starts: np.ndarray, width: int) -> csr_matrix:
+    """Which features each text has: ones at `columns[starts[i] : starts[i + 1]]` of row i, `[texts, width]`."""
+    matrix = csr_matrix((np.ones(len(columns), np.float32), columns, starts), shape=(len(starts) - 1, width))
+    matrix.sum_duplicates()
+    matrix.data[:] = 1
+    return matrix
+
+
+def ratio_of(features: csr_matrix, inside: np.ndarray) -> np.ndarray:
+    """r of each feature for the class of the texts `inside` (a truth value each), float32 `[width]`."""
+    ours, others = (np.asarray(features[np.flatnonzero(rows)].sum(0)).ravel() + 1 for rows in (inside, ~inside))
+    return np.log(ours / ours.sum() / (others / others.sum())).astype(np.float32)
+
+
+def log_count_ratios(texts: Ragged, labels: np.ndarray, symbols: int, classes: int) -> np.ndarray:
+    """r of each number that a word can have, a column for each of `targets`: float32 `[symbols, k]`."""
+    features = indicators(texts.flat, texts.starts, symbols)
+    return np.stack([ratio_of(features, labels == target) for target in targets(classes)], 1)

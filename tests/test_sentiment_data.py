@@ -1,0 +1,267 @@
+"""Labelled texts and word vectors from all their forms, and what is wrong with those that cannot be read."""
+
+import gzip
+import io
+import json
+import lzma
+import tarfile
+import zipfile
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+from rnncli.errors import DataError
+from rnncli.sentiment.data import Dataset, Source, load_data
+from rnncli.sentiment.imdb import read_imdb_reviews, write_imdb_reviews
+from rnncli.sentiment.records import ANY, Columns, parts_of, read_labelled
+from rnncli.sentiment.vectors import read_vectors
+
+ROWS = [("a fine film", "pos"), ("dull, and long", "neg"), ("so-so", "pos"), ("no", "neg")]
+TABLE = pd.DataFrame(ROWS, columns=["review", "sentiment"])
+
+
+def parquet() -> bytes:
+    buffer = io.BytesIO()
+    TABLE.to_parquet(buffer)
+    return buffer.getvalue()
+
+
+FORMS = {
+    "csv": TABLE.to_csv(index=False).encode(),
+    "tsv": TABLE.to_csv(index=False, sep="\t").encode(),
+    "json lines": TABLE.to_json(orient="records", lines=True).encode(),
+    "parquet": parquet(),
+    "fastText": "".join(f"__label__{label} {text}\n" for text, label in ROWS).encode(),
+    "label text": "".join(f"{label} {text}\n" for text, label in ROWS).encode(),
+    "label, tab, text": "".join(f"{label}\t{text}\n" for text, label in ROWS).encode(),
+    "without a last newline": "\n".join(f"{label} {text}" for text, label in ROWS).encode(),
+    "of Windows, with a mark": b"\xef\xbb\xbf" + "".join(f"{label} {text}\r\n" for text, label in ROWS).encode(),
+    "packed": gzip.compress("".join(f"{label} {text}\n" for text, label in ROWS).encode(), mtime=0),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_all_forms_read_alike(form: str, tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_bytes(FORMS[form])
+    found = read_labelled(str(path), ANY)
+    assert list(zip(found.texts, found.labels, strict=True)) == ROWS
+
+
+def test_a_folder_has_a_folder_for_each_class(tmp_path: Path) -> None:
+    for part in ("train", "test"):
+        for number, (text, label) in enumerate(ROWS):
+            (tmp_path / part / label).mkdir(parents=True, exist_ok=True)
+            (tmp_path / part / label / f"{number}.txt").write_text(text)
+    (tmp_path / "train/unsup").mkdir()
+    (tmp_path / "train/unsup/1.txt").write_text("who knows")
+    found = read_labelled(str(tmp_path / "train"), ANY)
+    assert sorted(zip(found.texts, found.labels, strict=True)) == sorted(ROWS)
+    assert parts_of(str(tmp_path)).keys() == {"train", "test"}
+    data = loaded(tmp_path)
+    assert {part: len(each) for part, each in data.parts.items()} == {"train": 2, "validation": 2, "test": 4}
+
+
+def loaded(path: Path, fraction: float = 0.5, **named: str) -> Dataset:
+    return load_data(Source(str(path), **named), fraction, 0.0, lambda text: None)
+
+
+def test_columns_can_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "data.csv"
+    path.write_text("a,b,c\nx,1,good film\ny,0,bad film\n")
+    assert read_labelled(str(path), Columns("c", "b")).labels == ["1", "0"]
+    path.write_text("stars,what\n1,good film\n0,bad film\n")
+    assert read_labelled(str(path), ANY).texts == ["good film", "bad film"]  # the other of two
+
+
+def test_the_treebanks_files(shared_data: Path) -> None:
+    fine = read_labelled(str(shared_data / "sst2/stsa.fine.train"), ANY)
+    assert (len(fine), sorted(set(fine.labels))) == (8544, list("01234"))
+    assert fine.texts[1] == "apparently reassembled from the cutting-room floor of any given daytime soap ."
+
+
+def test_parts_are_drawn_class_by_class(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_text("".join(f"{'rare' if number % 10 == 0 else 'common'} text {number}\n" for number in range(200)))
+    data = load_data(Source(str(path)), 0.1, 0.2, lambda text: None)
+    assert data.classes == ("common", "rare")
+    counts = {part: np.bincount(each.labels).tolist() for part, each in data.parts.items()}
+    assert counts == {"train": [126, 14], "validation": [18, 2], "test": [36, 4]}
+    texts = [text for part in data.parts.values() for text in part.texts]
+    assert sorted(texts) == sorted(f"text {number}" for number in range(200))
+    again = load_data(Source(str(path)), 0.1, 0.2, lambda text: None)
+    assert again.parts["train"].texts == data.parts["train"].texts
+    assert again.digest() == data.digest()
+    assert load_data(Source(str(path)), 0.1, 0.1, lambda text: None).digest() != data.digest()
+
+
+def test_numbers_as_labels_stand_in_their_order(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_text("".join(f"{number % 11} text\n" for number in range(44)))
+    assert loaded(path).classes == tuple(map(str, range(11)))
+
+
+BAD = {
+    "nothing in it": (b"", "is empty"),
+    "one class": (b"pos good\npos fine\n", "every text of .* has the label 'pos'; a classifier needs two classes"),
+    "bytes that are no text": (b"pos good\nneg b\xffd\n", "record 2 of .* is not UTF-8: byte 0xff at its offset 5"),
+    "a table without labels": (b"text,x,y\ngood,1,2\nbad,1,2\n", "which column is the label.*'text', 'x', 'y'"),
+    "a table without texts": (b"label,x,y\ngood,1,2\nbad,1,2\n", "which column is the text"),
+    "unequal columns": (b"text,label\ngood,1\nbad\n", "ragged: line 3 has 1 cells, the header 2"),
+    "a text without a label": (b"text,label\ngood,1\nbad,\n", "record 2 of .* has no label in column 'label'"),
+    "a mark missing": (b"__label__a x\nb y\n", "line 2 of .* does not begin with a label: 'b y'"),
+    "two marks": (b"__label__a __label__b x\n", "line 1 of .* has two labels"),
+    "broken JSON": (b'{"text": "a", "label": 1}\n{"text"\n', "not JSON Lines: line 2"),
+    "as many labels as texts": (
+        b"text,label\n" + b"".join(b"a,%d\n" % number for number in range(60)),
+        "have 60 different labels",
+    ),
+    "too few": (b"a x\nb y\n", "2 texts of 2 classes are too few"),
+}
+
+
+@pytest.mark.parametrize("case", BAD)
+def test_bad_data_is_told_in_one_line(case: str, tmp_path: Path) -> None:
+    content, message = BAD[case]
+    path = tmp_path / "data"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message) as caught:
+        loaded(path)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_label_that_only_the_test_file_has_is_named(tmp_path: Path) -> None:
+    data, test = tmp_path / "train", tmp_path / "test"
+    data.write_text("a x\nb y\n" * 9)
+    test.write_text("a x\nc y\n")
+    with pytest.raises(DataError, match=r"record 2 of '.*test' has the label 'c', which no training text has.*a, b"):
+        loaded(data, test=str(test))
+
+
+def test_folders_and_columns_that_are_not_there(tmp_path: Path) -> None:
+    with pytest.raises(DataError, match="no folders with texts"):
+        read_labelled(str(tmp_path), ANY)
+    with pytest.raises(DataError, match="no such file"):
+        read_labelled(str(tmp_path / "no"), ANY)
+    path = tmp_path / "data.csv"
+    path.write_text("text,label\na,b\n")
+    with pytest.raises(DataError, match="no column 'x' for --text-column; it has: text, label"):
+        read_labelled(str(path), Columns("x"))
+    with pytest.raises(DataError, match="are both 'text'"):
+        read_labelled(str(path), Columns("text", "text"))
+    (tmp_path / "folder/pos").mkdir(parents=True)
+    (tmp_path / "folder/pos/1.txt").write_bytes(b"\xff")
+    with pytest.raises(DataError, match=r"1.txt' is not UTF-8: byte 0xff"):
+        read_labelled(str(tmp_path / "folder"), ANY)
+
+
+def test_imdb_reviews_are_read(shared_data: Path) -> None:
+    texts, labels = read_imdb_reviews(shared_data / "tfds", "test")
+    assert (len(texts), labels.count("pos"), labels.count("neg")) == (25_000, 12_500, 12_500)
+
+
+def test_imdb_reviews_are_prepared_without_tensorflow(tmp_path: Path, monkeypatch) -> None:
+    archive = tmp_path / "a.tar.gz"
+    wanted = {}
+    with tarfile.open(archive, "w:gz") as file:
+        for part in ("train", "test"):
+            for label in ("neg", "pos") if part == "test" else ("neg", "pos", "unsup"):
+                content = f"a {label} {part} review<br />\u00e9".encode()
+                wanted.setdefault(part, set()).add((content.decode(), label))
+                for name in (f"aclImdb/{part}/{label}/0_1.txt", f"aclImdb/{part}/urls_{label}.txt"):
+                    member = tarfile.TarInfo(name)
+                    member.size = len(content)
+                    file.addfile(member, io.BytesIO(content))
+    write_imdb_reviews(archive, tmp_path / "tfds")
+    for part, found in wanted.items():
+        assert set(zip(*read_imdb_reviews(tmp_path / "tfds", part), strict=True)) == {
+            each for each in found if each[1] != "unsup"
+        }
+    archive.write_bytes(archive.read_bytes()[:100])
+    with pytest.raises(DataError, match="the archive of imdb_reviews is damaged"):
+        write_imdb_reviews(archive, tmp_path / "other")
+
+    def refuse(*args: object, **kwargs: object) -> None:
+        raise OSError("no network here")
+
+    monkeypatch.setattr("urllib.request.urlopen", refuse)
+    with pytest.raises(DataError, match=r"could not be fetched \(no network here\); name labelled DATA, or a --data-d"):
+        read_imdb_reviews(tmp_path / "nowhere", "train")
+
+
+VECTORS = {"good": [1.0, -2.5, 0.25], "n't": [0.5, 0.5, 0.5], "\u00e9t\u00e9": [3.0, 2.0, 1.0]}
+LINES = "".join(f"{word} {' '.join(map(str, numbers))}\n" for word, numbers in VECTORS.items())
+
+
+def binary(newline: bytes = b"") -> bytes:
+    rows = [word.encode() + b" " + np.array(numbers, "<f4").tobytes() + newline for word, numbers in VECTORS.items()]
+    return b"3 3\n" + b"".join(rows)
+
+
+def zipped(*names: str) -> bytes:
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w") as archive:
+        for name in names:
+            archive.writestr(name, LINES)
+    return buffer.getvalue()
+
+
+VECTOR_FILES = {
+    "GloVe": LINES.encode(),
+    "word2vec text": f"3 3\n{LINES}".encode(),
+    "fastText, blanks at the ends": ("3 3\n" + LINES.replace("\n", " \n")).encode(),
+    "word2vec binary": binary(),
+    "word2vec binary with newlines": binary(b"\n"),
+    "gzip": gzip.compress(LINES.encode(), mtime=0),
+    "xz": lzma.compress(binary()),
+    "zip": zipped("vectors.txt"),
+    "a word with a blank": LINES.encode() + b". . . 1 2 3\n",
+}
+
+
+@pytest.mark.parametrize("form", VECTOR_FILES)
+def test_word_vectors_of_all_forms(form: str, tmp_path: Path) -> None:
+    path = tmp_path / "vectors"
+    path.write_bytes(VECTOR_FILES[form])
+    found = read_vectors(str(path), ["good", "\u00e9t\u00e9", "absent"])
+    assert found.dimension == 3
+    assert found.rows == 3 + (form == "a word with a blank") * 1
+    assert {word: vector.tolist() for word, vector in found.found.items()} == {
+        "good": VECTORS["good"],
+        "\u00e9t\u00e9": VECTORS["\u00e9t\u00e9"],
+    }
+
+
+BAD_VECTORS = {
+    "a row too short": (b"good 1 2 3\nbad 1 2\n", "line 2 of .* is broken: it has 2 numbers after the word, not 3"),
+    "a number that is none": (b"a 1 2 3\ngood 1 x 3\n", "line 2 of .* is broken: .*'x'"),
+    "a number that is not finite": (b"good 1 nan 3\n", "line 1 of .* is broken: a number of it is not finite"),
+    "no numbers": (b"good\nbad\n", "line 1 of .* is broken: it has 0 numbers"),
+    "nothing": (b"", "has no word vectors: it is empty"),
+    "a binary file cut off": (binary()[:-5], "row 3 of .* is broken: the file ends in it, after 2 rows of 3"),
+    "a damaged archive": (gzip.compress(LINES.encode(), mtime=0)[:-9], "damaged"),
+    "several files": (zipped("a.txt", "b.txt"), r"holds 2 files \(a.txt, b.txt\); unpack one of them"),
+}
+
+
+@pytest.mark.parametrize("case", BAD_VECTORS)
+def test_broken_vectors_are_told_in_one_line(case: str, tmp_path: Path) -> None:
+    content, message = BAD_VECTORS[case]
+    path = tmp_path / "vectors"
+    path.write_bytes(content)
+    with pytest.raises(DataError, match=message) as caught:
+        read_vectors(str(path), ["good"])
+    assert "\n" not in str(caught.value)
+
+
+def test_the_glove_file(shared_data: Path) -> None:
+    found = read_vectors(str(shared_data / "glove/glove.6B.50d.imdb40k.txt.xz"), ["the", "n't", "zzzzzz"])
+    assert (found.dimension, found.rows, sorted(found.found)) == (50, 40_000, ["n't", "the"])
+
+
+def test_json_lines_keep_labels_of_any_type(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_text("".join(json.dumps({"text": "x", "label": label}) + "\n" for label in (True, False)))
+    assert read_labelled(str(path), ANY).labels == ["True", "False"]
