@@ -265,3 +265,30 @@ def test_json_lines_keep_labels_of_any_type(tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.write_text("".join(json.dumps({"text": "x", "label": label}) + "\n" for label in (True, False)))
     assert read_labelled(str(path), ANY).labels == ["True", "False"]
+
+
+def test_texts_as_vectors_of_a_tf_hub_module(tmp_path: Path, rnncli) -> None:
+    data = tmp_path / "data.txt"
+    data.write_text("pos good good film\nneg bad , bad film\n" * 60)
+    options = ("sentiment", data, "--embeddings", tmp_path / "hub", "--checkpoint", tmp_path / "m", "--epochs", 20)
+    (tmp_path / "hub").mkdir()
+    empty = rnncli(*options, "--encoder", "bag")
+    assert (empty.code, "has no saved_model.pb" in empty.err) == (1, True)
+    tf = pytest.importorskip("tensorflow", reason="TensorFlow is not installed")
+
+    class Module(tf.Module):  # counts two words: what nnlm-en-dim50 does, in small
+        @tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+        def __call__(self, texts):
+            words = tf.strings.split(texts)
+            return tf.stack([tf.reduce_sum(tf.cast(words == word, tf.float32), 1) for word in ("good", "bad")], 1)
+
+    tf.saved_model.save(Module(), str(tmp_path / "hub"))
+    assert "for --encoder bag" in rnncli(*options).err
+    trained = rnncli(*options, "--encoder", "bag", "--learning-rate", 0.02)
+    assert trained.code == 0, trained.err
+    assert "vectors of 2 for whole texts" in trained.err
+    labelled = rnncli("sentiment", "predict", "so good", "too bad", "", "--checkpoint", tmp_path / "m")
+    assert [line.split("\t")[0] for line in labelled.out.splitlines()[:2]] == ["pos", "neg"]
+    assert len(labelled.out.splitlines()) == 3
+    explained = rnncli("sentiment", "predict", "so good", "--explain", "--checkpoint", tmp_path / "m")
+    assert (explained.code, "vectors of whole texts only" in explained.err) == (2, True)

@@ -4,6 +4,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnncli.sentiment.hub import Sentences
 from rnncli.sentiment.text import Ragged
 
 _SHORTEST = 32
@@ -13,7 +14,7 @@ _LEAST_BATCHES = 4  # in an epoch; a length that has fewer joins the next one, a
 class Batch(NamedTuple):
     """Texts as the network takes them; in training with a leading axis for the steps of a dispatch."""
 
-    tokens: Any  # int32 [T, B]
+    tokens: Any  # int32 [T, B]; of texts that are a vector each, float32 [1, B, D]
     lengths: Any  # int32 [B]
     labels: Any  # int32 [B]
 
@@ -38,7 +39,15 @@ class Bucketed:
     """
 
     def __init__(
-        self, texts: Ragged, labels: np.ndarray, batch_size: int, seed: int, *, longest: int, chunk: int, pad: bool
+        self,
+        texts: Ragged | Sentences,
+        labels: np.ndarray,
+        batch_size: int,
+        seed: int,
+        *,
+        longest: int,
+        chunk: int,
+        pad: bool,
     ):
         """`longest` is the length that the longest text is padded to, or, with `pad`, that all are padded to."""
         self.texts, self.labels, self.seed, self.chunk = texts, labels, seed, chunk
@@ -72,7 +81,8 @@ class Bucketed:
         for steps, run in self.runs(epoch):
             if place < len(run):
                 rows = np.resize(run[place:], (self.chunk, self.batch))
-                tokens = self.texts.padded(rows.ravel(), steps).reshape(steps, self.chunk, self.batch).swapaxes(0, 1)
+                padded = self.texts.padded(rows.ravel(), steps)
+                tokens = padded.reshape(steps, *rows.shape, *padded.shape[2:]).swapaxes(0, 1)
                 lengths = self.texts.lengths[rows].astype(np.int32)
                 return Batch(tokens, lengths, self.labels[rows].astype(np.int32)), len(run) - place
             place -= len(run)

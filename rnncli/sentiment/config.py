@@ -42,6 +42,7 @@ class SentimentConfig:
     encoder: Encoder = "rnn"
     embedding: int = 100  # features of a word's vector
     embeddings: str = ""  # where the vectors were read from, of the words that have one there
+    sentences: bool = False  # they are of whole texts, from a TF-Hub module, instead of words
     frozen: bool = False  # the vectors are not trained
     start: Start = "naive-bayes"  # what a word's vector begins with, unless it was read
     cell: CellChoice = "gru"

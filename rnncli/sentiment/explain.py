@@ -43,6 +43,7 @@ class Explainer:
         @jax.jit
         def run(params: Any, tokens: Array, length: Array, target: Array) -> tuple[Array, Array]:
             merged = nnx.merge(graph, params, rest)
+            assert merged.embedding is not None
             vectors = merged.embedding(tokens)[:, None]  # [T, 1, D]
             inside = (jnp.arange(len(tokens)) < length)[:, None, None]
 

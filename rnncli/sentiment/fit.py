@@ -12,6 +12,7 @@ from jax import Array
 
 from rnncli.sentiment.batches import Batch, Bucketed
 from rnncli.sentiment.config import SentimentConfig
+from rnncli.sentiment.hub import Sentences
 from rnncli.sentiment.metrics import fit_temperature, log_loss
 from rnncli.sentiment.model import TextClassifier
 from rnncli.sentiment.ratios import log_count_ratios
@@ -50,7 +51,7 @@ class Fitting:
 
 def prepare(
     config: SentimentConfig,
-    texts: Ragged,
+    texts: Ragged | Sentences,
     labels: np.ndarray,
     classes: int,
     vocabulary: Vocabulary,
@@ -60,10 +61,10 @@ def prepare(
     model = TextClassifier(config, vocabulary.size, classes, operands=config.precision, rngs=nnx.Rngs(config.seed))
     if vectors is not None:
         start_from(model, vocabulary, vectors)
-    elif config.start == "naive-bayes":
+    elif config.start == "naive-bayes" and isinstance(texts, Ragged):
         start_with_ratios(model, log_count_ratios(texts, labels, vocabulary.size, classes))
     weights = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
-    weights -= vocabulary.size * config.embedding  # which are looked up, not multiplied with
+    weights -= 0 if config.sentences else vocabulary.size * config.embedding  # which are looked up, not multiplied with
     longest = min(config.max_words, int(texts.lengths.max()))
     flop = 6 * weights * config.batch_size * longest
     batches = Bucketed(
@@ -83,6 +84,7 @@ def prepare(
 
 def start_from(model: TextClassifier, vocabulary: Vocabulary, vectors: Mapping[str, np.ndarray]) -> None:
     """Give words the vectors that are known of them; the others are drawn with the same spread, frozen ones are 0."""
+    assert model.embedding is not None
     assert model.embedding.vectors is not None
     table = np.array(model.embedding.vectors[...])
     known = np.stack(list(vectors.values())) if vectors else np.ones((1, table.shape[1]), np.float32)
@@ -98,6 +100,7 @@ def start_with_ratios(model: TextClassifier, ratios: np.ndarray) -> None:
 
     What a linear model reads off word by word, the network then need not learn from vectors drawn at random.
     """
+    assert model.embedding is not None
     assert model.embedding.vectors is not None
     table = np.array(model.embedding.vectors[...])
     width = min(ratios.shape[1], table.shape[1])
@@ -112,7 +115,7 @@ def class_weights(config: SentimentConfig, labels: np.ndarray, classes: int) -> 
     return (len(labels) / (classes * np.bincount(labels, minlength=classes))).astype(np.float32)
 
 
-def train(fitting: Fitting, validation: Ragged, labels: np.ndarray) -> Iterator[Report]:
+def train(fitting: Fitting, validation: Ragged | Sentences, labels: np.ndarray) -> Iterator[Report]:
     """Train from where `fitting` stands, keeping it up to date; yields after each dispatch."""
     scorer = Scorer(fitting.model, fitting.config.max_words)
 

@@ -32,7 +32,7 @@ class TextClassifier(nnx.Module):
     ):
         """`symbols` is the size of the vocabulary, `classes` the number of classes."""
         self.config, self.classes = config, classes
-        self.embedding = Embedding(symbols, config.embedding, rngs=rngs)
+        self.embedding = None if config.sentences else Embedding(symbols, config.embedding, rngs=rngs)
         rnn = config.encoder == "rnn"
         self.stack = self._stack(config, operands, rngs) if rnn else None
         wide = config.units * (2 if config.bidirectional else 1) * (2 if config.pooling == "concat" else 1)
@@ -61,8 +61,11 @@ class TextClassifier(nnx.Module):
     def __call__(self, tokens: Array, lengths: Array, key: Array | None = None) -> Array:
         """Logits `[B, classes]` of texts `[T, B]`, of whose steps the first `lengths` `[B]` are words.
 
+        With `sentences` there are no words, but vectors `[1, B, D]`.
         `key` draws the dropout masks; None switches dropout off.
         """
+        if self.embedding is None:
+            return self.of_vectors(tokens, lengths, key)
         vectors = self.embedding(tokens)
         return self.of_vectors(jax.lax.stop_gradient(vectors) if self.config.frozen else vectors, lengths, key)
 

@@ -131,7 +131,7 @@ def model_options(
         setting(
             "Vectors to start from: GloVe's text, word2vec's text or binary, fastText's .vec; compressed or zipped. "
             "Or the folder of a TF-Hub text embedding, for whole texts (needs TensorFlow).",
-            "drawn at random",
+            "none",
             metavar="FILE",
         ),
     ] = None,

@@ -1,6 +1,7 @@
 """`sentiment train`, `predict` and `evaluate`: where texts, training, disk and screen meet."""
 
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
@@ -18,6 +19,7 @@ from rnncli.sentiment.config import Preset, SentimentConfig, for_data
 from rnncli.sentiment.data import PARTS, Dataset, Part, Source, load_data, with_classes
 from rnncli.sentiment.explain import Explainer, Explanation
 from rnncli.sentiment.fit import Fitting, prepare, train
+from rnncli.sentiment.hub import SentenceEncoder, Sentences
 from rnncli.sentiment.metrics import Measures, fit_temperature, measure, probabilities
 from rnncli.sentiment.model import TextClassifier
 from rnncli.sentiment.ngram import NgramModel, fit_ngram
@@ -41,7 +43,7 @@ class Prepared:
     config: SentimentConfig
     data: Dataset
     vocabulary: Vocabulary
-    texts: dict[str, Ragged]  # of each part, as numbers
+    texts: dict[str, Ragged | Sentences]  # of each part, as numbers, or as vectors
     ngram: NgramModel
     ngram_logits: dict[str, np.ndarray]
     vectors: dict[str, np.ndarray] | None  # of the words that have one in --embeddings
@@ -91,10 +93,13 @@ class Model:
     temperature: float
     ngram: NgramModel
     ngram_temperature: float
+    encoder: SentenceEncoder | None = None  # of whole texts
 
-    def encode(self, texts: list[str]) -> tuple[Words, Words, Ragged]:
-        """Texts as all their words, as those that the network reads, and as their numbers."""
+    def encode(self, texts: list[str]) -> tuple[Words, Words, Ragged | Sentences]:
+        """Texts as all their words, as those that the network reads, and as their numbers or vectors."""
         words = split_all(texts, self.config)
+        if self.encoder is not None:
+            return words, words, self.encoder(texts)
         cut = words.cut(self.config)
         numbers, known = self.vocabulary.encode(cut)
         return words, Words(cut.texts.where(known), cut.spellings), numbers
@@ -123,7 +128,7 @@ def load(source: Source, chosen: Mapping[str, Any], preset: Preset, messages: Me
     words = {part: split_all(each.texts, config) for part, each in data.parts.items()}
     cut = {part: each.cut(config) for part, each in words.items()}
     vocabulary = Vocabulary.of(cut["train"], config)
-    texts = {part: vocabulary.encode(each)[0] for part, each in cut.items()}
+    texts: dict[str, Ragged | Sentences] = {part: vocabulary.encode(each)[0] for part, each in cut.items()}
     longest = int(texts["train"].lengths.max())
     if not longest:
         raise DataError(f"the texts of {data.sources['train']} have no words; is it the right --text-column?")
@@ -136,7 +141,9 @@ def load(source: Source, chosen: Mapping[str, Any], preset: Preset, messages: Me
         config = replace(config, max_words=min(config.max_words, longest))
         texts = {part: vocabulary.encode(each.cut(config))[0] for part, each in words.items()}
     vectors = None
-    if config.embeddings:
+    if config.embeddings and Path(config.embeddings).is_dir():
+        config, texts = _sentences(config, chosen, data, messages)
+    elif config.embeddings:
         config, vectors = _vectors(config, chosen, vocabulary, cut["train"], messages)
     begun = time.monotonic()
     labels = {part: each.labels for part, each in data.parts.items()}
@@ -228,7 +235,8 @@ def load_model(folder: Path, operands: Operands = "float32") -> Model:
     stored = jax.tree.map(np.asarray, restore(folder, TASK, "ngram", like))
     keys = stored["keys"].astype(np.uint64)
     linear = NgramModel(keys[:, 0] << np.uint64(32) | keys[:, 1], stored["weights"], stored["bias"])
-    return Model(config, classes, vocabulary, network, temperature, linear, ngram_temperature)
+    encoder = SentenceEncoder(config.embeddings) if config.sentences else None
+    return Model(config, classes, vocabulary, network, temperature, linear, ngram_temperature, encoder)
 
 
 class Predictor:
@@ -239,13 +247,15 @@ class Predictor:
         self.model = model
         self._params = nnx.state(model.network, nnx.Param)
         self._scorer = Scorer(model.network, model.config.max_words)
+        if explain and model.config.sentences:
+            raise OptionError("--explain tells what words add, and this model has vectors of whole texts only")
         self._explainer = Explainer(model.network, model.config.max_words, model.temperature) if explain else None
 
     def __call__(self, texts: list[str]) -> Iterator[Prediction]:
         """A prediction for each text, in their order."""
         _, words, numbers = self.model.encode(texts)
         probability = probabilities(self._scorer.logits(self._params, numbers), self.model.temperature)
-        if self._explainer is None:
+        if self._explainer is None or isinstance(numbers, Sentences):
             yield from map(Prediction, probability)
             return
         explanations = self._explainer.explain(self._params, numbers, probability.argmax(1))
@@ -289,13 +299,28 @@ def _vectors(
     return replace(config, embedding=read.dimension), read.found
 
 
+def _sentences(
+    config: SentimentConfig, chosen: Mapping[str, Any], data: Dataset, messages: Messages
+) -> tuple[SentimentConfig, dict[str, Ragged | Sentences]]:
+    folder = os.path.abspath(config.embeddings)  # noqa: PTH100 - links stay links
+    if config.encoder != "bag":
+        raise OptionError(f"--embeddings '{folder}' is a folder, of vectors of whole texts: for --encoder bag")
+    encoder = SentenceEncoder(folder)
+    texts: dict[str, Ragged | Sentences] = {part: encoder(each.texts) for part, each in data.parts.items()}
+    dimension = encoder(data.parts["train"].texts[:1]).vectors.shape[1]
+    if chosen.get("embedding", dimension) != dimension:
+        raise OptionError(f"--embedding {chosen['embedding']}, but the vectors of '{folder}' have {dimension} numbers")
+    messages.say(f"'{folder}': vectors of {dimension} for whole texts")
+    return replace(config, embedding=dimension, sentences=True, embeddings=folder), texts
+
+
 def _empty(config: SentimentConfig, symbols: int, classes: int, operands: Operands = "float32") -> TextClassifier:
     """The network with shapes in the place of arrays: first weights would be drawn for nothing."""
     return nnx.eval_shape(lambda: TextClassifier(config, symbols, classes, operands=operands, rngs=nnx.Rngs(0)))
 
 
 def _logits(
-    network: TextClassifier, params: Any, config: SentimentConfig, texts: Mapping[str, Ragged]
+    network: TextClassifier, params: Any, config: SentimentConfig, texts: Mapping[str, Ragged | Sentences]
 ) -> dict[str, np.ndarray]:
     scorer = Scorer(network, config.max_words)
     return {part: scorer.logits(params, each) for part, each in texts.items() if part != "train"}
@@ -326,7 +351,7 @@ def _metadata(fitting: Fitting, about: dict[str, Any]) -> dict[str, Any]:
 
 def _train(
     fitting: Fitting,
-    validation: Ragged,
+    validation: Ragged | Sentences,
     labels: np.ndarray,
     messages: Messages,
     save: Callable[[], None],

@@ -8,6 +8,7 @@ from flax import nnx
 from jax import Array
 
 from rnncli.sentiment.batches import padded_lengths
+from rnncli.sentiment.hub import Sentences
 from rnncli.sentiment.model import TextClassifier
 from rnncli.sentiment.text import Ragged
 
@@ -17,7 +18,7 @@ _BATCHES = (8, 128)  # texts computed at once: a few, many
 class Scorer:
     """A network without dropout as a function from texts to logits.
 
-    What a text gets does not depend on the others: batches have one of two sizes, filled up with blank texts, and
+    What a text gets does not depend on the others: batches have one of two sizes, filled up with texts again, and
     padding is not computed with.
     """
 
@@ -33,7 +34,7 @@ class Scorer:
 
         self._run = run
 
-    def logits(self, params: Any, texts: Ragged) -> np.ndarray:
+    def logits(self, params: Any, texts: Ragged | Sentences) -> np.ndarray:
         """`[n, C]`, float32."""
         logits = np.zeros((len(texts), self._classes), np.float32)
         bucket = np.searchsorted(self._lengths, texts.lengths)
@@ -42,9 +43,8 @@ class Scorer:
             size = next((size for size in _BATCHES if len(members) <= size), _BATCHES[-1])
             for first in range(0, len(members), size):
                 rows = members[first : first + size]
-                tokens = np.zeros((int(self._lengths[each]), size), np.int32)
-                lengths = np.zeros(size, np.int32)
-                tokens[:, : len(rows)] = texts.padded(rows, len(tokens))
-                lengths[: len(rows)] = texts.lengths[rows]
-                logits[rows] = np.asarray(self._run(params, tokens, lengths))[: len(rows)]
+                filled = np.resize(rows, size)
+                tokens = texts.padded(filled, int(self._lengths[each]))
+                found = self._run(params, tokens, texts.lengths[filled].astype(np.int32))
+                logits[rows] = np.asarray(found)[: len(rows)]
         return logits
