@@ -187,6 +187,9 @@ def test_log_count_ratios() -> None:
     labels = np.array([1, 0, 1])
     ours, others = np.array([1, 2, 2, 2.0]), np.array([1, 1, 2, 1.0])  # one more than the texts with each number
     wanted = np.log(ours / ours.sum() / (others / others.sum()))
+    turned = Ragged(np.array([2, 1, 1, 2, 3], np.int32), texts.starts)
+    np.testing.assert_allclose(log_count_ratios(turned, labels, 4, 2), log_count_ratios(texts, labels, 4, 2))
+    assert turned.flat.tolist() == [2, 1, 1, 2, 3]  # the order of the words is left alone
     np.testing.assert_allclose(log_count_ratios(texts, labels, 4, 2)[:, 0], wanted, rtol=1e-5)
     assert log_count_ratios(texts, np.array([0, 1, 2]), 4, 3).shape == (4, 3)
 

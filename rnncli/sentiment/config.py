@@ -54,7 +54,7 @@ class SentimentConfig:
     layer_norm: bool = False
     dense: int = 0  # units of a hidden dense layer; 0: none
     # the training
-    epochs: int = 4
+    epochs: int = 2
     batch_size: int = 32
     learning_rate: float = 0.002
     schedule: Schedule = "cosine"

@@ -18,8 +18,9 @@ def targets(classes: int) -> range:
 
 def indicators(columns: np.ndarray, starts: np.ndarray, width: int) -> csr_matrix:
     """Which features each text has: ones at `columns[starts[i] : starts[i + 1]]` of row i, `[texts, width]`."""
-    matrix = csr_matrix((np.ones(len(columns), np.float32), columns, starts), shape=(len(starts) - 1, width))
-    matrix.sum_duplicates()
+    ones = np.ones(len(columns), np.float32)
+    matrix = csr_matrix((ones, columns, starts), shape=(len(starts) - 1, width), copy=True)
+    matrix.sum_duplicates()  # which sorts in place, hence the copy
     matrix.data[:] = 1
     return matrix
 
