@@ -175,11 +175,11 @@ def test_vectors_begin_with_naive_bayes_ratios(classes: int) -> None:
     vocabulary = Vocabulary.of(words, SMALL)
     numbers = vocabulary.encode(words)[0]
     model = prepare(SMALL, numbers, labels, classes, vocabulary).model
-    ratios = log_count_ratios(numbers, labels, vocabulary.size, classes)
+    ratios = log_count_ratios(numbers, labels, vocabulary.size, classes, smoothing=10.0)
     assert model.embedding.vectors is not None
     table = np.asarray(model.embedding.vectors[...])
-    np.testing.assert_allclose(table[:, : ratios.shape[1]], ratios / 2, rtol=1e-6)
-    assert ratios[1 + vocabulary.words.index("good"), -1 if classes == 2 else 1] > 0.5
+    np.testing.assert_allclose(table[:, : ratios.shape[1]], ratios, rtol=1e-6)
+    assert ratios[1 + vocabulary.words.index("good"), -1 if classes == 2 else 1] > 0.2
 
 
 def test_log_count_ratios() -> None:
@@ -297,6 +297,8 @@ def test_the_configuration_follows_the_data() -> None:
     assert for_data({}, 6_920).epochs > SentimentConfig().epochs
     assert for_data({"epochs": 2}, 100).epochs == 2
     assert for_data({}, 10).batch_size == 10
+    assert for_data({}, 22_500).dropout < for_data({}, 6_920).dropout
+    assert for_data({"dropout": 0.1}, 6_920).dropout == 0.1
     assert for_data({"encoder": "bag"}, 22_500).dense == 128
     lecture = for_data({"encoder": "bag"}, 22_500, "lecture")
     assert (lecture.dense, lecture.epochs, lecture.max_chars) == (128, 5, 300)

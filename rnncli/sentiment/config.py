@@ -109,20 +109,24 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
 _BAG: Mapping[str, Any] = {"dense": 128}
 _DEFAULT_BAG: Mapping[str, Any] = {"max_words": 1000, "epochs": 10, "learning_rate": 0.001}
 
-_LEAST_STEPS = 2_000  # fewer texts are passed over more often, until there are so many steps …
+_FEW = 15_000  # texts; with fewer a network learns them by heart, so
+_FEW_DROPOUT: Mapping[str, Any] = {"input_dropout": 0.5, "dropout": 0.5}
+_LEAST_STEPS = 1_000  # fewer texts are passed over more often, until there are so many steps …
 _MOST_EPOCHS = 30  # … or so many epochs
 
 
 def for_data(chosen: Mapping[str, Any], texts: int, preset: Preset = "default") -> SentimentConfig:
     """The configuration for training on `texts`: what the user chose over the preset over the defaults.
 
-    Unless chosen, the number of epochs follows the number of texts: few are passed over more often.
+    Unless chosen, the number of epochs and the dropout follow the number of texts: few are passed over more often,
+    with more dropout.
     """
-    bag = chosen.get("encoder") == "bag"
-    more = {**(_BAG if bag else {}), **(_DEFAULT_BAG if bag and preset == "default" else {})}
+    bag, default = chosen.get("encoder") == "bag", preset == "default"
+    more = {**(_BAG if bag else {}), **(_DEFAULT_BAG if bag and default else {})}
+    more |= _FEW_DROPOUT if texts < _FEW and default else {}
     config = SentimentConfig(**{**more, **PRESETS[preset], **chosen})
     batch = min(config.batch_size, texts)
     epochs = config.epochs
-    if "epochs" not in chosen and preset == "default":
+    if "epochs" not in chosen and default:
         epochs = max(epochs, min(_MOST_EPOCHS, -(-_LEAST_STEPS * batch // texts)))
     return replace(config, batch_size=batch, epochs=epochs)

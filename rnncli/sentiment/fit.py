@@ -22,7 +22,7 @@ from rnncli.training.loop import Metrics, Params, Plan, Report, TrainState, fit,
 
 _DISPATCH_FLOP = 5e10  # about a second of work on two cores: how often training reports, and hears Ctrl-C
 _MOST_STEPS = 16  # a dispatch, so that texts of all lengths take turns
-_RATIO_SCALE = 0.5
+_SMOOTHING = 10.0  # of the ratios that word vectors begin with: those of rare words would be believed too much
 _EVALUATE_EVERY = 4_000  # steps, roughly; a longer epoch has several evaluations
 
 
@@ -62,7 +62,7 @@ def prepare(
     if vectors is not None:
         start_from(model, vocabulary, vectors)
     elif config.start == "naive-bayes" and isinstance(texts, Ragged):
-        start_with_ratios(model, log_count_ratios(texts, labels, vocabulary.size, classes))
+        start_with_ratios(model, log_count_ratios(texts, labels, vocabulary.size, classes, _SMOOTHING))
     weights = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
     weights -= 0 if config.sentences else vocabulary.size * config.embedding  # which are looked up, not multiplied with
     longest = min(config.max_words, int(texts.lengths.max()))
@@ -104,7 +104,7 @@ def start_with_ratios(model: TextClassifier, ratios: np.ndarray) -> None:
     assert model.embedding.vectors is not None
     table = np.array(model.embedding.vectors[...])
     width = min(ratios.shape[1], table.shape[1])
-    table[:, :width] = _RATIO_SCALE * ratios[:, :width]
+    table[:, :width] = ratios[:, :width]
     model.embedding.vectors[...] = jnp.asarray(table)
 
 

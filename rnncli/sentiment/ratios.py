@@ -1,6 +1,6 @@
 """How much likelier a feature is in texts of one class than in the others: naive Bayes' log-count ratios.
 
-    r = ln (p / |p|) / (q / |q|),  p, q = 1 + how many texts of the class, and of the others, have the feature
+    r = ln (p / |p|) / (q / |q|),  p, q = α + how many texts of the class, and of the others, have the feature
 
 Wang & Manning 2012, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification".
 """
@@ -25,13 +25,16 @@ def indicators(columns: np.ndarray, starts: np.ndarray, width: int) -> csr_matri
     return matrix
 
 
-def ratio_of(features: csr_matrix, inside: np.ndarray) -> np.ndarray:
-    """r of each feature for the class of the texts `inside` (a truth value each), float32 `[width]`."""
-    ours, others = (np.asarray(features[np.flatnonzero(rows)].sum(0)).ravel() + 1 for rows in (inside, ~inside))
+def ratio_of(features: csr_matrix, inside: np.ndarray, smoothing: float = 1.0) -> np.ndarray:
+    """r of each feature for the class of the texts `inside` (a truth value each), float32 `[width]`; α is `smoothing`."""
+    counts = (np.asarray(features[np.flatnonzero(rows)].sum(0)).ravel() for rows in (inside, ~inside))
+    ours, others = (smoothing + each for each in counts)
     return np.log(ours / ours.sum() / (others / others.sum())).astype(np.float32)
 
 
-def log_count_ratios(texts: Ragged, labels: np.ndarray, symbols: int, classes: int) -> np.ndarray:
+def log_count_ratios(
+    texts: Ragged, labels: np.ndarray, symbols: int, classes: int, smoothing: float = 1.0
+) -> np.ndarray:
     """r of each number that a word can have, a column for each of `targets`: float32 `[symbols, k]`."""
     features = indicators(texts.flat, texts.starts, symbols)
-    return np.stack([ratio_of(features, labels == target) for target in targets(classes)], 1)
+    return np.stack([ratio_of(features, labels == target, smoothing) for target in targets(classes)], 1)
