@@ -8,7 +8,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from rnncli.nn.cells import Carry, Cell, CellName, cell_class
+from rnncli.nn.cells import Carry, Cell, CellName, Gates, cell_class
 from rnncli.nn.precision import Operands, matmul
 from rnncli.nn.recurrence import unroll
 
@@ -79,7 +79,7 @@ class RecurrentStack(nnx.Module):
 
     def __call__(
         self,
-        x: Array,
+        x: Array | list[Gates],
         carries: list[Carry] | None = None,
         *,
         lengths: Array | None = None,
@@ -88,33 +88,43 @@ class RecurrentStack(nnx.Module):
         """Hidden states of the top layer at every step, and the final carry of each cell.
 
         Args:
-            x: inputs `[T, B, D]`.
+            x: inputs `[T, B, D]`; or, for each cell of the first layer, what its `project` makes of them.
             carries: as `initial_carries` makes them; zeros if None.
             lengths: real steps of each sequence, `[B]`; see `unroll`.
             key: draws the dropout masks; None switches dropout off.
         """
-        given = iter(carries if carries is not None else self.initial_carries(x.shape[1]))
+        steps, batch = x.shape[:2] if not isinstance(x, list) else x[0][0].shape[:2]
+        given = iter(carries if carries is not None else self.initial_carries(batch))
         finals: list[Carry] = []
         for number, layer in enumerate(self._layers()):
             drop_key = None if key is None else jax.random.fold_in(key, number)
             rate = self.dropout if number else self.input_dropout
-            if drop_key is not None and rate:
+            if drop_key is not None and rate and not isinstance(x, list):
                 x = x * dropout_mask(drop_key, rate, x.shape, variational=self.variational)
+            inputs = x if isinstance(x, list) else [x] * len(layer)
             outputs = []
-            for cell, reverse in layer:
+            for (cell, reverse), each in zip(layer, inputs, strict=True):
                 hidden, final = unroll(
                     cell,
-                    x,
+                    each,
                     next(given),
                     lengths=lengths,
                     reverse=reverse,
-                    state_dropout=self._state_dropout(drop_key, cell, reverse, x),
+                    state_dropout=self._state_dropout(drop_key, cell, reverse, (steps, batch)),
                     kernel_dropout=self._kernel_dropout(drop_key, cell, reverse),
                 )
                 outputs.append(hidden)
                 finals.append(final)
             x = outputs[0] if len(outputs) == 1 else jnp.concatenate(outputs, -1)
+        assert not isinstance(x, list)  # there is a layer
         return x, finals
+
+    def project(self, x: Array) -> list[Gates]:
+        """What the cells of the first layer make of inputs `[…, D]`: a call takes it in their place.
+
+        Worth it where the same inputs come again and again, as words' vectors do.
+        """
+        return [cell.project(x) for cell, _ in self._layers()[0]]
 
     def step(self, x: Array, carries: list[Carry]) -> tuple[Array, list[Carry]]:
         """One step `[B, D]` → `[B, units]` and the carries after it, for loops whose input is their own output.
@@ -138,11 +148,11 @@ class RecurrentStack(nnx.Module):
             return [[(cell, False)] for cell in self.forward]
         return [[(ahead, False), (back, True)] for ahead, back in zip(self.forward, self.backward, strict=True)]
 
-    def _state_dropout(self, key: Array | None, cell: Cell, reverse: bool, x: Array) -> Array | None:
+    def _state_dropout(self, key: Array | None, cell: Cell, reverse: bool, shape: tuple[int, ...]) -> Array | None:
         if key is None or not self.recurrent_dropout:
             return None
         key = jax.random.fold_in(key, 2 if reverse else 1)
-        return dropout_mask(key, self.recurrent_dropout, (*x.shape[:2], cell.units), variational=self.variational)
+        return dropout_mask(key, self.recurrent_dropout, (*shape, cell.units), variational=self.variational)
 
     def _kernel_dropout(self, key: Array | None, cell: Cell, reverse: bool) -> Array | None:
         if key is None or not self.kernel_dropout:

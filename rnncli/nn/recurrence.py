@@ -44,7 +44,7 @@ class _Given(NamedTuple):
 
 def unroll(
     cell: Cell,
-    x: Array,
+    x: Array | Gates,
     carry: Carry | None = None,
     *,
     lengths: Array | None = None,
@@ -63,7 +63,7 @@ def unroll(
 
     Args:
         cell: the cell, with D input features and H units.
-        x: inputs `[T, B, D]`.
+        x: inputs `[T, B, D]`; or what `cell.project` makes of them, G arrays `[T, B, H]`.
         carry: the state to start from, arrays `[B, H]`; zeros if None.
         lengths: how many leading steps of each sequence are real, `[B]`. Over the others the carry stands still, so
             the final carry is that of the last real step; their outputs repeat it.
@@ -74,9 +74,11 @@ def unroll(
     Returns:
         The hidden states `[T, B, H]`, and the carry after the last step taken.
     """
-    steps, batch, features = x.shape
-    if features != cell.in_features:
-        raise ValueError(f"x has {features} features (shape {x.shape}) but the cell takes {cell.in_features}")
+    if not isinstance(x, tuple):
+        if x.shape[-1] != cell.in_features:
+            raise ValueError(f"x has {x.shape[-1]} features (shape {x.shape}) but the cell takes {cell.in_features}")
+        x = cell.project(x)
+    steps, batch = x[0].shape[:2]
     if carry is None:
         carry = cell.initial_carry(batch)
     valid = None if lengths is None else jnp.arange(steps)[:, None] < lengths[None, :]
@@ -85,7 +87,7 @@ def unroll(
         kernels = tuple(u * mask for u, mask in zip(kernels, jnp.split(kernel_dropout, cell.gates, -1), strict=True))
     loop = _Loop(cell.step, cell.operands, reverse)
     given = _Given(state_dropout, valid)
-    return _scan(loop, cell.small_parameters(), kernels, carry, cell.project(x), given)
+    return _scan(loop, cell.small_parameters(), kernels, carry, x, given)
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))

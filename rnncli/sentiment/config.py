@@ -109,8 +109,8 @@ PRESETS: Mapping[Preset, Mapping[str, Any]] = {
 _BAG: Mapping[str, Any] = {"dense": 128}
 _DEFAULT_BAG: Mapping[str, Any] = {"max_words": 1000, "epochs": 10, "learning_rate": 0.001}
 
-_FEW = 15_000  # texts; with fewer a network learns them by heart, so
-_FEW_DROPOUT: Mapping[str, Any] = {"input_dropout": 0.5, "dropout": 0.5}
+FEW = 15_000  # texts; with fewer a network learns them by heart, so
+FEW_DROPOUT: Mapping[str, Any] = {"input_dropout": 0.5, "dropout": 0.5}
 _LEAST_STEPS = 1_000  # fewer texts are passed over more often, until there are so many steps …
 _MOST_EPOCHS = 30  # … or so many epochs
 
@@ -123,7 +123,7 @@ def for_data(chosen: Mapping[str, Any], texts: int, preset: Preset = "default") 
     """
     bag, default = chosen.get("encoder") == "bag", preset == "default"
     more = {**(_BAG if bag else {}), **(_DEFAULT_BAG if bag and default else {})}
-    more |= _FEW_DROPOUT if texts < _FEW and default else {}
+    more |= FEW_DROPOUT if texts < FEW and default else {}
     config = SentimentConfig(**{**more, **PRESETS[preset], **chosen})
     batch = min(config.batch_size, texts)
     epochs = config.epochs

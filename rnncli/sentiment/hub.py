@@ -45,7 +45,7 @@ class SentenceEncoder:
         if not (Path(folder) / "saved_model.pb").is_file():
             raise DataError(f"'{folder}' is no TF-Hub module: it has no saved_model.pb; name a file of word vectors")
         try:
-            import tensorflow as tf  # pyright: ignore[reportMissingImports]
+            import tensorflow as tf  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
         except ImportError as error:
             raise DataError(
                 f"'{folder}' is a TF-Hub module, which needs TensorFlow: pip install tensorflow, or name a file of "

@@ -4,9 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.optimize import minimize_scalar
 from scipy.special import log_softmax, softmax
-from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
 _BINS = 15
 _TEMPERATURES = np.log([0.05, 20.0])
@@ -24,6 +22,8 @@ def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     """The temperature that makes the log loss least (Guo et al. 2017, "On Calibration of Modern Neural Networks")."""
+    from scipy.optimize import minimize_scalar  # as what measures does below: not loaded to predict
+
     result: Any = minimize_scalar(
         lambda log: log_loss(logits / np.exp(log), labels), bounds=tuple(_TEMPERATURES), method="bounded"
     )
@@ -82,6 +82,8 @@ def measure(probability: np.ndarray, labels: np.ndarray) -> Measures:
 
     A class that is never predicted has precision 0; one that no text is of, recall 0.
     """
+    from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
+
     n, classes = probability.shape
     predicted = probability.argmax(1)
     each = range(classes)

@@ -6,6 +6,7 @@ import optax
 from flax import nnx
 from jax import Array
 
+from rnncli.nn.cells import Gates
 from rnncli.nn.layers import Dense, Embedding, RecurrentStack, dropout_mask, last_hidden
 from rnncli.nn.precision import Operands
 from rnncli.sentiment.config import SentimentConfig
@@ -78,11 +79,28 @@ class TextClassifier(nnx.Module):
         if key is not None and config.word_dropout:
             shape = (steps, batch, 1)
             vectors = vectors * (jax.random.uniform(jax.random.fold_in(key, 1_000), shape) >= config.word_dropout)
-        if self.stack is None:
-            features = self._summed(vectors, lengths, key)
-        else:
-            hidden, carries = self.stack(vectors, lengths=lengths if config.mask else None, key=key)
-            features = self._pooled(hidden, last_hidden(carries, bidirectional=config.bidirectional), lengths)
+        features = self._summed(vectors, lengths, key) if self.stack is None else self._read(vectors, lengths, key)
+        return self._classified(features, key)
+
+    def projected_words(self) -> list[Gates]:
+        """What the first recurrent layer makes of each word, whatever text it is in: arrays `[symbols, units]`."""
+        assert self.embedding is not None
+        assert self.embedding.vectors is not None
+        assert self.stack is not None
+        return self.stack.project(self.embedding.vectors[...])
+
+    def of_projected_words(self, words: list[Gates], tokens: Array, lengths: Array) -> Array:
+        """The same as a call, without the products with the words' vectors: those were made by `projected_words`."""
+        lengths = lengths if self.config.mask else jnp.full(tokens.shape[1], len(tokens))
+        looked_up = [tuple(gate[tokens] for gate in gates) for gates in words]
+        return self._classified(self._read(looked_up, lengths, None), None)
+
+    def _read(self, x: Array | list[Gates], lengths: Array, key: Array | None) -> Array:
+        assert self.stack is not None
+        hidden, carries = self.stack(x, lengths=lengths if self.config.mask else None, key=key)
+        return self._pooled(hidden, last_hidden(carries, bidirectional=self.config.bidirectional), lengths)
+
+    def _classified(self, features: Array, key: Array | None) -> Array:
         features = self._dropped(features, key, 1)
         if self.hidden is not None:
             features = self._dropped(jax.nn.relu(self.hidden(features)), key, 2)

@@ -10,7 +10,6 @@ from typing import Any
 
 import numpy as np
 from scipy.sparse import csr_matrix
-from sklearn.linear_model import LogisticRegression
 
 from rnncli.sentiment.metrics import log_loss
 from rnncli.sentiment.ratios import indicators, ratio_of, targets
@@ -39,6 +38,8 @@ def fit_ngram(
     words: Words, labels: np.ndarray, classes: int, validation: Words, validation_labels: np.ndarray
 ) -> NgramModel:
     """Train on texts with labels `[texts]`; the validation texts choose how strongly it is regularised."""
+    from sklearn.linear_model import LogisticRegression  # not loaded to predict
+
     found, starts = _ngrams(words)
     keys, place, counts = np.unique(found, return_inverse=True, return_counts=True)
     common = counts >= _LEAST

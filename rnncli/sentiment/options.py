@@ -10,6 +10,8 @@ import typer
 
 from rnncli.options import COUNT, FRACTION, RATE, SEED, UNITS, WHOLE, interval, setting
 from rnncli.sentiment.config import (
+    FEW,
+    FEW_DROPOUT,
     PRESETS,
     Case,
     CellChoice,
@@ -37,6 +39,11 @@ CheckpointOption = Annotated[Path, typer.Option(metavar="DIR", help="Folder of t
 def _both(name: str) -> str:
     """A default, and the lecture's."""
     return f"{getattr(_D, name)}; lecture: {_LECTURE[name]}"
+
+
+def _few(name: str) -> str:
+    """A default, and that of few texts."""
+    return f"{getattr(_D, name)}; fewer than {FEW:,} texts: {FEW_DROPOUT[name]}; lecture: {_LECTURE[name]}"
 
 
 def column_options(
@@ -215,11 +222,11 @@ def training_options(
         setting("Words that are blanked out.", _both("word_dropout"), metavar="0..1", check=RATE),
     ] = None,
     input_dropout: Annotated[
-        float | None, setting("On the words' vectors.", _both("input_dropout"), metavar="0..1", check=RATE)
+        float | None, setting("On the words' vectors.", _few("input_dropout"), metavar="0..1", check=RATE)
     ] = None,
     dropout: Annotated[
         float | None,
-        setting("Between layers, and before the last.", _both("dropout"), metavar="0..1", check=RATE),
+        setting("Between layers, and before the last.", _few("dropout"), metavar="0..1", check=RATE),
     ] = None,
     recurrent_dropout: Annotated[
         float | None,

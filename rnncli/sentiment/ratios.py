@@ -26,7 +26,10 @@ def indicators(columns: np.ndarray, starts: np.ndarray, width: int) -> csr_matri
 
 
 def ratio_of(features: csr_matrix, inside: np.ndarray, smoothing: float = 1.0) -> np.ndarray:
-    """r of each feature for the class of the texts `inside` (a truth value each), float32 `[width]`; α is `smoothing`."""
+    """r of each feature for the class of the texts `inside` (a truth value each), float32 `[width]`.
+
+    α is `smoothing`.
+    """
     counts = (np.asarray(features[np.flatnonzero(rows)].sum(0)).ravel() for rows in (inside, ~inside))
     ours, others = (smoothing + each for each in counts)
     return np.log(ours / ours.sum() / (others / others.sum())).astype(np.float32)

@@ -12,14 +12,16 @@ from rnncli.sentiment.hub import Sentences
 from rnncli.sentiment.model import TextClassifier
 from rnncli.sentiment.text import Ragged
 
-_BATCHES = (8, 128)  # texts computed at once: a few, many
+_FEW = 8  # texts are computed together; of more, …
+_STEPS = 2**13  # … so many that their steps, with what is computed of them, stay in the processor's cache
+_MANY_TEXTS = 64  # from so many on it pays to project the whole vocabulary first
 
 
 class Scorer:
     """A network without dropout as a function from texts to logits.
 
-    What a text gets does not depend on the others: batches have one of two sizes, filled up with texts again, and
-    padding is not computed with.
+    What a text gets does not depend on the others: a length has batches of one of two sizes, filled up with texts
+    again, and padding is not computed with.
     """
 
     def __init__(self, model: TextClassifier, longest: int):
@@ -32,19 +34,34 @@ class Scorer:
         def run(params: Any, tokens: Array, lengths: Array) -> Array:
             return nnx.merge(graph, params, rest)(tokens, lengths)
 
-        self._run = run
+        @jax.jit
+        def run_projected(params: Any, words: Any, tokens: Array, lengths: Array) -> Array:
+            return nnx.merge(graph, params, rest).of_projected_words(words, tokens, lengths)
+
+        self._run, self._run_projected = run, run_projected
+        self._project = jax.jit(lambda params: nnx.merge(graph, params, rest).projected_words())
+        self._projects = model.config.encoder == "rnn"
+        self._projected: tuple[Any, Any] = (None, None)  # the parameters, and the words with them
 
     def logits(self, params: Any, texts: Ragged | Sentences) -> np.ndarray:
         """`[n, C]`, float32."""
         logits = np.zeros((len(texts), self._classes), np.float32)
+        words = self._words(params) if self._projects and len(texts) >= _MANY_TEXTS else None
         bucket = np.searchsorted(self._lengths, texts.lengths)
         for each in np.unique(bucket):
             members = np.flatnonzero(bucket == each)
-            size = next((size for size in _BATCHES if len(members) <= size), _BATCHES[-1])
+            steps = int(self._lengths[each])
+            many = max(_FEW, _STEPS // steps // 8 * 8)
+            size = _FEW if len(members) <= _FEW else many
             for first in range(0, len(members), size):
                 rows = members[first : first + size]
                 filled = np.resize(rows, size)
-                tokens = texts.padded(filled, int(self._lengths[each]))
-                found = self._run(params, tokens, texts.lengths[filled].astype(np.int32))
+                batch = texts.padded(filled, steps), texts.lengths[filled].astype(np.int32)
+                found = self._run(params, *batch) if words is None else self._run_projected(params, words, *batch)
                 logits[rows] = np.asarray(found)[: len(rows)]
         return logits
+
+    def _words(self, params: Any) -> Any:
+        if self._projected[0] is not params:
+            self._projected = params, self._project(params)
+        return self._projected[1]
