@@ -33,6 +33,8 @@ def test_there_are_examples() -> None:
 def test_the_examples_print_what_they_show(shell, tmp_path: Path, shared_data: Path) -> None:
     shutil.copy(shared_data / "series/airline-passengers.csv", tmp_path)
     shutil.copy(shared_data / "tinyshakespeare/input.txt", tmp_path)
+    for part in ("train", "dev", "test"):
+        shutil.copy(shared_data / f"sst2/stsa.binary.{part}", tmp_path)
     for command, wanted in examples():
         result = shell(command, cwd=tmp_path)
         assert result.returncode == 0, (command, result.stderr)
@@ -46,10 +48,16 @@ def same_but_for_rounding(command: str, wanted: str, got: str) -> None:
     assert numbers[0] == pytest.approx(numbers[1], rel=1e-2), command
 
 
-VERBS = {"forecast": ("train", "predict", "compare"), "charlm": ("train", "sample", "evaluate")}
+VERBS = {
+    "forecast": ("train", "predict", "compare"),
+    "charlm": ("train", "sample", "evaluate"),
+    "sentiment": ("train", "predict", "evaluate"),
+}
 
 
-@pytest.mark.parametrize("group", ["forecast", *(f"{name} {verb}" for name, verbs in VERBS.items() for verb in verbs)])
+@pytest.mark.parametrize(
+    "group", ["forecast", "sentiment", *(f"{name} {verb}" for name, verbs in VERBS.items() for verb in verbs)]
+)
 def test_every_option_of_the_readme_exists(rnncli, group: str) -> None:
     text = rnncli(*group.split(), "--help").out
     name = group.split()[0]

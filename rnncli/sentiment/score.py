@@ -1,5 +1,8 @@
 """Logits of many texts, whatever their lengths."""
 
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 import jax
@@ -14,6 +17,7 @@ from rnncli.sentiment.text import Ragged
 
 _FEW = 8  # texts are computed together; of more, …
 _STEPS = 2**13  # … so many that their steps, with what is computed of them, stay in the processor's cache
+_THREADS = min(8, os.cpu_count() or 1)
 _MANY_TEXTS = 64  # from so many on it pays to project the whole vocabulary first
 
 
@@ -47,19 +51,29 @@ class Scorer:
         """`[n, C]`, float32."""
         logits = np.zeros((len(texts), self._classes), np.float32)
         words = self._words(params) if self._projects and len(texts) >= _MANY_TEXTS else None
-        bucket = np.searchsorted(self._lengths, texts.lengths)
-        for each in np.unique(bucket):
-            members = np.flatnonzero(bucket == each)
-            steps = int(self._lengths[each])
-            many = max(_FEW, _STEPS // steps // 8 * 8)
-            size = _FEW if len(members) <= _FEW else many
-            for first in range(0, len(members), size):
-                rows = members[first : first + size]
-                filled = np.resize(rows, size)
-                batch = texts.padded(filled, steps), texts.lengths[filled].astype(np.int32)
-                found = self._run(params, *batch) if words is None else self._run_projected(params, words, *batch)
-                logits[rows] = np.asarray(found)[: len(rows)]
+
+        def compute(batch: tuple[int, int, np.ndarray]) -> None:
+            steps, size, rows = batch
+            filled = np.resize(rows, size)
+            given = texts.padded(filled, steps), texts.lengths[filled].astype(np.int32)
+            found = self._run(params, *given) if words is None else self._run_projected(params, words, *given)
+            logits[rows] = np.asarray(found)[: len(rows)]
+
+        batches = list(self._batches(texts.lengths))
+        # small products one after the other leave most of a processor idle, so batches share it
+        with ThreadPoolExecutor(min(len(batches), _THREADS) or 1) as pool:
+            for _ in pool.map(compute, batches):
+                pass  # which raises what a batch did
         return logits
+
+    def _batches(self, lengths: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
+        """For each batch the steps that are padded to, the texts that it has room for, and those that are in it."""
+        bucket = np.searchsorted(self._lengths, lengths)
+        for each in np.unique(bucket):
+            members, steps = np.flatnonzero(bucket == each), int(self._lengths[each])
+            size = _FEW if len(members) <= _FEW else max(_FEW, _STEPS // steps // 8 * 8)
+            for first in range(0, len(members), size):
+                yield steps, size, members[first : first + size]
 
     def _words(self, params: Any) -> Any:
         if self._projected[0] is not params:

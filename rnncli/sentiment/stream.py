@@ -16,7 +16,7 @@ from rnncli.sentiment.records import decoded
 from rnncli.tables import SEPARATORS, table_of
 
 Form = Literal["lines", "csv", "json"]
-_MOST = 1024  # texts in a group
+_MOST = 2048  # texts in a group
 
 
 @dataclass(frozen=True)

@@ -63,7 +63,7 @@ def train(name: str, data: Path, seed: int, folder: str) -> None:
     seconds = time.perf_counter() - begun
     document = json.loads(done.stdout)
     found = [
-        f"{system} {scores['accuracy']:.4f} (F1 {scores['f1']:.4f}, log loss {scores['loss']:.4f}, ECE {scores['ece']:.4f})"
+        f"{system} accuracy {scores['accuracy']:.4f}, loss {scores['loss']:.4f}, ECE {scores['ece']:.4f}"
         for system, scores in document["scores"]["test"].items()
     ]
     print(
