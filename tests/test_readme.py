@@ -55,9 +55,10 @@ VERBS = {
 }
 
 
-@pytest.mark.parametrize(
-    "group", ["forecast", "sentiment", *(f"{name} {verb}" for name, verbs in VERBS.items() for verb in verbs)]
-)
+GROUPS = ["forecast", "sentiment", *(f"{name} {verb}" for name, verbs in VERBS.items() for verb in verbs)]
+
+
+@pytest.mark.parametrize("group", GROUPS)
 def test_every_option_of_the_readme_exists(rnncli, group: str) -> None:
     text = rnncli(*group.split(), "--help").out
     name = group.split()[0]
