@@ -1,7 +1,7 @@
 """The verbs of `rnncli sentiment`. Everything heavy is imported inside them."""
 
 import time
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import typer
 
@@ -55,7 +55,8 @@ def train(
     nats; expected calibration error.
     """
     from rnncli.sentiment.config import SentimentConfig
-    from rnncli.sentiment.run import load, run_training
+    from rnncli.sentiment.prepare import load
+    from rnncli.sentiment.run import run_training
     from rnncli.sentiment.show import show_training
     from rnncli.training.checkpoint import CheckpointWriter
     from rnncli.training.checkpoint import saving_options as saving_of
@@ -90,6 +91,12 @@ def predict(
             show_default="lines of text",
         ),
     ] = None,
+    system: Annotated[
+        Literal["model", "ngram", "both"],
+        typer.Option(
+            help="What labels: the network, the linear model of words and pairs, or both: their logits' mean."
+        ),
+    ] = "model",
     top: Annotated[
         int, typer.Option(metavar="N", help="Print the N likeliest labels, each with its probability.", callback=COUNT)
     ] = 1,
@@ -100,13 +107,13 @@ def predict(
     **options: Any,
 ) -> None:
     """Label texts: a line 'label<TAB>probability' for each, as they come. --json: the probability of each class."""
-    from rnncli.sentiment.run import Predictor, load_model
+    from rnncli.sentiment.predict import Predictor, load_model
     from rnncli.sentiment.show import Printing, show_predictions
     from rnncli.sentiment.stream import records_of
 
     output, _ = begin(options)
     records = records_of(text, text_column)
-    predictor = Predictor(load_model(checkpoint, options["precision"]), explain=explain)
+    predictor = Predictor(load_model(checkpoint, options["precision"]), system, explain=explain)
     show_predictions(predictor, records, Printing(output.as_json, top, explain), output)
 
 
@@ -119,10 +126,10 @@ def evaluate(
 ) -> None:
     """Measure a model on labelled texts: accuracy, precision, recall and F1, confusion matrix, calibration.
 
-    stdout is a table as CSV, a row for the network and one for the linear baseline.
+    stdout is a table as CSV, a row each for the network, the linear model, and both together.
     """
-    from rnncli.sentiment.run import evaluate as run_evaluate
-    from rnncli.sentiment.run import load_model
+    from rnncli.sentiment.predict import evaluate as run_evaluate
+    from rnncli.sentiment.predict import load_model
     from rnncli.sentiment.show import show_evaluation
 
     begun = time.monotonic()

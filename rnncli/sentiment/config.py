@@ -20,6 +20,8 @@ Start = Literal["naive-bayes", "random"]
 Schedule = Literal["constant", "cosine"]
 Preset = Literal["default", "lecture"]
 
+TASK = "sentiment"
+
 
 @dataclass(frozen=True)
 class SentimentConfig:

@@ -141,3 +141,10 @@ class TextClassifier(nnx.Module):
 def _inside(steps: Array, lengths: Array) -> Array:
     """Which steps `[T, B, 1]` of arrays `[T, B, …]` are words."""
     return (jnp.arange(steps.shape[0])[:, None] < lengths)[:, :, None]
+
+
+def empty_network(
+    config: SentimentConfig, symbols: int, classes: int, operands: Operands = "float32"
+) -> TextClassifier:
+    """The network with shapes in the place of arrays, to restore a saved one into: no weights are drawn for it."""
+    return nnx.eval_shape(lambda: TextClassifier(config, symbols, classes, operands=operands, rngs=nnx.Rngs(0)))

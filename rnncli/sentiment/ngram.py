@@ -83,3 +83,22 @@ def _matrix(columns: np.ndarray, starts: np.ndarray, kept: np.ndarray, width: in
     """The features of each text, without the entries that are not `kept`."""
     before = np.concatenate([[0], np.cumsum(kept)])
     return indicators(columns[kept], before[starts], width)
+
+
+def as_arrays(model: NgramModel) -> dict[str, np.ndarray]:
+    """A model as arrays of types that JAX has, to save it."""
+    halves = np.stack([model.keys >> np.uint64(32), model.keys & np.uint64(2**32 - 1)], 1).astype(np.uint32)
+    return {"keys": halves, "weights": model.weights, "bias": model.bias}
+
+
+def empty_arrays(ngrams: int, classes: int) -> dict[str, np.ndarray]:
+    """Arrays of the same shapes and types, to restore a saved one into."""
+    return as_arrays(
+        NgramModel(np.zeros(ngrams, np.uint64), np.zeros((ngrams, classes), np.float32), np.zeros(classes, np.float32))
+    )
+
+
+def from_arrays(arrays: dict[str, np.ndarray]) -> NgramModel:
+    """The model that `as_arrays` made arrays of."""
+    high, low = arrays["keys"].astype(np.uint64).T
+    return NgramModel(high << np.uint64(32) | low, arrays["weights"], arrays["bias"])

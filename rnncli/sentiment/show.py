@@ -12,11 +12,12 @@ from rnncli.console import Messages, Output, csv_text, data_stream, figure, json
 from rnncli.sentiment.explain import Explanation
 from rnncli.sentiment.metrics import Measures
 from rnncli.sentiment.options import CHECKPOINT
-from rnncli.sentiment.run import Model, Outcome, Prediction, Predictor, Scores, as_dicts
+from rnncli.sentiment.predict import Model, Prediction, Predictor
+from rnncli.sentiment.run import Outcome, Scores, as_dicts
 from rnncli.sentiment.stream import Record, Records
 
 _METRICS = ("accuracy", "f1", "precision", "recall", "loss", "ece")
-_NAMES = {"model": "network", "ngram": "words and pairs, linear"}
+_NAMES = {"model": "network", "ngram": "words and pairs, linear", "both": "both together"}
 _MOST_CLASSES = 12  # in a confusion matrix for people
 _MOST_WORDS = 8  # of an explanation on a line
 
@@ -36,11 +37,11 @@ def show_training(outcome: Outcome, checkpoint: Path, seconds: float, output: Ou
     part = "test" if "test" in outcome.scores else "validation"
     _score_tables(outcome.scores, classes, messages)
     measures = outcome.scores[part]
-    gain = measures["model"].accuracy - measures["ngram"].accuracy
+    gains = [100 * (measures[name].accuracy - measures["ngram"].accuracy) for name in ("model", "both")]
     fitting = outcome.fitting
     messages.say(
-        f"best epoch {fitting.best_epoch:g} of {fitting.config.epochs} by validation loss; the network is "
-        f"{abs(gain) * 100:.1f} points {'better' if gain >= 0 else 'worse'} than the linear model; {seconds:.0f} s"
+        f"best epoch {fitting.best_epoch:g} of {fitting.config.epochs} by validation loss; {seconds:.0f} s; accuracy "
+        f"beside the linear model's: {gains[0]:+.1f} points, both together {gains[1]:+.1f}"
     )
     if fitting.best_epoch == 0:
         messages.say("warning: no epoch was better than the untrained network; lower --learning-rate, or train longer")
