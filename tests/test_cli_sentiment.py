@@ -231,7 +231,7 @@ def test_evaluation(rnncli, model: Path, tmp_path: Path) -> None:
     "options",
     [
         ("--encoder", "bag"),
-        ("--cell", "lstm", "--layers", 2, "--pooling", "last", "--layer-norm", "--dropout", 0.1),
+        ("--cell", "lstm", "--layers", 2, "--pooling", "last", "--layer-norm", "--input-dropout", 0, "--dropout", 0),
         ("--preset", "lecture", "--oov-buckets", 10, "--layers", 1),
         ("--preset", "lecture", "--mask", "--oov-buckets", 0, "--class-weights", "balanced"),
         ("--cell", "simple", "--unidirectional", "--cut", "tail", "--max-words", 5, "--precision", "bfloat16"),
@@ -385,7 +385,7 @@ def test_without_data_it_is_imdb_reviews(rnncli, tmp_path: Path) -> None:
     archive = tmp_path / "reviews.tar.gz"
     with tarfile.open(archive, "w:gz") as file:
         for part, seed in (("train", 0), ("test", 1)):
-            for number, (text, label) in enumerate(reviews(60, seed)):
+            for number, (text, label) in enumerate([*reviews(60, seed), ("unlabelled", "unsup")]):
                 member = tarfile.TarInfo(f"aclImdb/{part}/{label}/{number}_1.txt")
                 member.size = len(text)
                 file.addfile(member, io.BytesIO(text.encode()))
