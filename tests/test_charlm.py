@@ -205,7 +205,7 @@ def test_tiny_shakespeare_is_read_from_and_written_for_tfds(shared_data: Path, t
     ):
         list(read_tiny_shakespeare(tmp_path / "other"))
     monkeypatch.setattr("urllib.request.urlopen", lambda *_, **__: io.BytesIO(b"something else"))
-    with pytest.raises(DataError, match="is not tiny Shakespeare"):
+    with pytest.raises(DataError, match="is not tiny_shakespeare"):
         list(read_tiny_shakespeare(tmp_path / "other"))
 
 

@@ -204,6 +204,7 @@ def test_synthetic_data_gives_the_table_of_scores(rnncli) -> None:
     assert float(table["validation", "model"][2]) == pytest.approx(0.0155, abs=5e-5)
 
 
+@pytest.mark.slow
 def test_compare_on_a_series_lists_every_system(rnncli, monthly: Path) -> None:
     result = rnncli("forecast", "compare", monthly, "--epochs", 1, "--window", 12, "--horizon", 3)
     assert result.code == 0

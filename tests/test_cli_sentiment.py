@@ -231,7 +231,7 @@ def test_evaluation(rnncli, model: Path, tmp_path: Path) -> None:
     "options",
     [
         ("--encoder", "bag"),
-        ("--cell", "lstm", "--layers", 2, "--pooling", "last", "--layer-norm", "--input-dropout", 0, "--dropout", 0),
+        ("--cell", "lstm", "--pooling", "last", "--layer-norm", "--input-dropout", 0, "--dropout", 0),
         ("--preset", "lecture", "--oov-buckets", 10, "--layers", 1),
         ("--preset", "lecture", "--mask", "--oov-buckets", 0, "--class-weights", "balanced"),
         ("--cell", "simple", "--unidirectional", "--cut", "tail", "--max-words", 5, "--precision", "bfloat16"),
@@ -316,7 +316,7 @@ def test_a_resumed_training_is_the_one_that_never_stopped(rnncli, data: Path, tm
 
 
 def test_sigterm_saves_what_was_trained(data: Path, tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "rnncli", "sentiment", str(data), "--units", "64", "--epochs", "3000"]
+    command = [sys.executable, "-m", "rnncli", "sentiment", str(data), "--units", "8", "--epochs", "9000"]
     command += ["--patience", "0", "--checkpoint", str(tmp_path / "m"), "--save-every", "0.5"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as process:
         assert process.stderr is not None

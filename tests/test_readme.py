@@ -33,7 +33,7 @@ def test_there_are_examples() -> None:
 def test_the_examples_print_what_they_show(shell, tmp_path: Path, shared_data: Path) -> None:
     shutil.copy(shared_data / "series/airline-passengers.csv", tmp_path)
     shutil.copy(shared_data / "tinyshakespeare/input.txt", tmp_path)
-    for part in ("train", "dev", "test"):
+    for part in ("train", "test"):
         shutil.copy(shared_data / f"sst2/stsa.binary.{part}", tmp_path)
     for command, wanted in examples():
         result = shell(command, cwd=tmp_path)
