@@ -181,7 +181,10 @@ def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
 
 def json_text(document: Any) -> str:
     """One JSON document on one line. A number that JSON does not know (NaN, infinity) becomes null."""
-    return json.dumps(_plain(document), ensure_ascii=False, allow_nan=False) + "\n"
+    try:
+        return json.dumps(_plain(document), ensure_ascii=False, allow_nan=False) + "\n"
+    except RecursionError as error:
+        raise RnncliError("a record is nested too deeply to be written as JSON; flatten it") from error
 
 
 def _plain(value: Any) -> Any:
@@ -197,10 +200,15 @@ def _to_nowhere(stream: TextIO) -> None:
     os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
+def encoded(text: str) -> bytes:
+    """As UTF-8; what that cannot hold, half a surrogate pair, becomes a question mark."""
+    return text.encode("utf-8", "replace")
+
+
 def write_data(text: str, output: Path | None) -> None:
     """The command's data at once: to stdout, or whole into a file."""
     with data_stream(output) as write:
-        write(text.encode())
+        write(encoded(text))
 
 
 @contextmanager

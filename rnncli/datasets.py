@@ -40,9 +40,14 @@ class PublicSet:
             DataError: it stands there in a form that cannot be read without TensorFlow.
         """
         home = self.home(data_dir)
-        if list(home.glob(f"{self.name}/**/*.array_record*")):
-            return home
-        if (home / self.name).exists():
+        place = home / self.name / (self.config or "") / self.version
+        try:
+            if list(place.glob("*.array_record*")):
+                return home
+            other = place.exists()
+        except OSError as error:
+            raise DataError(f"cannot read '{str(home)[:200]}': {error.strerror}; name another --data-dir") from error
+        if other:
             raise DataError(
                 f"'{home / self.name}' is not in the form of array_record, which alone can be read without "
                 f"TensorFlow; name another --data-dir, and it is fetched and written there, or {self.instead}"

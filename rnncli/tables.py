@@ -61,7 +61,7 @@ def _decode(raw: bytes, name: str) -> str:
 def _read_separated(text: str, name: str) -> pd.DataFrame:
     separator = max(SEPARATORS, key=text.lstrip().split("\n", 1)[0].count)
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a cell may hold a book
-    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True)
+    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
     rows: list[list[str]] = []
     try:
         for row in reader:

@@ -129,7 +129,6 @@ def test_class_weights() -> None:
     assert class_weights(SMALL, labels, 2).tolist() == [1, 1]
     balanced = class_weights(replace(SMALL, class_weights="balanced"), labels, 2)
     np.testing.assert_allclose(balanced, [4 / 6, 2])
-    model = network(SMALL, classes=2)
     tokens, lengths, labels = jnp.array([[3, 4]]), jnp.array([1, 1]), jnp.array([0, 1])
     key = jax.random.key(0)
     plain = replace(SMALL, dropout=0.0, input_dropout=0.0)
@@ -222,6 +221,8 @@ def test_contributions_add_up_to_the_logits_difference_from_a_blank_text(config:
         assert explanation.logit == pytest.approx(margin, abs=1e-4)
         assert len(explanation.contributions) == texts.lengths[number]
         assert explanation.contributions.sum() == pytest.approx(explanation.logit - explanation.blank, abs=1e-3)
+        blank = logits(model, Ragged(np.zeros(0, np.int32), np.array([0, 0])))[0] / temperature
+        assert explanation.blank == pytest.approx(blank[target] - np.delete(blank, target).mean(), abs=1e-4)
 
 
 def test_contributions_to_a_linear_model_are_its_own() -> None:
@@ -266,6 +267,17 @@ def test_the_temperature_that_was_drawn_with_is_found(temperature: float) -> Non
     scores = 3 * generator.normal(size=(50_000, 3))
     labels = np.array([generator.choice(3, p=row) for row in probabilities(scores, temperature)])
     assert fit_temperature(scores, labels) == pytest.approx(temperature, rel=0.05)
+
+
+def test_a_dozen_texts_do_not_make_a_network_sure() -> None:
+    logits = np.array([[0.0, 0.1], [0.1, 0.0]] * 6)
+    assert fit_temperature(logits, np.array([1, 0] * 6)) > 0.5
+    assert measure(np.array([[1.0, 0.0]]), np.array([0])).loss == 0
+
+
+def test_where_nothing_beats_the_untrained_network_that_is_kept() -> None:
+    model, _ = fitted(replace(BAG, epochs=2, learning_rate=50.0, clip=0.0, schedule="constant", start="random"))
+    assert np.abs(logits(model, some_texts(20, symbols=5))).max() < 10
 
 
 def test_the_linear_baseline_is_a_sum_over_words_and_pairs() -> None:

@@ -12,7 +12,7 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnncli.errors import DataError
+from rnncli.errors import DataError, OptionError
 from rnncli.sentiment.data import Dataset, Source, load_data
 from rnncli.sentiment.imdb import read_imdb_reviews, write_imdb_reviews
 from rnncli.sentiment.records import ANY, Columns, parts_of, read_labelled
@@ -37,6 +37,13 @@ FORMS = {
     "label text": "".join(f"{label} {text}\n" for text, label in ROWS).encode(),
     "label, tab, text": "".join(f"{label}\t{text}\n" for text, label in ROWS).encode(),
     "without a last newline": "\n".join(f"{label} {text}" for text, label in ROWS).encode(),
+    "a header with one usual name": TABLE.rename(columns={"sentiment": "y"}).to_csv(index=False, sep="\t").encode(),
+    "a header with no usual name": TABLE.rename(columns={"sentiment": "y", "review": "x"})[["y", "x"]]
+    .to_csv(index=False, sep="\t")
+    .encode(),
+    "fastText with tabs, after a blank line": b"\n"
+    + "".join(f"__label__{label}\t{text}\n" for text, label in ROWS).encode(),
+    "UTF-16": TABLE.to_csv(index=False).encode("utf-16"),
     "of Windows, with a mark": b"\xef\xbb\xbf" + "".join(f"{label} {text}\r\n" for text, label in ROWS).encode(),
     "packed": gzip.compress("".join(f"{label} {text}\n" for text, label in ROWS).encode(), mtime=0),
 }
@@ -46,7 +53,8 @@ FORMS = {
 def test_all_forms_read_alike(form: str, tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.write_bytes(FORMS[form])
-    found = read_labelled(str(path), ANY)
+    named = Columns("x", "y") if form == "a header with no usual name" else ANY
+    found = read_labelled(str(path), named)
     assert list(zip(found.texts, found.labels, strict=True)) == ROWS
 
 
@@ -101,6 +109,17 @@ def test_numbers_as_labels_stand_in_their_order(tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.write_text("".join(f"{number % 11} text\n" for number in range(44)))
     assert loaded(path).classes == tuple(map(str, range(11)))
+    path.write_text("".join(f"{label} text\n" for label in ("nan", "2", "10", "inf")) * 9)
+    assert loaded(path).classes == ("2", "10", "inf", "nan")
+
+
+def test_of_many_small_classes_some_texts_are_drawn(tmp_path: Path) -> None:
+    path = tmp_path / "data"
+    path.write_text("".join(f"{number % 20} text {number}\n" for number in range(60)))
+    data = load_data(Source(str(path)), 0.1, 0.1, lambda text: None)
+    assert {part: len(each) for part, each in data.parts.items()} == {"train": 48, "validation": 6, "test": 6}
+    with pytest.raises(OptionError, match=r"--validation-fraction 0.5 and --test-fraction 0.5 leave nothing to train"):
+        load_data(Source(str(path)), 0.5, 0.5, lambda text: None)
 
 
 BAD = {
@@ -117,6 +136,11 @@ BAD = {
     "as many labels as texts": (
         b"text,label\n" + b"".join(b"a,%d\n" % number for number in range(60)),
         "have 60 different labels",
+    ),
+    "a quote that is not closed": (b'text,label\n"good,1\nbad,0\n', "is no table: line 3, unexpected end of data"),
+    "a label of two lines": (
+        b'{"text": "a", "label": "x\\ny"}\n{"text": "b", "label": "z"}\n',
+        "one line of printable",
     ),
     "too few": (b"a x\nb y\n", "2 texts of 2 classes are too few"),
 }
@@ -218,6 +242,7 @@ VECTOR_FILES = {
     "xz": lzma.compress(binary()),
     "zip": zipped("vectors.txt"),
     "a word with a blank": LINES.encode() + b". . . 1 2 3\n",
+    "a blank line at the end": LINES.encode() + b"\n",
 }
 
 
@@ -242,6 +267,7 @@ BAD_VECTORS = {
     "nothing": (b"", "has no word vectors: it is empty"),
     "a binary file cut off": (binary()[:-5], "row 3 of .* is broken: the file ends in it, after 2 rows of 3"),
     "a damaged archive": (gzip.compress(LINES.encode(), mtime=0)[:-9], "damaged"),
+    "vectors of nothing": (b"1 0\na\n", "line 1 of .* says that the vectors have no numbers"),
     "several files": (zipped("a.txt", "b.txt"), r"holds 2 files \(a.txt, b.txt\); unpack one of them"),
 }
 

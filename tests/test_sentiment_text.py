@@ -41,6 +41,11 @@ def test_the_lectures_cleaning(text: str, words: str) -> None:
         ("很好 very\u3042", "很 好 very \u3042"),
         ("\x00\x1b[0m\t ok", "\x00 \x1b [ 0m ok"),
         ("\u00e9t\u00e9 Stra\u00dfe", "\u00e9t\u00e9 stra\u00dfe"),
+        ("e\u0301te\u0301 x\u0308y", "\u00e9t\u00e9 \u1e8dy"),
+        (
+            "\u0939\u093f\u0928\u094d\u0926\u0940 \u0639\u064e\u0631\u064e\u0628",
+            "\u0939\u093f\u0928\u094d\u0926\u0940 \u0639\u064e\u0631\u064e\u0628",
+        ),
         ("  \n ", ""),
     ],
 )

@@ -1,5 +1,6 @@
 """Fitting a character model to a text. No screen, no disk."""
 
+import math
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from typing import Any
@@ -37,7 +38,7 @@ class Fitting:
     @property
     def best_params(self) -> Params:
         """The parameters that did best on the validation text; the current ones before the first evaluation."""
-        return self.state.best_params if int(self.state.best_step) else self.state.params
+        return self.state.best_params if math.isfinite(self.state.best_loss) else self.state.params
 
     @property
     def best_epoch(self) -> float:

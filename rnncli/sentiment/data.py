@@ -1,6 +1,7 @@
 """From labelled texts to what is trained, validated and tested with."""
 
 import hashlib
+import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -66,6 +67,9 @@ def load_data(source: Source, validation_fraction: float, test_fraction: float, 
     Raises:
         DataError: they cannot be read, have one class only, or a part has a class that is not trained.
     """
+    if validation_fraction + test_fraction >= 1:
+        fractions = f"--validation-fraction {validation_fraction:g} and --test-fraction {test_fraction:g}"
+        raise OptionError(f"{fractions} leave nothing to train; lower one")
     labelled = _read(source)
     classes = class_names(labelled["train"])
     rest = with_classes(labelled["train"], classes)
@@ -92,6 +96,9 @@ def class_names(labelled: Labelled) -> tuple[str, ...]:
         DataError: there is only one.
     """
     names = set(labelled.labels)
+    odd = next((name for name in sorted(names) if not name.isprintable()), None)
+    if odd is not None:
+        raise DataError(f"{labelled.name} has the label {ascii(odd)[:60]}; a label is one line of printable characters")
     if len(names) < 2:
         raise DataError(
             f"every text of {labelled.name} has the label '{labelled.labels[0]}'; a classifier needs two classes"
@@ -130,7 +137,7 @@ def _read(source: Source) -> dict[str, Labelled]:
         }
         named.pop("train")
     else:
-        named = {**parts_of(source.data), **{part: name for part, name in named.items() if part != "train"}} or named
+        named = {**parts_of(source.data), **{part: name for part, name in named.items() if part != "train"}}
         named.setdefault("train", source.data)
         labelled = {"train": read_labelled(named.pop("train"), source.columns)}
     known = set(labelled["train"].labels)
@@ -144,16 +151,21 @@ def _imdb(data_dir: Path | None, part: str) -> Labelled:
 def _drawn(part: Part, fraction: float, classes: Sequence[str]) -> tuple[Part, Part]:
     """What is left of a part, and a fraction of it, of each class. The same whatever the seed, so that runs compare."""
     generator = np.random.default_rng(0)
+    sizes = np.bincount(part.labels, minlength=len(classes))
+    wanted = fraction * sizes
+    taken = np.floor(wanted).astype(int)
+    # largest remainders first, so that of many small classes some texts are drawn, too
+    for number in np.argsort(taken - wanted, kind="stable")[: round(wanted.sum()) - taken.sum()]:
+        taken[number] += 1
     drawn: list[Any] = []
-    for number in range(len(classes)):
-        members = generator.permutation(np.flatnonzero(part.labels == number))
-        drawn.append(members[: min(round(fraction * len(members)), len(members) - 1)])
+    for number, count in enumerate(np.minimum(taken, sizes - 1)):
+        drawn.append(generator.permutation(np.flatnonzero(part.labels == number))[:count])
     inside = np.zeros(len(part), bool)
     inside[np.concatenate(drawn)] = True
     if not inside.any():
         raise DataError(
             f"{len(part)} texts of {len(classes)} classes are too few to draw {fraction:.0%} of them for validation "
-            "or test; name files with --validation and --test, or more texts"
+            "or test; raise --validation-fraction and --test-fraction, or name files with --validation and --test"
         )
     return _selected(part, ~inside), _selected(part, inside)
 
@@ -164,9 +176,10 @@ def _selected(part: Part, rows: np.ndarray) -> Part:
 
 def _number(label: str) -> float:
     try:
-        return float(label)
+        number = float(label)
     except ValueError:
-        return float("inf")
+        return math.inf
+    return number if math.isfinite(number) else math.inf
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -4,6 +4,7 @@ Integrated gradients (Sundararajan et al. 2017, arXiv 1703.01365): on the straig
 as many blank words, to the words' own vectors, the gradient of a class's logit shares the logit's change out among the
 words. The way is cut into pieces. In each the shares, by the gradient in its middle, are corrected by what is missing
 to the change that the piece makes, so that they add up exactly, whatever corners (a maximum, a ReLU) lie on the way.
+What remains, from a text without words to one of as many blank words, all words share alike.
 """
 
 from dataclasses import dataclass
@@ -28,7 +29,7 @@ class Explanation:
 
     contributions: np.ndarray  # float64 `[words]`
     logit: float  # of the text
-    blank: float  # of a text of as many blank words; contributions add up to the difference
+    blank: float  # of a text without words; contributions add up to the difference
 
 
 class Explainer:
@@ -41,7 +42,7 @@ class Explainer:
         graph, _, rest = nnx.split(model, nnx.Param, ...)
 
         @jax.jit
-        def run(params: Any, tokens: Array, length: Array, target: Array) -> tuple[Array, Array]:
+        def run(params: Any, tokens: Array, length: Array, target: Array) -> tuple[Array, Array, Array]:
             merged = nnx.merge(graph, params, rest)
             assert merged.embedding is not None
             vectors = merged.embedding(tokens)[:, None]  # [T, 1, D]
@@ -62,7 +63,10 @@ class Explainer:
             shares = jnp.where(inside, gradients * vectors, 0.0).sum(-1) / _PIECES  # [T, pieces]
             size = jnp.abs(shares) + 1e-9 * inside[..., 0]
             missing = jnp.diff(ends) - shares.sum(0)
-            return (shares + size / jnp.maximum(size.sum(0), 1e-9) * missing).sum(1), ends
+            words = (shares + size / jnp.maximum(size.sum(0), 1e-9) * missing).sum(1)
+            empty = merged.of_vectors(merged.embedding(jnp.zeros_like(tokens))[:, None], jnp.zeros(1, jnp.int32))
+            blank = empty[0, target] - (empty.sum(-1)[0] - empty[0, target]) / (empty.shape[-1] - 1)
+            return words + (ends[0] - blank) / jnp.maximum(length, 1), ends[-1], blank
 
         self._run = run
 
@@ -74,7 +78,6 @@ class Explainer:
         length = int(texts.lengths[number])
         steps = int(self._lengths[np.searchsorted(self._lengths, length)])
         tokens = texts.padded(np.array([number]), steps)[:, 0]
-        shares, ends = self._run(params, tokens, length, target)
-        words = np.asarray(shares, float)[:length] / self._temperature
-        logit, blank = float(ends[-1]) / self._temperature, float(ends[0]) / self._temperature
-        return Explanation(words, logit, blank)
+        words, logit, blank = self._run(params, tokens, length, target)
+        scaled = np.asarray(words, float)[:length] / self._temperature
+        return Explanation(scaled, float(logit) / self._temperature, float(blank) / self._temperature)

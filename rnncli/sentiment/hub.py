@@ -43,7 +43,9 @@ class SentenceEncoder:
         """Raises DataError: TensorFlow is not installed, or the folder holds no such module."""
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         if not (Path(folder) / "saved_model.pb").is_file():
-            raise DataError(f"'{folder}' is no TF-Hub module: it has no saved_model.pb; name a file of word vectors")
+            raise DataError(
+                f"'{folder}' is no TF-Hub module: it has no saved_model.pb; put one there, or train with word vectors"
+            )
         try:
             import tensorflow as tf  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
         except ImportError as error:

@@ -62,8 +62,8 @@ def fit_ngram(
         return NgramModel(
             np.zeros(1, np.uint64), np.zeros((1, classes), np.float32), (share - share[0]).astype(np.float32)
         )
-    models = [trained(strength) for strength in _STRENGTHS]
-    return min(models, key=lambda model: log_loss(model.logits(validation), validation_labels))
+    # one after the other: of many classes a model is large
+    return min(map(trained, _STRENGTHS), key=lambda model: log_loss(model.logits(validation), validation_labels))
 
 
 def _ngrams(words: Words) -> tuple[np.ndarray, np.ndarray]:

@@ -103,7 +103,12 @@ def text_options(
     ] = None,
     max_words: Annotated[
         int | None,
-        setting("Words of a text that are read.", f"{_D.max_words}; bag: 1000", metavar="N", check=COUNT),
+        setting(
+            "Words of a text that are read.",
+            f"{_D.max_words}; bag: 1000; lecture: {_LECTURE['max_words']}",
+            metavar="N",
+            check=COUNT,
+        ),
     ] = None,
     cut: Annotated[
         Cut | None, setting("Which words of a longer text; both: half from either end.", _both("cut"))
@@ -118,7 +123,9 @@ def text_options(
     ] = None,
     oov_buckets: Annotated[
         int | None,
-        setting("Vectors that unknown words share, by a hash.", _D.oov_buckets, metavar="N", check=WHOLE),
+        setting(
+            "Vectors that unknown words share, by a hash.", _D.oov_buckets, metavar="N", check=interval(0, 10_000_000)
+        ),
     ] = None,
 ) -> None:
     """How texts become words."""
@@ -148,9 +155,9 @@ def model_options(
     start: Annotated[
         Start | None,
         setting(
-            "How vectors that are not read begin: with how much likelier the word is in each class, as training texts "
-            "have it; or at random.",
-            _both("start"),
+            "How words' vectors begin: with how much likelier each class makes the word, as the training texts have "
+            "it; or at random.",
+            f"{_both('start')}, as with --embeddings",
         ),
     ] = None,
     cell: Annotated[CellChoice | None, setting("Kind of recurrent cell.", _D.cell)] = None,
@@ -173,7 +180,12 @@ def model_options(
     layer_norm: Annotated[bool | None, setting("Normalise each gate's pre-activation.", "no", "--layer-norm")] = None,
     dense: Annotated[
         int | None,
-        setting("Units of a dense layer before the last; 0: none.", f"{_D.dense}; bag: 128", metavar="N", check=WHOLE),
+        setting(
+            "Units of a dense layer before the last; 0: none.",
+            f"{_D.dense}; bag: 128",
+            metavar="N",
+            check=interval(0, 16_384),
+        ),
     ] = None,
 ) -> None:
     """The network."""

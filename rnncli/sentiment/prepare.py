@@ -4,7 +4,6 @@ import os
 import time
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -15,6 +14,7 @@ from rnncli.sentiment.config import Preset, SentimentConfig, for_data
 from rnncli.sentiment.data import Dataset, Source, load_data
 from rnncli.sentiment.hub import SentenceEncoder, Sentences
 from rnncli.sentiment.ngram import NgramModel, fit_ngram
+from rnncli.sentiment.records import is_folder
 from rnncli.sentiment.text import Ragged, Vocabulary, Words, split_all
 from rnncli.sentiment.vectors import read_vectors
 
@@ -41,15 +41,19 @@ def load(source: Source, chosen: Mapping[str, Any], preset: Preset, messages: Me
     reading = for_data(chosen, 1, preset)
     if reading.frozen and not reading.embeddings:
         raise OptionError("--frozen keeps the vectors that --embeddings FILE gives; name a file")
+    if reading.embeddings and "start" in chosen:
+        raise OptionError("--start says how vectors begin that --embeddings FILE does not give; leave one of them out")
     data = load_data(source, reading.validation_fraction, reading.test_fraction, messages.say)
     config = for_data(chosen, len(data.parts["train"]), preset)
     words = {part: split_all(each.texts, config) for part, each in data.parts.items()}
     cut = {part: each.cut(config) for part, each in words.items()}
     vocabulary = Vocabulary.of(cut["train"], config)
     texts: dict[str, Ragged | Sentences] = {part: vocabulary.encode(each)[0] for part, each in cut.items()}
-    longest = int(texts["train"].lengths.max())
+    longest = int(cut["train"].texts.lengths.max())
     if not longest:
         raise DataError(f"the texts of {data.sources['train']} have no words; is it the right --text-column?")
+    if not texts["train"].lengths.max():
+        raise DataError("no word of the training texts is known; raise --vocabulary-size or --oov-buckets")
     messages.say(
         f"{len(words['train'].spellings):,} different words, {len(vocabulary.words):,} of them known; "
         f"median length {np.median(words['train'].texts.lengths):.0f} words, "
@@ -59,7 +63,7 @@ def load(source: Source, chosen: Mapping[str, Any], preset: Preset, messages: Me
         config = replace(config, max_words=min(config.max_words, longest))
         texts = {part: vocabulary.encode(each.cut(config))[0] for part, each in words.items()}
     vectors = None
-    if config.embeddings and Path(config.embeddings).is_dir():
+    if config.embeddings and is_folder(config.embeddings):
         config, texts = _sentences(config, chosen, data, messages)
     elif config.embeddings:
         config, vectors = _vectors(config, chosen, vocabulary, cut["train"], messages)

@@ -18,6 +18,7 @@ from rnncli.files import name_of, read_bytes
 from rnncli.tables import SEPARATORS, table_of
 
 _MARK = "__label__"  # fastText's
+_TABLES = (b"PAR1", b"\xff\xfe", b"\xfe\xff")  # Parquet; UTF-16, which lines are not read in
 _TEXT_NAMES = ("text", "review", "sentence", "content", "comment", "message", "tweet", "body", "document", "phrase")
 _LABEL_NAMES = ("label", "sentiment", "class", "category", "target", "polarity", "rating", "stars", "score", "topic")
 _UNLABELLED = ("unsup",)  # aclImdb's folder of reviews without a label
@@ -53,14 +54,14 @@ def read_labelled(source: str, columns: Columns, known: Collection[str] = ()) ->
     Raises:
         DataError: it cannot be read, or texts or labels are not found in it.
     """
-    if source != "-" and Path(source).is_dir():
+    if is_folder(source):
         return _read_folder(Path(source))
     raw, name = read_bytes(source), name_of(source)
     if not raw.strip():
         raise DataError(f"{name} is empty")
-    if columns == ANY and not raw.startswith(b"PAR1") and raw.lstrip()[:1] not in b"{[":
+    if columns == ANY and not raw.startswith(_TABLES) and raw.lstrip()[:1] not in b"{[":
         lines = decoded_lines(raw, name)
-        if lines[0].startswith(_MARK):
+        if next(line for line in lines if line.strip()).startswith(_MARK):
             return _read_marked(lines, name)
         if not _is_table(lines[0]) and _has_labels_in_front(lines, known):
             return _read_lines(lines, name)
@@ -70,10 +71,18 @@ def read_labelled(source: str, columns: Columns, known: Collection[str] = ()) ->
 def parts_of(source: str) -> dict[str, str]:
     """The folders of training, validation and test texts in a folder such as aclImdb's; {} where there are none."""
     folder = Path(source)
-    if source == "-" or not folder.is_dir():
+    if not is_folder(source):
         return {}
     found = {part: str(folder / name) for part, names in _PARTS.items() for name in names if (folder / name).is_dir()}
     return found if "train" in found else {}
+
+
+def is_folder(source: str) -> bool:
+    """Whether a source is a folder."""
+    try:
+        return source != "-" and Path(source).is_dir()
+    except (OSError, ValueError):
+        return False  # too long for a name, or with a NUL in it
 
 
 def column_of(table: pd.DataFrame, wanted: str | None, names: Collection[str], what: str, source: str) -> str | None:
@@ -118,10 +127,10 @@ def decoded(line: bytes, number: int, name: str) -> str:
 
 
 def _is_table(line: str) -> bool:
-    """Whether a first line is the header of a table with the usual names."""
+    """Whether a first line is the header of a table with a usual name."""
     separator = max(SEPARATORS, key=line.count)
     cells = {cell.strip().lower() for cell in next(csv.reader(io.StringIO(line), delimiter=separator), [])}
-    return bool(cells.intersection(_TEXT_NAMES) and cells.intersection(_LABEL_NAMES))
+    return len(cells) > 1 and bool(cells.intersection(_TEXT_NAMES + _LABEL_NAMES))
 
 
 def _has_labels_in_front(lines: list[str], known: Collection[str]) -> bool:
@@ -131,6 +140,9 @@ def _has_labels_in_front(lines: list[str], known: Collection[str]) -> bool:
         return False
     if known and firsts.keys() <= set(known):
         return True
+    first = lines[0].split(maxsplit=1)[:1]
+    if "\t" in lines[0] and first and firsts[first[0]] == 1 and firsts.total() > 2:
+        return False  # the header of a table: no other line begins as it does
     clean = not any(sign in first for first in firsts for sign in (*SEPARATORS, '"'))
     return clean and len(firsts) <= max(2, firsts.total() // 2)
 
@@ -145,7 +157,7 @@ def _read_marked(lines: list[str], name: str) -> Labelled:
     for number, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        first, _, text = line.strip().partition(" ")
+        first, text = [*line.split(maxsplit=1), ""][:2]
         if not first.startswith(_MARK) or first == _MARK:
             raise DataError(f"line {number} of {name} does not begin with a label: '{line[:40]}'")
         if text.startswith(_MARK):

@@ -36,7 +36,6 @@ class Outcome:
     fitting: Fitting
     scores: Scores
     calibration: Calibration
-    seconds: float
     steps_per_second: float
 
     def document(self, checkpoint: Path) -> dict[str, Any]:
@@ -48,7 +47,6 @@ class Outcome:
             "classes": list(classes),
             "scores": as_dicts(self.scores, classes),
             "checkpoint": str(checkpoint),
-            "seconds": round(self.seconds, 3),
             "steps_per_second": round(self.steps_per_second, 2),
             "best_epoch": self.fitting.best_epoch,
             "temperatures": self.calibration.temperatures,
@@ -68,7 +66,6 @@ def run_training(prepared: Prepared, messages: Messages, *, saving: Saving, save
         Interrupted: Ctrl-C or SIGTERM; the checkpoint holds what was reached.
         RnncliError: the loss was no number from the start.
     """
-    begun = time.monotonic()
     config, data = prepared.config, prepared.data
     validation, labels = prepared.texts["validation"], data.parts["validation"].labels
     fitting = prepare(
@@ -112,7 +109,7 @@ def run_training(prepared: Prepared, messages: Messages, *, saving: Saving, save
     save(temperatures=calibration.temperatures, scores=as_dicts(scores, data.classes))
     writer.close()
     steps = int(fitting.state.step) - before
-    return Outcome(prepared, fitting, scores, calibration, time.monotonic() - begun, steps / spent)
+    return Outcome(prepared, fitting, scores, calibration, steps / spent)
 
 
 def _about(prepared: Prepared) -> dict[str, Any]:

@@ -1,14 +1,24 @@
 """What the verbs of `rnncli sentiment` print: predictions, CSV or JSON on stdout, tables on stderr, plots in files."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rnncli.console import Messages, Output, csv_text, data_stream, figure, json_text, write_data, write_scores
+from rnncli.console import (
+    Messages,
+    Output,
+    csv_text,
+    data_stream,
+    encoded,
+    figure,
+    json_text,
+    write_data,
+    write_scores,
+)
 from rnncli.sentiment.explain import Explanation
 from rnncli.sentiment.metrics import Measures
 from rnncli.sentiment.options import CHECKPOINT
@@ -104,9 +114,9 @@ def show_predictions(predictor: Predictor, records: Records, printing: Printing,
                 rows = [[*record.row.values(), *_fields(each, classes, printing)] for record, each in pairs]
                 write(_csv_lines(rows, records.separator))
             elif printing.as_json or records.form == "json":
-                write("".join(json_text(_document(record, each, classes)) for record, each in pairs).encode())
+                write(encoded("".join(json_text(_document(record, each, classes)) for record, each in pairs)))
             else:
-                write("".join("\t".join(_fields(each, classes, printing)) + "\n" for _, each in pairs).encode())
+                write(encoded("".join("\t".join(_fields(each, classes, printing)) + "\n" for _, each in pairs)))
 
 
 def _added(columns: tuple[str, ...], printing: Printing, classes: int) -> list[str]:
@@ -114,7 +124,14 @@ def _added(columns: tuple[str, ...], printing: Printing, classes: int) -> list[s
     numbers = range(1, min(printing.top, classes) + 1)
     names = [f"{name}{'' if number == 1 else f'_{number}'}" for number in numbers for name in ("label", "probability")]
     names += ["words"] if printing.explain else []
-    return [f"predicted_{name}" if name in columns else name for name in names]
+    return [_free(name, columns) for name in names]
+
+
+def _free(name: str, taken: Collection[str]) -> str:
+    """A name for what is added, that nothing of the record has."""
+    while name in taken:
+        name = f"predicted_{name}"
+    return name
 
 
 def _fields(prediction: Prediction, classes: tuple[str, ...], printing: Printing) -> list[str]:
@@ -129,15 +146,15 @@ def _fields(prediction: Prediction, classes: tuple[str, ...], printing: Printing
 
 def _document(record: Record, prediction: Prediction, classes: tuple[str, ...]) -> dict[str, Any]:
     best = int(prediction.probabilities.argmax())
-    document = {
-        **(record.row or {"text": record.text}),
+    added: dict[str, Any] = {
         "label": classes[best],
         "probability": float(prediction.probabilities[best]),
         "probabilities": dict(zip(classes, map(float, prediction.probabilities), strict=True)),
     }
     if prediction.explanation is not None and prediction.words is not None:
-        document["explanation"] = _explained(prediction.words, prediction.explanation)
-    return document
+        added["explanation"] = _explained(prediction.words, prediction.explanation)
+    row = record.row or {"text": record.text}
+    return row | {_free(name, row): value for name, value in added.items()}
 
 
 def _explained(words: list[str], explanation: Explanation) -> dict[str, Any]:
@@ -154,7 +171,7 @@ def _csv_lines(rows: list[list[Any]], separator: str) -> bytes:
 
     stream = io.StringIO()
     csv.writer(stream, delimiter=separator, lineterminator="\n").writerows(rows)
-    return stream.getvalue().encode()
+    return encoded(stream.getvalue())
 
 
 def _scores_csv(scores: Scores, classes: tuple[str, ...]) -> str:

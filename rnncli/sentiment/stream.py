@@ -11,12 +11,13 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rnncli.errors import DataError, OptionError
-from rnncli.files import name_of, read_blocks, read_bytes
-from rnncli.sentiment.records import decoded
+from rnncli.files import name_of, read_blocks
+from rnncli.sentiment.records import decoded, is_folder
 from rnncli.tables import SEPARATORS, table_of
 
 Form = Literal["lines", "csv", "json"]
 _MOST = 2048  # texts in a group
+_SUFFIXES = {".txt", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".gz", ".xz", ".bz2", ".zst"}  # no text ends so
 
 
 @dataclass(frozen=True)
@@ -52,24 +53,31 @@ def records_of(arguments: list[str], text_column: str | None) -> Records:
 
 def _texts(argument: str) -> Iterator[list[Record]]:
     if argument != "-" and not _is_file(argument):
+        if not argument.split()[1:] and Path(argument[:200]).suffix.lower() in _SUFFIXES:
+            raise DataError(f"no such file: '{argument[:200]}'; if it is a text, pipe it to -")
         return iter([[Record(argument, {})]])
     lines = _Lines(argument)
     return _grouped((Record(line, {}) for line in lines), lines)
 
 
 def _is_file(argument: str) -> bool:
+    """Whether there is something to read by that name: a file, or a pipe such as `<(command)` names."""
     try:
-        return Path(argument).is_file()
+        exists = bool(argument.strip()) and Path(argument).exists()
     except (OSError, ValueError):
         return False  # too long for a name, or with a NUL in it
+    if exists and is_folder(argument):
+        raise DataError(f"'{argument}' is a folder; name a file in it, or if it is a text, pipe it to -")
+    return exists
 
 
 class _Lines:
     """The lines of a source as they come, and whether the next one is there already."""
 
-    def __init__(self, source: str):
+    def __init__(self, source: str, blocks: Iterator[bytes] | None = None):
+        """`blocks` are the source's bytes, where reading them has begun."""
         self.name, self._from_pipe = name_of(source), source == "-"
-        self._blocks = read_blocks(source)
+        self._blocks = read_blocks(source) if blocks is None else blocks
         self._whole: list[bytes] = []  # lines that are there, the last one first
         self._begun: list[bytes] = []  # pieces of a line without its end
         self._count = 0
@@ -125,14 +133,16 @@ def _grouped(records: Iterator[Record], lines: _Lines) -> Iterator[list[Record]]
 def _table(source: str, text_column: str) -> Records:
     if source != "-" and not _is_file(source):
         raise DataError(f"no such file: '{source[:200]}'; --text-column is of a table, a file or -")
-    if source != "-" and read_bytes(source).startswith(b"PAR1"):
-        table = table_of(read_bytes(source), name_of(source))
+    blocks = read_blocks(source)
+    begun = next(blocks, b"")
+    if begun.startswith(b"PAR1"):
+        table = table_of(begun + b"".join(blocks), name_of(source))
         _check(text_column, list(table.columns), name_of(source))
         rows = table.to_dict("records")
         records = [Record(str(row[text_column]), {str(name): cell for name, cell in row.items()}) for row in rows]
         return Records("csv", iter([records]), tuple(table.columns))
-    lines = _Lines(source)
-    first = next(lines, None)
+    lines = _Lines(source, chain([begun], blocks))
+    first = next((line for line in lines if line.strip()), None)
     if first is None:
         raise DataError(f"{lines.name} is empty")
     if first.lstrip().startswith("{"):
@@ -140,8 +150,15 @@ def _table(source: str, text_column: str) -> Records:
         return Records("json", _grouped(objects, lines))
     separator = max(SEPARATORS, key=first.count)
     csv.field_size_limit(2**31 - 1)
-    reader = csv.reader((f"{line}\n" for line in chain([first], lines)), delimiter=separator, skipinitialspace=True)
-    header = next(reader)
+    rows = (f"{line}\n" for line in chain([first], lines))
+    reader = csv.reader(rows, delimiter=separator, skipinitialspace=True, strict=True)
+    try:
+        header = next(reader)
+    except csv.Error as error:
+        raise DataError(f"{lines.name} is no table: line 1, {error}") from error
+    if len(set(header)) < len(header):
+        twice = next(name for name in header if header.count(name) > 1)
+        raise DataError(f"{lines.name} has two columns named {twice!r}; rename one")
     _check(text_column, header, lines.name)
     return Records("csv", _grouped(_rows(reader, header, text_column, lines.name), lines), tuple(header), separator)
 

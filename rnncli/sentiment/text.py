@@ -1,6 +1,7 @@
 """From texts to words, and from words to the numbers that a network reads."""
 
 import re
+import unicodedata
 import zlib
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
@@ -21,6 +22,14 @@ _WORD = re.compile(
     rf"[{_IDEOGRAPH}]|{_LETTER}+?(?=n't\b)|n't\b|'(?:s|re|ve|ll|d|m)\b|{_LETTER}+|[^\w\s]|_+", re.IGNORECASE
 )
 _SIGN = re.compile(r"[\W_]+")
+# Marks that belong to the letter before them, which Python's \\w leaves out: combining accents, Hebrew and Arabic
+# points, joiners; and whole blocks of Indic and South-East Asian scripts.
+_MARK = (
+    "\u0300-\u036f\u0591-\u05bd\u05bf\u05c1-\u05c7\u0610-\u061a\u064b-\u065f\u0670\u06d6-\u06ed\u0900-\u0963\u0966-\u109f"
+    "\u1780-\u17d3\u200c\u200d\ufe0f"
+)
+_ANY = f"(?:{_LETTER}|[{_MARK}])"
+_WORD_OF_ANY_SCRIPT = re.compile(_WORD.pattern.replace(f"{_LETTER}+", f"{_ANY}+"), re.IGNORECASE)
 
 
 def split(text: str, config: SentimentConfig) -> list[str]:
@@ -32,7 +41,10 @@ def split(text: str, config: SentimentConfig) -> list[str]:
         text = text.lower()
     if config.tokens == "letters":
         return _NO_LETTER.sub(" ", text).split()
-    words = _WORD.findall(text.translate(_APOSTROPHES))
+    if text.isascii():
+        words = _WORD.findall(text)
+    else:
+        words = _WORD_OF_ANY_SCRIPT.findall(unicodedata.normalize("NFC", text).translate(_APOSTROPHES))
     return words if config.punctuation == "keep" else [word for word in words if not _SIGN.fullmatch(word)]
 
 

@@ -89,6 +89,8 @@ def _rows(file: io.BufferedReader, name: str) -> Iterator[tuple[bytes, Any]]:
         yield from _text_rows(file, name, head, 1, None)
         return
     count, dimension = map(int, head.split())
+    if not dimension:
+        raise DataError(f"line 1 of {name} says that the vectors have no numbers")
     second = file.readline(_LONGEST)
     if _is_text(second, dimension):
         yield from _text_rows(file, name, second, 2, dimension)
@@ -112,6 +114,8 @@ def _text_rows(
     while line:
         where = f"line {number} of {name}"
         row = line.strip()
+        if not row and not file.peek(1):
+            return  # a blank line at the end
         dimension = row.count(b" ") if dimension is None else dimension
         fields = row.rsplit(b" ", dimension)  # a word may have spaces in it, as some of GloVe's have
         if len(fields) != dimension + 1 or not dimension:
@@ -160,17 +164,30 @@ class _Blocks(io.RawIOBase):
 @contextmanager
 def _opened(source: str) -> Iterator[io.BufferedReader]:
     """The file, unpacked."""
-    if source != "-" and zipfile.is_zipfile(source):
-        with zipfile.ZipFile(source) as archive:
+    if _is_zip(source):
+        with _damage(source), zipfile.ZipFile(source) as archive:
             members = [member for member in archive.namelist() if not member.endswith("/")]
             if len(members) != 1:
                 raise DataError(
                     f"'{source}' holds {len(members)} files ({', '.join(members)[:200]}); unpack one of them"
                 )
-            try:
-                with archive.open(members[0]) as file:
-                    yield io.BufferedReader(_Blocks(iter(lambda: file.read(2**16), b"")))
-            except (zipfile.BadZipFile, EOFError, zlib.error) as error:
-                raise DataError(f"'{source}' is damaged: {error}") from error
+            with archive.open(members[0]) as file:
+                yield io.BufferedReader(_Blocks(iter(lambda: file.read(2**16), b"")))
         return
     yield io.BufferedReader(_Blocks(read_blocks(source)))
+
+
+def _is_zip(source: str) -> bool:
+    try:
+        return source != "-" and zipfile.is_zipfile(source)
+    except (OSError, ValueError):
+        return False  # whoever opens it says what is wrong
+
+
+@contextmanager
+def _damage(source: str) -> Iterator[None]:
+    """What an archive can be at fault for, as one line."""
+    try:
+        yield
+    except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
+        raise DataError(f"'{source}' cannot be unpacked: {error}") from error
