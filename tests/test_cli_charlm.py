@@ -328,7 +328,7 @@ def killed_and_resumed(text: Path, folder: Path, options: list[str], kills: int,
 
 
 @pytest.mark.parametrize(
-    ("kills", "epochs"), [(1, 200), pytest.param(10, 1500, marks=pytest.mark.slow)], ids=["once", "ten times"]
+    ("kills", "epochs"), [(1, 100), pytest.param(10, 1500, marks=pytest.mark.slow)], ids=["once", "ten times"]
 )
 def test_killed_and_resumed_equals_never_killed_bit_for_bit(
     rnncli, text: Path, tmp_path: Path, kills: int, epochs: int

@@ -188,7 +188,7 @@ def test_the_linear_cell_and_every_strategy_run(rnncli, monthly: Path) -> None:
 
 
 def test_regularisation_options_change_what_is_learnt(rnncli, monthly: Path) -> None:
-    base = (*QUICK, "--no-linear-skip", "--patch", 3, "-q", "--epochs", 40, "--learning-rate", 0.01)
+    base = (*QUICK, "--no-linear-skip", "--patch", 3, "-q", "--epochs", 10, "--learning-rate", 0.01)
     plain = rnncli("forecast", monthly, *base).out
     for extra in (["--dropout", 0.3], ["--recurrent-dropout", 0.3], ["--layer-norm"], ["--weight-decay", 0.5]):
         assert rnncli("forecast", monthly, *base, *extra).out != plain, extra

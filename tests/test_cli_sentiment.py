@@ -236,9 +236,8 @@ def test_evaluation(rnncli, model: Path, tmp_path: Path) -> None:
     "options",
     [
         ("--encoder", "bag"),
-        ("--cell", "lstm", "--pooling", "last", "--layer-norm", "--input-dropout", 0, "--dropout", 0),
         ("--preset", "lecture", "--oov-buckets", 10, "--layers", 1),
-        ("--preset", "lecture", "--mask", "--oov-buckets", 0, "--class-weights", "balanced"),
+        ("--preset", "lecture", "--mask", "--oov-buckets", 0, "--class-weights", "balanced", "--cell", "lstm"),
         ("--cell", "simple", "--unidirectional", "--cut", "tail", "--max-words", 5, "--precision", "bfloat16"),
     ],
 )

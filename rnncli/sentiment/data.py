@@ -31,6 +31,11 @@ class Source:
         named = {"train": self.data or imdb.NAME, "validation": self.validation, "test": self.test}
         return {part: name for part, name in named.items() if name}
 
+    def described(self) -> dict[str, str]:
+        """The same, and the columns that were named: enough to read them again."""
+        columns = {"text_column": self.columns.text, "label_column": self.columns.label}
+        return self.named() | {option: name for option, name in columns.items() if name is not None}
+
 
 @dataclass(frozen=True)
 class Part:
@@ -83,7 +88,7 @@ def load_data(source: Source, validation_fraction: float, test_fraction: float, 
     parts["train"] = rest
     counts = ", ".join(f"{len(parts[part]):,} {verb}" for part, verb in _VERBS if part in parts)
     say(f"{len(classes)} classes ({_listed(classes)}); texts: {counts}")
-    return Dataset(classes, {part: parts[part] for part in PARTS if part in parts}, source.named())
+    return Dataset(classes, {part: parts[part] for part in PARTS if part in parts}, source.described())
 
 
 _VERBS = (("train", "train"), ("validation", "validate"), ("test", "test"))
