@@ -172,10 +172,13 @@ def significant(value: float, digits: int) -> str:
 
 def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
     """Rows as CSV, lines ending in a newline."""
+    return csv_lines([header, *rows])
+
+
+def csv_lines(rows: Iterable[Sequence[Any]], separator: str = ",") -> str:
+    """The same without a header, or with another separator."""
     stream = io.StringIO()
-    writer = csv.writer(stream, lineterminator="\n")
-    writer.writerow(header)
-    writer.writerows(rows)
+    csv.writer(stream, delimiter=separator, lineterminator="\n").writerows(rows)
     return stream.getvalue()
 
 

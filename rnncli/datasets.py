@@ -8,8 +8,9 @@ import contextlib
 import hashlib
 import io
 import os
+import tempfile
 import urllib.request
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
@@ -32,6 +33,21 @@ class PublicSet:
     sha256: str
     instead: str  # what a user can name in its place
     config: str | None = None  # of the several that TFDS has
+
+    def ready(self, data_dir: Path | None, prepare: Callable[[Path, Path], None]) -> Path:
+        """The folder of all data sets, with this one in it: `prepare(download, folder)` writes it where it is not.
+
+        Raises:
+            DataError: it is there in a form that cannot be read, or cannot be fetched or written.
+        """
+        folder = self.folder(data_dir)
+        if folder is None:
+            folder = self.home(data_dir)
+            with tempfile.TemporaryDirectory() as temporary:
+                download = Path(temporary) / "download"
+                self.fetch(download, folder)
+                prepare(download, folder)
+        return folder
 
     def folder(self, data_dir: Path | None) -> Path | None:
         """The folder of all data sets in which this one stands ready; None if it is to be prepared in `home`.

@@ -128,12 +128,30 @@ def device_options(
     """Where and how precisely to compute."""
 
 
+ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the training saved in --checkpoint.")]
+OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the model in --checkpoint.")]
+
+
 def checkpoint_options(
     *,
     checkpoint: Annotated[
         Path | None, typer.Option(metavar="DIR", help="Folder to save the model in.", show_default="not saved")
     ] = None,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training saved in --checkpoint.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model in --checkpoint.")] = False,
+    resume: ResumeOption = False,
+    overwrite: OverwriteOption = False,
 ) -> None:
     """Saving, and what to do with what is there."""
+
+
+def saving_options(folder: Path) -> Command:
+    """The same for a command that always saves, in `folder` where nothing else is said."""
+
+    def declared(
+        *,
+        checkpoint: Annotated[Path, typer.Option(metavar="DIR", help="Folder to save the model in.")] = folder,
+        resume: ResumeOption = False,
+        overwrite: OverwriteOption = False,
+    ) -> None:
+        pass
+
+    return declared

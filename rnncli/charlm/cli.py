@@ -14,14 +14,13 @@ from rnncli.charlm.options import (
     TextArgument,
     dropout_options,
     model_options,
-    saving_options,
     text_options,
     training_options,
     watching_options,
 )
 from rnncli.charlm.sample_options import Protocol, drawing_options, extent_options, prompt_options, unknown_option
 from rnncli.errors import OptionError
-from rnncli.options import COUNT, begin, device_options, given, output_options, plot_option, shared
+from rnncli.options import COUNT, begin, device_options, given, output_options, plot_option, saving_options, shared
 
 app = typer.Typer(
     help="Character language models: train one on a text, sample from it, measure it on another text.",
@@ -37,7 +36,7 @@ app = typer.Typer(
     model_options,
     dropout_options,
     watching_options,
-    saving_options,
+    saving_options(CHECKPOINT),
     output_options,
     plot_option,
     device_options,

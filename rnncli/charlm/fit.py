@@ -13,7 +13,7 @@ from rnncli.charlm.batches import Streams, Text, Windows
 from rnncli.charlm.config import CharlmConfig
 from rnncli.charlm.model import CharModel
 from rnncli.charlm.score import Scorer
-from rnncli.training.loop import Metrics, Params, Plan, Report, TrainState, fit, initial_state, make_optimizer
+from rnncli.training.loop import Metrics, Params, Plan, Report, TrainState, fit, initial_state, optimizer_of
 
 _VALIDATION_STREAMS = 64  # after each epoch the validation text is read in so many streams at once, at most …
 _VALIDATION_STREAM = 1024  # … of so many characters, at least
@@ -89,15 +89,3 @@ def train(fitting: Fitting, validation: Text) -> Iterator[Report]:
                 {"epoch": report.epoch, "train": report.train_loss, "validation": report.metrics["loss"]}
             )
         yield report
-
-
-def optimizer_of(config: CharlmConfig, plan: Plan) -> Any:
-    """What a run of this configuration and length minimises with."""
-    return make_optimizer(
-        config.learning_rate,
-        plan.steps,
-        schedule=config.schedule,
-        warmup=config.warmup,
-        clip=config.clip or None,
-        weight_decay=config.weight_decay,
-    )

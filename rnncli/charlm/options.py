@@ -306,12 +306,3 @@ def watching_options(
     ] = None,
 ) -> None:
     """What is told while it trains."""
-
-
-def saving_options(
-    *,
-    checkpoint: Annotated[Path, typer.Option(metavar="DIR", help="Folder to save the model in.")] = CHECKPOINT,
-    resume: Annotated[bool, typer.Option("--resume", help="Go on with the training saved in --checkpoint.")] = False,
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace the model in --checkpoint.")] = False,
-) -> None:
-    """Saving, and what to do with what is there."""

@@ -1,6 +1,5 @@
 """The text that is meant where none is named: TFDS' `tiny_shakespeare`, read, and prepared if need be."""
 
-import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -26,13 +25,7 @@ def read_tiny_shakespeare(data_dir: Path | None) -> Iterator[bytes]:
     """
     import tensorflow_datasets as tfds
 
-    folder = _SET.folder(data_dir)
-    if folder is None:
-        folder = _SET.home(data_dir)
-        with tempfile.TemporaryDirectory() as temporary:
-            file = Path(temporary) / "input.txt"
-            _SET.fetch(file, folder)
-            write_tiny_shakespeare(file.read_bytes(), folder)
+    folder = _SET.ready(data_dir, lambda text, home: write_tiny_shakespeare(text.read_bytes(), home))
     source: Any = tfds.data_source(NAME, data_dir=folder, split=list(_SPLITS))
     for part in source:
         yield part[0]["text"]

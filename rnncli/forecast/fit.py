@@ -14,7 +14,7 @@ from rnncli.forecast.baselines import Linear, fit_linear
 from rnncli.forecast.config import ForecastConfig
 from rnncli.forecast.data import Dataset
 from rnncli.forecast.model import Forecaster
-from rnncli.training.loop import Plan, Report, Shuffled, TrainState, evaluation, fit, initial_state, make_optimizer
+from rnncli.training.loop import Plan, Report, Shuffled, TrainState, evaluation, fit, initial_state, optimizer_of
 
 _FORECAST_BATCH = 1024  # windows a dispatch: one shape to compile, and bounded memory
 
@@ -74,7 +74,7 @@ def prepare(config: ForecastConfig, data: Dataset) -> Fitting:
 
 def empty_state(fitting: Fitting) -> TrainState:
     """A state of the right structure, to restore a saved one into."""
-    return initial_state(fitting.model, _optimizer(fitting))
+    return initial_state(fitting.model, optimizer_of(fitting.config, fitting.plan))
 
 
 def train(fitting: Fitting, data: Dataset) -> Iterator[Report]:
@@ -95,7 +95,7 @@ def train(fitting: Fitting, data: Dataset) -> Iterator[Report]:
 
     arrays = {"values": fitting.scaler.down(data.values)}
     arrays |= {part: jnp.asarray(data.starts[part]) for part in ("train", "validation")}
-    optimizer, measure = _optimizer(fitting), evaluation(fitting.model, evaluate, arrays)
+    optimizer, measure = optimizer_of(fitting.config, fitting.plan), evaluation(fitting.model, evaluate, arrays)
     state = empty_state(fitting) if fitting.state is None else fitting.state
     for report in fit(fitting.model, optimizer, objective, measure, arrays, fitting.batches, fitting.plan, state):
         fitting.state = report.state
@@ -103,18 +103,6 @@ def train(fitting: Fitting, data: Dataset) -> Iterator[Report]:
             point = {"epoch": report.epoch, "train": report.train_loss, "validation": report.metrics["loss"]}
             fitting.history.append(point)
         yield report
-
-
-def _optimizer(fitting: Fitting) -> Any:
-    config = fitting.config
-    return make_optimizer(
-        config.learning_rate,
-        fitting.plan.steps,
-        schedule=config.schedule,
-        warmup=config.warmup,
-        clip=config.clip or None,
-        weight_decay=config.weight_decay,
-    )
 
 
 def forecaster(model: Forecaster, scaler: Scaler) -> Callable[[np.ndarray], np.ndarray]:

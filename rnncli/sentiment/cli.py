@@ -5,14 +5,13 @@ from typing import Annotated, Any, Literal
 
 import typer
 
-from rnncli.options import COUNT, begin, device_options, given, output_options, plot_option, shared
+from rnncli.options import COUNT, begin, device_options, given, output_options, plot_option, saving_options, shared
 from rnncli.sentiment.options import (
     CHECKPOINT,
     CheckpointOption,
     column_options,
     data_options,
     model_options,
-    saving_options,
     text_options,
     training_options,
 )
@@ -37,7 +36,7 @@ _DATA_HELP = (
     text_options,
     model_options,
     training_options,
-    saving_options,
+    saving_options(CHECKPOINT),
     output_options,
     plot_option,
     device_options,

@@ -19,7 +19,7 @@ from rnncli.sentiment.model import TextClassifier
 from rnncli.sentiment.ratios import log_count_ratios
 from rnncli.sentiment.score import Scorer
 from rnncli.sentiment.text import PADDING, Ragged, Vocabulary
-from rnncli.training.loop import Metrics, Params, Plan, Report, TrainState, fit, initial_state, make_optimizer
+from rnncli.training.loop import Metrics, Params, Plan, Report, TrainState, fit, initial_state, optimizer_of
 
 _DISPATCH_FLOP = 5e10  # about a second of work on two cores: how often training reports, and hears Ctrl-C
 _MOST_STEPS = 16  # a dispatch, so that texts of all lengths take turns
@@ -79,7 +79,7 @@ def prepare(
     )
     every = -(-batches.steps_per_epoch // max(1, round(batches.steps_per_epoch / _EVALUATE_EVERY)))
     plan = Plan(batches.steps_per_epoch, config.epochs, config.patience or None, config.seed, every)
-    state = initial_state(model, optimizer_of(config, plan))
+    state = initial_state(model, optimizer_of(config, plan, _decayed))
     return Fitting(config, model, plan, batches, class_weights(config, labels, classes), state)
 
 
@@ -129,7 +129,7 @@ def train(fitting: Fitting, validation: Ragged | Sentences, labels: np.ndarray) 
         loss = log_loss(logits / fit_temperature(logits, labels), labels)
         return {"loss": loss, "accuracy": float((logits.argmax(1) == labels).mean())}
 
-    optimizer = optimizer_of(fitting.config, fitting.plan)
+    optimizer = optimizer_of(fitting.config, fitting.plan, _decayed)
     weights = jnp.asarray(fitting.weights)
     for report in fit(
         fitting.model, optimizer, objective, evaluate, weights, fitting.batches, fitting.plan, fitting.state
@@ -147,14 +147,6 @@ def train(fitting: Fitting, validation: Ragged | Sentences, labels: np.ndarray) 
         yield report
 
 
-def optimizer_of(config: SentimentConfig, plan: Plan) -> Any:
-    """What a run of this configuration and length minimises with. Word vectors do not decay."""
-    return make_optimizer(
-        config.learning_rate,
-        plan.steps,
-        schedule=config.schedule,
-        warmup=config.warmup,
-        clip=config.clip or None,
-        weight_decay=config.weight_decay,
-        decayed=lambda path: not path.startswith("embedding"),
-    )
+def _decayed(name: str) -> bool:
+    """Word vectors do not decay."""
+    return not name.startswith("embedding")

@@ -4,7 +4,6 @@ Maas et al. 2011, "Learning Word Vectors for Sentiment Analysis".
 """
 
 import tarfile
-import tempfile
 import zlib
 from collections.abc import Iterator
 from pathlib import Path
@@ -34,13 +33,7 @@ def read_imdb_reviews(data_dir: Path | None, split: str) -> tuple[list[str], lis
     """
     import tensorflow_datasets as tfds
 
-    folder = _SET.folder(data_dir)
-    if folder is None:
-        folder = _SET.home(data_dir)
-        with tempfile.TemporaryDirectory() as temporary:
-            archive = Path(temporary) / "aclImdb_v1.tar.gz"
-            _SET.fetch(archive, folder)
-            write_imdb_reviews(archive, folder)
+    folder = _SET.ready(data_dir, write_imdb_reviews)
     source: Any = tfds.data_source(NAME, data_dir=folder, split=split)
     examples = source.__getitems__(range(len(source)))
     return [example["text"].decode() for example in examples], [_CLASSES[example["label"]] for example in examples]

@@ -11,6 +11,7 @@ import numpy as np
 from rnncli.console import (
     Messages,
     Output,
+    csv_lines,
     csv_text,
     data_stream,
     encoded,
@@ -106,13 +107,14 @@ def show_predictions(predictor: Predictor, records: Records, printing: Printing,
     table = records.form == "csv" and not printing.as_json
     with data_stream(output.file) as write:
         if table:
-            write(_csv_lines([[*records.columns, *_added(records.columns, printing, len(classes))]], records.separator))
+            header = [*records.columns, *_added(records.columns, printing, len(classes))]
+            write(encoded(csv_lines([header], records.separator)))
         for group in records.groups:
             predictions = predictor([record.text for record in group])
             pairs: Iterator[tuple[Record, Prediction]] = zip(group, predictions, strict=True)
             if table:
                 rows = [[*record.row.values(), *_fields(each, classes, printing)] for record, each in pairs]
-                write(_csv_lines(rows, records.separator))
+                write(encoded(csv_lines(rows, records.separator)))
             elif printing.as_json or records.form == "json":
                 write(encoded("".join(json_text(_document(record, each, classes)) for record, each in pairs)))
             else:
@@ -163,15 +165,6 @@ def _explained(words: list[str], explanation: Explanation) -> dict[str, Any]:
         "blank": explanation.blank,
         "words": [[word, float(added)] for word, added in zip(words, explanation.contributions, strict=True)],
     }
-
-
-def _csv_lines(rows: list[list[Any]], separator: str) -> bytes:
-    import csv
-    import io
-
-    stream = io.StringIO()
-    csv.writer(stream, delimiter=separator, lineterminator="\n").writerows(rows)
-    return encoded(stream.getvalue())
 
 
 def _scores_csv(scores: Scores, classes: tuple[str, ...]) -> str:

@@ -140,6 +140,21 @@ def make_optimizer(
     return adam if clip is None else optax.chain(optax.clip_by_global_norm(clip), adam)
 
 
+def optimizer_of(
+    config: Any, plan: Plan, decayed: Callable[[str], bool] = lambda name: True
+) -> optax.GradientTransformation:
+    """What a run of this length minimises with; a task's `config` has the fields that `make_optimizer` asks for."""
+    return make_optimizer(
+        config.learning_rate,
+        plan.steps,
+        schedule=config.schedule,
+        warmup=config.warmup,
+        clip=config.clip or None,
+        weight_decay=config.weight_decay,
+        decayed=decayed,
+    )
+
+
 def leaf_name(path: tuple[Any, ...]) -> str:
     """A parameter's place in its model, as in `stack.forward.0.kernel`."""
     return jax.tree_util.keystr(path, simple=True, separator=".")

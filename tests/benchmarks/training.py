@@ -19,8 +19,8 @@ import numpy as np
 
 from rnncli.charlm.batches import Streams, Text
 from rnncli.charlm.config import CharlmConfig
-from rnncli.charlm.fit import optimizer_of, prepare
-from rnncli.training.loop import fit
+from rnncli.charlm.fit import prepare
+from rnncli.training.loop import fit, optimizer_of
 
 SYMBOLS = 65
 Program = Callable[[], Any]
