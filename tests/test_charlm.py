@@ -23,6 +23,7 @@ from rnncli.charlm.shakespeare import read_tiny_shakespeare, write_tiny_shakespe
 from rnncli.charlm.vocabulary import Vocabulary
 from rnncli.errors import DataError, OptionError
 from rnncli.nn.cells import GRUCell
+from rnncli.nn.dropout import DropoutKey
 from rnncli.nn.recurrence import unroll
 
 TINY = CharlmConfig(units=8, embedding=5, layers=2)
@@ -314,7 +315,7 @@ def test_a_step_is_a_call_with_one_step(changes: dict) -> None:
 def test_dropout_needs_a_key_and_a_kernel_mask_is_a_masked_kernel(network: CharModel) -> None:
     tokens = jnp.ones((3, 2), jnp.uint8)
     np.testing.assert_array_equal(network(tokens)[0], network(tokens)[0])
-    one, other = (network(tokens, None, jax.random.key(seed))[0] for seed in (1, 2))
+    one, other = (network(tokens, None, DropoutKey.of_batch(jax.random.key(seed), 2))[0] for seed in (1, 2))
     assert not np.allclose(one, other)
     cell = GRUCell(4, 6, rngs=nnx.Rngs(0))
     x, mask = jax.random.normal(jax.random.key(0), (5, 2, 4)), jnp.ones((6, 18)).at[2, 3].set(0.0)

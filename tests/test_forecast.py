@@ -18,6 +18,7 @@ from rnncli.forecast.metrics import scores
 from rnncli.forecast.model import Forecaster
 from rnncli.forecast.normalize import window_statistics
 from rnncli.forecast.series import Series
+from rnncli.nn.dropout import DropoutKey
 
 
 def make_series(values: np.ndarray) -> Series:
@@ -157,7 +158,9 @@ def test_every_model_forecasts_learns_and_follows_the_level(cell: str, strategy:
     forecast = model(slices[:, :12])
     assert forecast.shape == (5, 3)
     graph, params, rest = nnx.split(model, nnx.Param, ...)
-    loss, grads = jax.value_and_grad(lambda p: nnx.merge(graph, p, rest).loss(slices, jax.random.key(1)))(params)
+    loss, grads = jax.value_and_grad(
+        lambda p: nnx.merge(graph, p, rest).loss(slices, DropoutKey.of_batch(jax.random.key(1), 5))
+    )(params)
     assert np.isfinite(loss)
     assert any(np.abs(leaf).max() > 0 for leaf in jax.tree.leaves(grads))
     if normalize == "last":

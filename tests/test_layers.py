@@ -8,7 +8,8 @@ from flax import nnx
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from rnncli.nn.layers import CausalConv, RecurrentStack, dropout_mask, last_hidden
+from rnncli.nn.dropout import DropoutKey, dropout_mask, kernel_mask
+from rnncli.nn.layers import CausalConv, RecurrentStack, last_hidden
 
 
 def test_a_stack_is_its_layers_one_above_the_other() -> None:
@@ -45,9 +46,21 @@ def test_bidirectional_joins_both_readings() -> None:
         np.testing.assert_array_equal(ends[row, 4:], hidden[0, row, 4:])
 
 
+def test_dropout_masks_are_the_same_for_a_batch_in_parts() -> None:
+    key = jax.random.key(0)
+    whole = dropout_mask(DropoutKey.of_batch(key, 4), 0.5, (7, 4, 9))
+    part = DropoutKey(key, jnp.array([2, 3]))
+    np.testing.assert_array_equal(dropout_mask(part, 0.5, (7, 2, 9)), whole[:, 2:])
+    np.testing.assert_array_equal(dropout_mask(part, 0.5, (2, 9)).shape, (2, 9))
+    np.testing.assert_array_equal(kernel_mask(part, 0.5, (3, 5)), kernel_mask(DropoutKey.of_batch(key, 4), 0.5, (3, 5)))
+    assert not np.array_equal(whole[:, 0], whole[:, 1])
+
+
 @pytest.mark.parametrize("variational", [False, True])
 def test_dropout_mask_keeps_the_mean_and_repeats_only_when_variational(variational: bool) -> None:
-    mask = np.asarray(dropout_mask(jax.random.key(0), 0.25, (50, 40, 30), variational=variational))
+    mask = np.asarray(
+        dropout_mask(DropoutKey.of_batch(jax.random.key(0), 40), 0.25, (50, 40, 30), variational=variational)
+    )
     np.testing.assert_allclose(np.unique(mask), [0, 1 / 0.75], rtol=1e-6)
     assert abs(mask.mean() - 1) < 0.05
     assert (mask == mask[:1]).all() == variational
@@ -59,7 +72,7 @@ def test_dropout_needs_a_key_and_then_acts(which: str) -> None:
     plain = RecurrentStack("gru", 2, 8, layers=2, rngs=nnx.Rngs(0))
     x = jax.random.normal(jax.random.key(0), (5, 3, 2))
     np.testing.assert_array_equal(stack(x)[0], plain(x)[0])
-    once, again, other = (stack(x, key=jax.random.key(seed))[0] for seed in (1, 1, 2))
+    once, again, other = (stack(x, key=DropoutKey.of_batch(jax.random.key(seed), 3))[0] for seed in (1, 1, 2))
     np.testing.assert_array_equal(once, again)
     assert not np.array_equal(once, other)
     assert not np.array_equal(once, plain(x)[0])

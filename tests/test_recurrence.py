@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from jax.test_util import check_grads
 
 from rnncli.nn.cells import Carry, Cell, cell_class
-from rnncli.nn.layers import dropout_mask
+from rnncli.nn.dropout import DropoutKey, dropout_mask
 from rnncli.nn.recurrence import unroll
 
 STEPS, BATCH, FEATURES, UNITS = 7, 4, 3, 5
@@ -37,7 +37,9 @@ def loop(cell: Cell, x: jax.Array, carry: Carry, lengths: jax.Array, drop: jax.A
     order = range(len(x))
     for t in reversed(order) if reverse else order:
         recurrent = tuple((carry[0] * drop[t]) @ kernel for kernel in cell.recurrent_kernels())
-        new = cell.step(cell.small_parameters(), carry, cell.project(x[t]), recurrent)
+        if cell.recurrent_biases():
+            recurrent = tuple(map(jnp.add, recurrent, cell.recurrent_biases()))
+        new = cell.step(cell.small_parameters(), carry, cell.pre_activations(cell.project(x[t]), recurrent))
         valid = (t < lengths)[:, None]
         carry = tuple(jnp.where(valid, n, old) for n, old in zip(new, carry, strict=True))
         outputs.append(carry[0])
@@ -50,7 +52,7 @@ def loop(cell: Cell, x: jax.Array, carry: Carry, lengths: jax.Array, drop: jax.A
 def test_scan_and_its_gradients_equal_the_python_loop(name: str, layer_norm: bool, reverse: bool) -> None:
     cell = make(name, layer_norm=layer_norm)
     graph, params = nnx.split(cell)
-    drop = dropout_mask(jax.random.key(5), 0.3, (STEPS, BATCH, UNITS))
+    drop = dropout_mask(DropoutKey.of_batch(jax.random.key(5), BATCH), 0.3, (STEPS, BATCH, UNITS))
     weights = jax.random.normal(jax.random.key(9), (STEPS, BATCH, UNITS))
 
     def objective(run, params, x, carry):
@@ -126,3 +128,17 @@ def test_bfloat16_operands_stay_close_and_keep_float32_states(name: str) -> None
 def test_wrong_features_are_named() -> None:
     with pytest.raises(ValueError, match=r"x has 2 features .* but the cell takes 3"):
         unroll(make("gru"), jnp.zeros((4, 1, 2)))
+
+
+@pytest.mark.parametrize(("name", "arrays"), [("simple", 2), ("gru", 5), ("lstm", 6)])
+def test_what_the_forward_loop_saves_for_the_backward_one(name: str, arrays: int) -> None:
+    """Carries and pre-activations: memory, and the time to write and read it, depend on it."""
+    cell = make(name)
+    graph, params = nnx.split(cell)
+
+    def pullback(params, x):
+        return jax.vjp(lambda params, x: unroll(nnx.merge(graph, params), x), params, x)[1]
+
+    residuals = jax.eval_shape(pullback, params, inputs())
+    of_steps = [leaf for leaf in jax.tree.leaves(residuals) if leaf.shape == (STEPS, BATCH, UNITS)]
+    assert len(of_steps) == arrays

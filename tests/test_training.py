@@ -11,20 +11,21 @@ import pytest
 from flax import nnx
 
 from rnncli.errors import CheckpointError
+from rnncli.nn.dropout import dropout_mask
 from rnncli.nn.layers import Dense
 from rnncli.training.checkpoint import CheckpointWriter, Saving, read_metadata, restore
 from rnncli.training.loop import Plan, Report, Shuffled, TrainState, evaluation, fit, initial_state, make_optimizer
 
-EXAMPLES = 50
+EXAMPLES, BATCH = 50, 16
 X = jax.random.normal(jax.random.key(0), (EXAMPLES, 3))
 DATA = {"x": X, "y": X @ jnp.array([[1.0], [-2.0], [0.5]]) + 3.0}
 
 
 def objective(model, carry, data, indices, key):
     """Least squares, with noise on the inputs and a carry that counts, so that every part of the state matters."""
-    x = data["x"][indices] + 0.01 * jax.random.normal(key, (len(indices), 3))
-    loss = jnp.square(model(x) - data["y"][indices]).mean()
-    return loss * (1 + 1e-3 * carry), carry + 1
+    x = data["x"][indices] * (1 + 0.01 * dropout_mask(key, 0.5, (len(indices), 3)))
+    losses = jnp.square(model(x) - data["y"][indices])[:, 0]
+    return (losses * (1 + 1e-3 * carry)).mean(), carry + losses
 
 
 def evaluate(model, data):
@@ -32,7 +33,7 @@ def evaluate(model, data):
 
 
 def batches(chunk: int = 200, seed: int = 0) -> Shuffled:
-    return Shuffled(EXAMPLES, 16, seed, chunk=chunk)
+    return Shuffled(EXAMPLES, BATCH, seed, chunk=chunk)
 
 
 def problem(epochs: int = 6, patience: int | None = None, seed: int = 0) -> tuple[nnx.Module, object, Plan]:
@@ -41,15 +42,16 @@ def problem(epochs: int = 6, patience: int | None = None, seed: int = 0) -> tupl
 
 
 def start(model, optimizer) -> TrainState:
-    return initial_state(model, optimizer, carry=jnp.zeros(()))
+    return initial_state(model, optimizer, carry=jnp.zeros(BATCH))
 
 
-def reports(state: TrainState | None = None, chunk: int = 200, **changes) -> list[Report]:
+def reports(state: TrainState | None = None, chunk: int = 200, devices: int | None = None, **changes) -> list[Report]:
     model, optimizer, plan = problem(**changes)
     state = start(model, optimizer) if state is None else state
     measure = evaluation(model, evaluate, DATA)
     kept = []
-    for report in fit(model, optimizer, objective, measure, DATA, batches(chunk, plan.seed), plan, state):
+    order = batches(chunk, plan.seed)
+    for report in fit(model, optimizer, objective, measure, DATA, order, plan, state, devices):
         kept.append(report._replace(state=jax.tree.map(jnp.copy, report.state)))
     return kept
 
@@ -71,8 +73,16 @@ def test_the_number_of_steps_a_dispatch_changes_nothing(chunk: int) -> None:
     assert_equal(reports(chunk=chunk)[-1].state, reports()[-1].state)
 
 
-def test_resumed_equals_never_interrupted_bit_for_bit(tmp_path: Path) -> None:
-    whole = reports(chunk=3)
+def test_devices_that_share_a_batch_change_nothing_but_the_rounding() -> None:
+    one, two = (reports(devices=count)[-1].state for count in (1, 2))
+    assert (int(one.devices), int(two.devices)) == (1, 2)
+    two = two._replace(devices=one.devices)
+    jax.tree.map(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6), one, two)
+
+
+@pytest.mark.parametrize("devices", [1, 2])
+def test_resumed_equals_never_interrupted_bit_for_bit(tmp_path: Path, devices: int) -> None:
+    whole = reports(chunk=3, devices=devices)
     middle = whole[len(whole) // 2]
     assert middle.step % batches().steps_per_epoch, "it should stop within an epoch"
     writer = CheckpointWriter(Saving(tmp_path / "run"))

@@ -13,6 +13,7 @@ from rnncli.charlm.batches import Streams, Text, Windows
 from rnncli.charlm.config import CharlmConfig
 from rnncli.charlm.model import CharModel
 from rnncli.charlm.score import Scorer
+from rnncli.nn.dropout import DropoutKey
 from rnncli.training.loop import Metrics, Params, Plan, Report, TrainState, fit, initial_state, optimizer_of
 
 _VALIDATION_STREAMS = 64  # after each epoch the validation text is read in so many streams at once, at most …
@@ -70,7 +71,7 @@ def train(fitting: Fitting, validation: Text) -> Iterator[Report]:
 
     streams = max(1, min(_VALIDATION_STREAMS, len(validation) // _VALIDATION_STREAM))
 
-    def objective(model: CharModel, carry: Any, data: None, windows: Array, key: Array) -> tuple[Array, Any]:
+    def objective(model: CharModel, carry: Any, data: None, windows: Array, key: DropoutKey) -> tuple[Array, Any]:
         loss, carries = model.loss(windows, carry or None, key)
         return loss, carries if config.stateful else ()
 

@@ -1,6 +1,5 @@
 """The network: symbols in, logits of the next symbol out."""
 
-import jax
 import jax.numpy as jnp
 import optax
 from flax import nnx
@@ -8,7 +7,8 @@ from jax import Array
 
 from rnncli.charlm.config import CharlmConfig
 from rnncli.nn.cells import Carry
-from rnncli.nn.layers import Dense, Embedding, RecurrentStack, dropout_mask
+from rnncli.nn.dropout import DropoutKey, dropout_mask
+from rnncli.nn.layers import Dense, Embedding, RecurrentStack
 from rnncli.nn.precision import Operands, matmul
 
 Carries = list[Carry]
@@ -52,7 +52,7 @@ class CharModel(nnx.Module):
         return self.stack.initial_carries(batch)
 
     def __call__(
-        self, tokens: Array, carries: Carries | None = None, key: Array | None = None
+        self, tokens: Array, carries: Carries | None = None, key: DropoutKey | None = None
     ) -> tuple[Array, Carries]:
         """Logits of the next symbol after each token, `[T, B]` → `[T, B, symbols]`, and the carries after the last.
 
@@ -60,7 +60,7 @@ class CharModel(nnx.Module):
         """
         hidden, carries = self.stack(self.embedding(tokens), carries, key=key)
         if key is not None and self.output_dropout:
-            mask_key = jax.random.fold_in(key, 1_000)  # apart from the layers' keys
+            mask_key = key.fold_in(1_000)  # apart from the layers' keys
             hidden = hidden * dropout_mask(mask_key, self.output_dropout, hidden.shape, variational=self.variational)
         return self._logits(hidden), carries
 
@@ -69,7 +69,7 @@ class CharModel(nnx.Module):
         hidden, carries = self.stack.step(self.embedding(tokens), carries)
         return self._logits(hidden), carries
 
-    def loss(self, windows: Array, carries: Carries | None, key: Array) -> tuple[Array, Carries]:
+    def loss(self, windows: Array, carries: Carries | None, key: DropoutKey | None) -> tuple[Array, Carries]:
         """Mean cross-entropy in nats of windows `[T + 1, B]`, and the carries to hand on."""
         logits, carries = self(windows[:-1], carries, key)
         return surprisals(logits, windows[1:]).mean(), carries

@@ -14,6 +14,7 @@ from rnncli.forecast.baselines import Linear, fit_linear
 from rnncli.forecast.config import ForecastConfig
 from rnncli.forecast.data import Dataset
 from rnncli.forecast.model import Forecaster
+from rnncli.nn.dropout import DropoutKey
 from rnncli.training.loop import Plan, Report, Shuffled, TrainState, evaluation, fit, initial_state, optimizer_of
 
 _FORECAST_BATCH = 1024  # windows a dispatch: one shape to compile, and bounded memory
@@ -84,7 +85,7 @@ def train(fitting: Fitting, data: Dataset) -> Iterator[Report]:
     config = fitting.config
     reach = np.arange(config.window + config.horizon)
 
-    def objective(model: Forecaster, carry: Any, arrays: Any, indices: Array, key: Array) -> tuple[Array, Any]:
+    def objective(model: Forecaster, carry: Any, arrays: Any, indices: Array, key: DropoutKey) -> tuple[Array, Any]:
         slices = arrays["values"][arrays["train"][indices][:, None] + reach]
         return model.loss(slices, key), carry
 

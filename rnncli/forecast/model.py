@@ -16,6 +16,7 @@ from jax import Array, lax
 
 from rnncli.forecast.config import ForecastConfig
 from rnncli.forecast.normalize import window_statistics
+from rnncli.nn.dropout import DropoutKey
 from rnncli.nn.layers import CausalConv, Dense, RecurrentStack, last_hidden
 
 _DILATIONS = (1, 2, 4, 8)  # of one WaveNet block
@@ -73,7 +74,7 @@ class Forecaster(nnx.Module):
         if isinstance(self.readout, Dense):
             self.readout.kernel[...] = jnp.zeros_like(self.readout.kernel[...])
 
-    def __call__(self, windows: Array, key: Array | None = None) -> Array:
+    def __call__(self, windows: Array, key: DropoutKey | None = None) -> Array:
         """Forecasts `[B, horizon]` of windows `[B, window]`."""
         if self.config.strategy == "recursive":
             return self._recursive(windows)
@@ -81,7 +82,7 @@ class Forecaster(nnx.Module):
         forecast = self._every_step(x, key)[-1] if self.config.strategy == "seq2seq" else self._vector(x, key)
         return forecast * scale + level
 
-    def loss(self, slices: Array, key: Array | None = None) -> Array:
+    def loss(self, slices: Array, key: DropoutKey | None = None) -> Array:
         """The training loss on slices `[B, window + horizon]`, measured on normalised values."""
         config = self.config
         x, level, scale = self._normalised(slices[:, : config.window])
@@ -112,7 +113,7 @@ class Forecaster(nnx.Module):
         level, scale = window_statistics(seen, self.config.normalize)
         return (windows - level) / scale, level, scale
 
-    def _every_step(self, x: Array, key: Array | None) -> Array:
+    def _every_step(self, x: Array, key: DropoutKey | None) -> Array:
         """Normalised forecasts at every step that the body outputs, `[T', B, outputs]`."""
         hidden, _ = self._body(x, key)
         forecasts = self._read(hidden, key)
@@ -121,7 +122,7 @@ class Forecaster(nnx.Module):
             forecasts = forecasts + x.T[np.array(self._output_steps())][:, :, None]
         return forecasts
 
-    def _vector(self, x: Array, key: Array | None) -> Array:
+    def _vector(self, x: Array, key: DropoutKey | None) -> Array:
         """Normalised forecasts from the whole window, `[B, outputs]`, or `[B, horizon]` out of a decoder."""
         skipped = self.skip(x) if self.skip is not None else jnp.zeros(())
         if self.readout is None:
@@ -162,7 +163,7 @@ class Forecaster(nnx.Module):
 
         return lax.scan(body, windows, None, length=self.config.horizon)[1].T
 
-    def _body(self, x: Array, key: Array | None) -> tuple[Array, list]:
+    def _body(self, x: Array, key: DropoutKey | None) -> tuple[Array, list]:
         """Hidden states `[T', B, H]`, and the final carries of a recurrent body."""
         patch = self.config.patch
         whole = x[:, x.shape[1] % patch :]  # the oldest steps that make no whole patch are left out
@@ -175,10 +176,10 @@ class Forecaster(nnx.Module):
             return hidden, []
         return self.stack(hidden, key=key)
 
-    def _read(self, hidden: Array, key: Array | None) -> Array:
+    def _read(self, hidden: Array, key: DropoutKey | None) -> Array:
         """The readout at every step."""
         if isinstance(self.readout, RecurrentStack):
-            key = None if key is None else jax.random.fold_in(key, 1_000)
+            key = None if key is None else key.fold_in(1_000)
             return self.readout(hidden, key=key)[0]
         assert self.readout is not None
         return self.readout(hidden)

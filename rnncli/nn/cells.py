@@ -2,11 +2,12 @@
 
 A cell is cut where the speed of a recurrence is decided. With D inputs, H units and G gates,
 
-    projected_t = x_t · W + b         `project`: all time steps in one product, outside the loop
-    recurrent_t = h_{t-1} · U         the only products inside the loop
-    carry_t     = step(carry_{t-1}, projected_t, recurrent_t)      elementwise
+    projected_t = x_t · W + b             `project`: all time steps in one product, outside the loop
+    recurrent_t = h_{t-1} · U + b'        the only products inside the loop
+    pre_t       = projected_t + recurrent_t      `pre_activations`
+    carry_t     = step(carry_{t-1}, pre_t)       elementwise
 
-`recurrence.unroll` joins the three. A carry is a tuple whose first element is the hidden state h `[B, H]`; an
+`recurrence.unroll` joins the four. A carry is a tuple whose first element is the hidden state h `[B, H]`; an
 LSTM's has the cell state c as its second.
 
 Gates travel as a tuple of G arrays `[…, H]`, not as one array `[…, G·H]`: with no columns to cut out, XLA's CPU
@@ -29,7 +30,7 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from rnncli.nn.precision import Operands, matmul
+from rnncli.nn.precision import Operands, products
 
 Carry = tuple[Array, ...]
 Gates = tuple[Array, ...]
@@ -75,15 +76,28 @@ class _GatedCell(nnx.Module):
 
     def project(self, x: Array) -> Gates:
         """The input's share of each gate, for every step at once: `[T, B, D]` → G arrays `[T, B, H]`."""
-        return tuple(jnp.split(matmul(x, self.kernel[...], self.operands) + self.bias[...], self.gates, -1))
+        projected = products(x, self._of_gates(self.kernel), self.operands)
+        return tuple(each + bias for each, bias in zip(projected, self._of_gates(self.bias), strict=True))
 
     def recurrent_kernels(self) -> Gates:
         """U of each gate, `[H, H]`."""
-        return tuple(jnp.split(self.recurrent_kernel[...], self.gates, -1))
+        return self._of_gates(self.recurrent_kernel)
+
+    def recurrent_biases(self) -> Gates:
+        """b' of each gate, `[H]`; empty for a cell without them."""
+        return () if self.recurrent_bias is None else self._of_gates(self.recurrent_bias)
+
+    def _of_gates(self, joined: nnx.Param) -> Gates:
+        return tuple(jnp.split(joined[...], self.gates, -1))
+
+    @staticmethod
+    def pre_activations(projected: Gates, recurrent: Gates) -> Gates:
+        """What `step` is given: the sums of the gates' two shares. A linear function."""
+        return tuple(x + h for x, h in zip(projected, recurrent, strict=True))
 
     def small_parameters(self) -> Small:
         """The learnt vectors that `step` needs, and that therefore cannot leave the loop."""
-        named = {"bias": self.recurrent_bias, "scale": self.norm_scale, "shift": self.norm_shift}
+        named = {"scale": self.norm_scale, "shift": self.norm_shift}
         return {name: param[...] for name, param in named.items() if param is not None}
 
 
@@ -112,9 +126,9 @@ class SimpleCell(_GatedCell):
     gates = 1
 
     @staticmethod
-    def step(small: Small, carry: Carry, projected: Gates, recurrent: Gates) -> Carry:
+    def step(small: Small, carry: Carry, pre: Gates) -> Carry:
         """One step of the elementwise maths."""
-        return (jnp.tanh(_normalised(projected[0] + recurrent[0], small, 0)),)
+        return (jnp.tanh(_normalised(pre[0], small, 0)),)
 
 
 class LSTMCell(_GatedCell):
@@ -135,9 +149,9 @@ class LSTMCell(_GatedCell):
         return jnp.zeros(4 * units).at[units : 2 * units].set(1.0)
 
     @staticmethod
-    def step(small: Small, carry: Carry, projected: Gates, recurrent: Gates) -> Carry:
+    def step(small: Small, carry: Carry, pre: Gates) -> Carry:
         """One step of the elementwise maths."""
-        i, f, g, o = (_normalised(x + h, small, n) for n, (x, h) in enumerate(zip(projected, recurrent, strict=True)))
+        i, f, g, o = (_normalised(gate, small, number) for number, gate in enumerate(pre))
         c = _sigmoid(f) * carry[1] + _sigmoid(i) * jnp.tanh(g)
         return _sigmoid(o) * jnp.tanh(c), c
 
@@ -156,14 +170,18 @@ class GRUCell(_GatedCell):
     has_recurrent_bias = True
 
     @staticmethod
-    def step(small: Small, carry: Carry, projected: Gates, recurrent: Gates) -> Carry:
-        """One step of the elementwise maths."""
+    def pre_activations(projected: Gates, recurrent: Gates) -> Gates:
+        """The sums for r and z; of n the two shares, as r stands between them."""
         (x_r, x_z, x_n), (h_r, h_z, h_n) = projected, recurrent
-        bias_r, bias_z, bias_n = jnp.split(small["bias"], 3)
-        r = _sigmoid(_normalised(x_r + h_r + bias_r, small, 0))
-        z = _sigmoid(_normalised(x_z + h_z + bias_z, small, 1))
-        n = jnp.tanh(_normalised(x_n + r * (h_n + bias_n), small, 2))
-        return ((1 - z) * n + z * carry[0],)
+        return x_r + h_r, x_z + h_z, x_n, h_n
+
+    @staticmethod
+    def step(small: Small, carry: Carry, pre: Gates) -> Carry:
+        """One step of the elementwise maths."""
+        r = _sigmoid(_normalised(pre[0], small, 0))
+        z = _sigmoid(_normalised(pre[1], small, 1))
+        n = jnp.tanh(_normalised(pre[2] + r * pre[3], small, 2))
+        return (n + z * (carry[0] - n),)
 
 
 Cell = SimpleCell | LSTMCell | GRUCell

@@ -1,4 +1,4 @@
-"""Stacks of recurrent layers, and what stands between and around them: embeddings, dropout, convolutions, dense.
+"""Stacks of recurrent layers, and what stands around them: embeddings, convolutions, dense layers.
 
 Randomness is an argument: a layer called with a `key` drops, one called without does not.
 """
@@ -9,22 +9,9 @@ from flax import nnx
 from jax import Array
 
 from rnncli.nn.cells import Carry, Cell, CellName, Gates, cell_class
+from rnncli.nn.dropout import DropoutKey, dropout_mask, kernel_mask
 from rnncli.nn.precision import Operands, matmul
 from rnncli.nn.recurrence import unroll
-
-
-def dropout_mask(key: Array, rate: float, shape: tuple[int, ...], *, variational: bool = False) -> Array:
-    """Factors 0 (with probability `rate`) or 1/(1−rate), `[T, B, D]`.
-
-    `variational` draws one mask a sequence and repeats it over time (Gal & Ghahramani 2016, arXiv 1512.05287).
-    """
-    return jnp.broadcast_to(_kept(key, rate, (1, *shape[1:]) if variational else shape), shape)
-
-
-def _kept(key: Array, rate: float, shape: tuple[int, ...]) -> Array:
-    """Factors 0 or 1/(1−rate). Sixteen random bits decide each: a rate is met to 1e-5, at half the cost of floats."""
-    dropped = jax.random.bits(key, shape, jnp.uint16) < min(round(rate * 2**16), 2**16 - 1)
-    return jnp.where(dropped, 0.0, 1 / (1 - rate))
 
 
 class RecurrentStack(nnx.Module):
@@ -83,7 +70,7 @@ class RecurrentStack(nnx.Module):
         carries: list[Carry] | None = None,
         *,
         lengths: Array | None = None,
-        key: Array | None = None,
+        key: DropoutKey | None = None,
     ) -> tuple[Array, list[Carry]]:
         """Hidden states of the top layer at every step, and the final carry of each cell.
 
@@ -97,7 +84,7 @@ class RecurrentStack(nnx.Module):
         given = iter(carries if carries is not None else self.initial_carries(batch))
         finals: list[Carry] = []
         for number, layer in enumerate(self._layers()):
-            drop_key = None if key is None else jax.random.fold_in(key, number)
+            drop_key = None if key is None else key.fold_in(number)
             rate = self.dropout if number else self.input_dropout
             if drop_key is not None and rate and not isinstance(x, list):
                 x = x * dropout_mask(drop_key, rate, x.shape, variational=self.variational)
@@ -136,8 +123,10 @@ class RecurrentStack(nnx.Module):
         for cell, carry in zip(self.forward, carries, strict=True):
             # the joined kernel: gate by gate, XLA would cut it anew in each round of the loop
             joined = matmul(carry[0], cell.recurrent_kernel[...], cell.operands)
+            if cell.recurrent_bias is not None:
+                joined = joined + cell.recurrent_bias[...]
             recurrent = tuple(jnp.split(joined, cell.gates, -1))
-            carry = cell.step(cell.small_parameters(), carry, cell.project(x), recurrent)
+            carry = cell.step(cell.small_parameters(), carry, cell.pre_activations(cell.project(x), recurrent))
             x = carry[0]
             finals.append(carry)
         return x, finals
@@ -148,16 +137,16 @@ class RecurrentStack(nnx.Module):
             return [[(cell, False)] for cell in self.forward]
         return [[(ahead, False), (back, True)] for ahead, back in zip(self.forward, self.backward, strict=True)]
 
-    def _state_dropout(self, key: Array | None, cell: Cell, reverse: bool, shape: tuple[int, ...]) -> Array | None:
+    def _state_dropout(self, key: DropoutKey | None, cell: Cell, reverse: bool, shape: tuple[int, ...]) -> Array | None:
         if key is None or not self.recurrent_dropout:
             return None
-        key = jax.random.fold_in(key, 2 if reverse else 1)
+        key = key.fold_in(2 if reverse else 1)
         return dropout_mask(key, self.recurrent_dropout, (*shape, cell.units), variational=self.variational)
 
-    def _kernel_dropout(self, key: Array | None, cell: Cell, reverse: bool) -> Array | None:
+    def _kernel_dropout(self, key: DropoutKey | None, cell: Cell, reverse: bool) -> Array | None:
         if key is None or not self.kernel_dropout:
             return None
-        return _kept(jax.random.fold_in(key, 4 if reverse else 3), self.kernel_dropout, cell.recurrent_kernel.shape)
+        return kernel_mask(key.fold_in(4 if reverse else 3), self.kernel_dropout, cell.recurrent_kernel.shape)
 
 
 def last_hidden(carries: list[Carry], *, bidirectional: bool = False) -> Array:

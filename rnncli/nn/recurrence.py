@@ -4,17 +4,17 @@ Forward, the input projection is one product over all steps (`Cell.project`), so
 with the recurrent kernel, one a gate, and the cell's elementwise step.
 
 Backward, `jax.grad` of a plain scan would carry the gradient of the recurrent kernel U along and add to it at every
-step: T small products H×B·B×GH that a matrix unit cannot fill. The custom rule here runs in three parts instead:
+step: T small products H×B·B×GH that a matrix unit cannot fill. The custom rule here has the reverse loop do no more
+than a step's derivative and the products with Uᵀ; the gradients of the projections, and that of U as one product
+`hᵀ·d` over T·B rows, follow for all steps at once.
 
-1. for all steps at once: the local derivatives of the elementwise step, (1−z), (1−n²), …, as a batch of pullbacks;
-2. the reverse loop: apply a step's pullback, the products with Uᵀ, nothing else;
-3. for all steps at once: the gradients of the projections, and that of U as one product a gate, `hᵀ·d` over T·B rows.
-
-Parts 1 and 3 differentiate the cell's own `step`, so a new cell needs no derivative by hand.
+A step's derivative is JAX's own, so a new cell needs none by hand. The forward loop saves the carries and the
+pre-activations, from which the reverse loop computes the step anew: for an LSTM that is 6 arrays `[T, B, H]` to write
+and to read, where the derivative's own factors would be 11, and memory is what bounds these loops.
 """
 
 from collections.abc import Callable
-from functools import partial
+from functools import partial, reduce
 from typing import Any, NamedTuple
 
 import jax
@@ -22,17 +22,24 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from rnncli.nn.cells import Carry, Cell, Gates, Small
-from rnncli.nn.precision import Operands, matmul
-
-Step = Callable[[Small, Carry, Gates, Gates], Carry]
+from rnncli.nn.precision import Operands, joined_rows, matmul, transposed_product
 
 
 class _Loop(NamedTuple):
     """What the loop is made of, fixed when it is compiled."""
 
-    step: Step
+    pre_activations: Callable[[Gates, Gates], Gates]
+    step: Callable[[Small, Carry, Gates], Carry]
     operands: Operands
     reverse: bool
+
+
+class _Weights(NamedTuple):
+    """What is learnt and used at every step."""
+
+    kernels: Gates  # U of each gate, [H, H]
+    biases: Gates  # of each gate, [H]; or none
+    small: Small
 
 
 class _Given(NamedTuple):
@@ -56,8 +63,9 @@ def unroll(
 
         outputs = []
         for x_t in x:                      # reversed(x) and outputs reversed, with `reverse`
-            recurrent = tuple(carry[0] @ kernel for kernel in cell.recurrent_kernels())
-            carry = cell.step(cell.small_parameters(), carry, cell.project(x_t), recurrent)
+            recurrent = tuple(carry[0] @ kernel for kernel in cell.recurrent_kernels())   # + cell.recurrent_biases()
+            pre = cell.pre_activations(cell.project(x_t), recurrent)
+            carry = cell.step(cell.small_parameters(), carry, pre)
             outputs.append(carry[0])
         return jnp.stack(outputs), carry
 
@@ -85,87 +93,80 @@ def unroll(
     kernels = cell.recurrent_kernels()
     if kernel_dropout is not None:
         kernels = tuple(u * mask for u, mask in zip(kernels, jnp.split(kernel_dropout, cell.gates, -1), strict=True))
-    loop = _Loop(cell.step, cell.operands, reverse)
-    given = _Given(state_dropout, valid)
-    return _scan(loop, cell.small_parameters(), kernels, carry, x, given)
+    loop = _Loop(cell.pre_activations, cell.step, cell.operands, reverse)
+    weights = _Weights(kernels, cell.recurrent_biases(), cell.small_parameters())
+    return _scan(loop, weights, carry, x, _Given(state_dropout, valid))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _scan(
-    loop: _Loop, small: Small, kernels: Gates, carry: Carry, projected: Gates, given: _Given
-) -> tuple[Array, Carry]:
+def _scan(loop: _Loop, weights: _Weights, carry: Carry, projected: Gates, given: _Given) -> tuple[Array, Carry]:
     def body(carry: Carry, now: tuple[Gates, _Given]) -> tuple[Carry, Array]:
         projected_t, given_t = now
-        carry = _advance(loop, small, carry, projected_t, _recur(loop, kernels, carry, given_t), given_t)
+        pre = loop.pre_activations(projected_t, _recurrent(loop, weights, carry[0], given_t))
+        carry = _advance(loop, given_t, weights.small, carry, pre)
         return carry, carry[0]
 
     final, hidden = lax.scan(body, carry, (projected, given), reverse=loop.reverse)
     return hidden, final
 
 
-def _recur(loop: _Loop, kernels: Gates, carry: Carry, given: _Given) -> Gates:
-    h = _dropped(carry[0], given)
-    return tuple(matmul(h, kernel, loop.operands) for kernel in kernels)
+def _recurrent(loop: _Loop, weights: _Weights, h: Array, given: _Given) -> Gates:
+    h = _dropped(h, given)
+    shares = tuple(matmul(h, kernel, loop.operands) for kernel in weights.kernels)
+    return tuple(share + bias for share, bias in zip(shares, weights.biases, strict=True)) if weights.biases else shares
 
 
 def _dropped(h: Array, given: _Given) -> Array:
     return h if given.drop is None else h * given.drop
 
 
-def _advance(loop: _Loop, small: Small, carry: Carry, projected: Gates, recurrent: Gates, given: _Given) -> Carry:
+def _advance(loop: _Loop, given: _Given, small: Small, carry: Carry, pre: Gates) -> Carry:
     """One elementwise step; over padding the carry stands still."""
-    new = loop.step(small, carry, projected, recurrent)
+    new = loop.step(small, carry, pre)
     if given.valid is None:
         return new
     return tuple(jnp.where(given.valid[:, None], n, old) for n, old in zip(new, carry, strict=True))
 
 
 def _scan_forward(
-    loop: _Loop, small: Small, kernels: Gates, carry: Carry, projected: Gates, given: _Given
+    loop: _Loop, weights: _Weights, carry: Carry, projected: Gates, given: _Given
 ) -> tuple[tuple[Array, Carry], Any]:
     def body(carry: Carry, now: tuple[Gates, _Given]) -> tuple[Carry, tuple[Carry, Gates]]:
         projected_t, given_t = now
-        recurrent = _recur(loop, kernels, carry, given_t)
-        carry = _advance(loop, small, carry, projected_t, recurrent, given_t)
-        return carry, (carry, recurrent)
+        pre = loop.pre_activations(projected_t, _recurrent(loop, weights, carry[0], given_t))
+        carry = _advance(loop, given_t, weights.small, carry, pre)
+        return carry, (carry, pre)
 
-    final, (carries, recurrent) = lax.scan(body, carry, (projected, given), reverse=loop.reverse)
-    return (carries[0], final), (small, kernels, carry, carries, projected, recurrent, given)
+    final, (carries, pre) = lax.scan(body, carry, (projected, given), reverse=loop.reverse)
+    return (carries[0], final), (weights, carry, carries, pre, given)
 
 
 def _scan_backward(loop: _Loop, saved: Any, cotangents: tuple[Array, Carry]) -> tuple[Any, ...]:
-    small, kernels, first, carries, projected, recurrent, given = saved
+    weights, first, carries, pre, given = saved
     d_hidden, d_final = cotangents
     previous = tuple(_shift(array, start, loop.reverse) for array, start in zip(carries, first, strict=True))
+    transposed = [kernel.T for kernel in weights.kernels]
+    share = jax.ShapeDtypeStruct(first[0].shape, first[0].dtype)
+    of_shares = jax.linear_transpose(loop.pre_activations, *[(share,) * len(transposed)] * 2)
 
-    def pullback(carry: Carry, projected_t: Gates, recurrent_t: Gates, given_t: _Given) -> Any:
-        def inner(carry: Carry, recurrent_t: Gates) -> Carry:
-            return _advance(loop, small, carry, projected_t, recurrent_t, given_t)
+    def body(now: tuple[Carry, Small], of_step: tuple[Carry, Gates, Array, _Given]) -> tuple[Any, Gates]:
+        (d_carry, d_small), (previous_t, pre_t, d_hidden_t, given_t) = now, of_step
+        pullback = jax.vjp(partial(_advance, loop, given_t), weights.small, previous_t, pre_t)[1]
+        d_small_t, d_previous, d_pre = pullback((d_carry[0] + d_hidden_t, *d_carry[1:]))
+        _, d_recurrent = of_shares(d_pre)
+        d_h = reduce(jnp.add, (matmul(d, u, loop.operands) for d, u in zip(d_recurrent, transposed, strict=True)))
+        d_previous = (d_previous[0] + _dropped(d_h, given_t), *d_previous[1:])
+        return (d_previous, jax.tree.map(jnp.add, d_small, d_small_t)), d_pre
 
-        return jax.vjp(inner, carry, recurrent_t)[1]
-
-    pullbacks = jax.vmap(pullback)(previous, projected, recurrent, given)
-    transposed = [kernel.T for kernel in kernels]
-
-    def body(d_carry: Carry, now: tuple[Any, Array, Array | None]) -> tuple[Carry, Carry]:
-        pull, d_hidden_t, drop_t = now
-        d_carry = (d_carry[0] + d_hidden_t, *d_carry[1:])
-        d_previous, d_recurrent = pull(d_carry)
-        d_h = sum(matmul(d, kernel, loop.operands) for d, kernel in zip(d_recurrent, transposed, strict=True))
-        if drop_t is not None:
-            d_h = d_h * drop_t
-        return (d_previous[0] + d_h, *d_previous[1:]), d_carry
-
-    d_first, d_carries = lax.scan(body, d_final, (pullbacks, d_hidden, given.drop), reverse=not loop.reverse)
-
-    def all_steps(small: Small, projected: Gates, recurrent: Gates) -> Carry:
-        advance = partial(_advance, loop, small)
-        return jax.vmap(advance)(previous, projected, recurrent, given)
-
-    d_small, d_projected, d_recurrent = jax.vjp(all_steps, small, projected, recurrent)[1](d_carries)
-    h = _dropped(previous[0], given).reshape(-1, kernels[0].shape[0])
-    d_kernels = tuple(matmul(h.T, d.reshape(h.shape), loop.operands) for d in d_recurrent)
-    return d_small, d_kernels, d_first, d_projected, None
+    start = d_final, jax.tree.map(jnp.zeros_like, weights.small)
+    steps = previous, pre, d_hidden, given
+    (d_first, d_small), d_pre = lax.scan(body, start, steps, reverse=not loop.reverse)
+    d_projected, d_recurrent = jax.vmap(of_shares)(d_pre)
+    h = _dropped(previous[0], given)
+    d_kernels = transposed_product(h, joined_rows(d_recurrent, loop.operands), loop.operands)
+    d_biases = tuple(d.sum((0, 1)) for d in d_recurrent) if weights.biases else ()
+    d_weights = _Weights(tuple(jnp.split(d_kernels, len(d_recurrent), -1)), d_biases, d_small)
+    return d_weights, d_first, d_projected, None
 
 
 def _shift(carries: Array, first: Array, reverse: bool) -> Array:

@@ -11,6 +11,7 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
+from rnncli.nn.dropout import DropoutKey
 from rnncli.sentiment.batches import Batch, Bucketed
 from rnncli.sentiment.config import SentimentConfig
 from rnncli.sentiment.hub import Sentences
@@ -120,7 +121,9 @@ def train(fitting: Fitting, validation: Ragged | Sentences, labels: np.ndarray) 
     """Train from where `fitting` stands, keeping it up to date; yields after each dispatch."""
     scorer = Scorer(fitting.model, fitting.config.max_words)
 
-    def objective(model: TextClassifier, carry: Any, weights: Array, batch: Batch, key: Array) -> tuple[Array, Any]:
+    def objective(
+        model: TextClassifier, carry: Any, weights: Array, batch: Batch, key: DropoutKey
+    ) -> tuple[Array, Any]:
         return model.loss(batch.tokens, batch.lengths, batch.labels, weights, key), carry
 
     def evaluate(params: Params) -> Metrics:

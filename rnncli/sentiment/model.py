@@ -7,7 +7,8 @@ from flax import nnx
 from jax import Array
 
 from rnncli.nn.cells import Gates
-from rnncli.nn.layers import Dense, Embedding, RecurrentStack, dropout_mask, last_hidden
+from rnncli.nn.dropout import DropoutKey, dropout_mask
+from rnncli.nn.layers import Dense, Embedding, RecurrentStack, last_hidden
 from rnncli.nn.precision import Operands
 from rnncli.sentiment.config import SentimentConfig
 
@@ -59,7 +60,7 @@ class TextClassifier(nnx.Module):
             rngs=rngs,
         )
 
-    def __call__(self, tokens: Array, lengths: Array, key: Array | None = None) -> Array:
+    def __call__(self, tokens: Array, lengths: Array, key: DropoutKey | None = None) -> Array:
         """Logits `[B, classes]` of texts `[T, B]`, of whose steps the first `lengths` `[B]` are words.
 
         With `sentences` there are no words, but vectors `[1, B, D]`.
@@ -70,15 +71,15 @@ class TextClassifier(nnx.Module):
         vectors = self.embedding(tokens)
         return self.of_vectors(jax.lax.stop_gradient(vectors) if self.config.frozen else vectors, lengths, key)
 
-    def of_vectors(self, vectors: Array, lengths: Array, key: Array | None = None) -> Array:
+    def of_vectors(self, vectors: Array, lengths: Array, key: DropoutKey | None = None) -> Array:
         """The same from the words' vectors `[T, B, D]`."""
         config = self.config
         steps, batch = vectors.shape[:2]
         if not config.mask:
             lengths = jnp.full(batch, steps)
         if key is not None and config.word_dropout:
-            shape = (steps, batch, 1)
-            vectors = vectors * (jax.random.uniform(jax.random.fold_in(key, 1_000), shape) >= config.word_dropout)
+            kept = dropout_mask(key.fold_in(1_000), config.word_dropout, (steps, batch, 1)) > 0
+            vectors = vectors * kept
         features = self._summed(vectors, lengths, key) if self.stack is None else self._read(vectors, lengths, key)
         return self._classified(features, key)
 
@@ -95,27 +96,27 @@ class TextClassifier(nnx.Module):
         looked_up = [tuple(gate[tokens] for gate in gates) for gates in words]
         return self._classified(self._read(looked_up, lengths, None), None)
 
-    def _read(self, x: Array | list[Gates], lengths: Array, key: Array | None) -> Array:
+    def _read(self, x: Array | list[Gates], lengths: Array, key: DropoutKey | None) -> Array:
         assert self.stack is not None
         hidden, carries = self.stack(x, lengths=lengths if self.config.mask else None, key=key)
         return self._pooled(hidden, last_hidden(carries, bidirectional=self.config.bidirectional), lengths)
 
-    def _classified(self, features: Array, key: Array | None) -> Array:
+    def _classified(self, features: Array, key: DropoutKey | None) -> Array:
         features = self._dropped(features, key, 1)
         if self.hidden is not None:
             features = self._dropped(jax.nn.relu(self.hidden(features)), key, 2)
         logits = self.output(features)
         return jnp.concatenate([jnp.zeros_like(logits), logits], -1) if self.classes == 2 else logits
 
-    def loss(self, tokens: Array, lengths: Array, labels: Array, weights: Array, key: Array) -> Array:
+    def loss(self, tokens: Array, lengths: Array, labels: Array, weights: Array, key: DropoutKey | None) -> Array:
         """Mean cross-entropy in nats, each text times its class's weight `[classes]`."""
         logits = self(tokens, lengths, key)
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         return (losses * weights[labels]).mean()
 
-    def _summed(self, vectors: Array, lengths: Array, key: Array | None) -> Array:
+    def _summed(self, vectors: Array, lengths: Array, key: DropoutKey | None) -> Array:
         if key is not None and self.config.input_dropout:
-            mask = dropout_mask(jax.random.fold_in(key, 1_001), self.config.input_dropout, vectors.shape)
+            mask = dropout_mask(key.fold_in(1_001), self.config.input_dropout, vectors.shape)
             vectors = vectors * mask
         summed = jnp.where(_inside(vectors, lengths), vectors, 0.0).sum(0)
         return summed * jax.lax.rsqrt(jnp.maximum(lengths, 1).astype(jnp.float32))[:, None]
@@ -131,11 +132,11 @@ class TextClassifier(nnx.Module):
         most = jnp.where(lengths[:, None] > 0, jnp.where(inside, hidden, -jnp.inf).max(0), 0.0)
         return most if pooling == "max" else jnp.concatenate([mean, most], -1)
 
-    def _dropped(self, features: Array, key: Array | None, place: int) -> Array:
+    def _dropped(self, features: Array, key: DropoutKey | None, place: int) -> Array:
         rate = self.config.dropout
         if key is None or not rate:
             return features
-        return features * dropout_mask(jax.random.fold_in(key, 1_001 + place), rate, features.shape)
+        return features * dropout_mask(key.fold_in(1_001 + place), rate, features.shape)
 
 
 def _inside(steps: Array, lengths: Array) -> Array:

@@ -9,7 +9,7 @@ from (seed, step). A `TrainState` is therefore all that a run has to remember.
 
 import math
 from collections.abc import Callable, Iterator
-from functools import partial
+from functools import cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -19,11 +19,15 @@ import optax
 from flax import nnx
 from jax import Array, lax
 
+from rnncli.nn.dropout import DropoutKey
+from rnncli.training.parallel import WHOLE, fastest, in_one_place, mean, placed, possible, rows, shared_out, split
+
 Params = Any  # a pytree of arrays: nnx.State as a model splits into it
 Metrics = dict[str, float]
 
 # objective(model, carry, data, batch, key) -> (loss, carry): what a step of training minimises
-Objective = Callable[[Any, Any, Any, Any, Array], tuple[Array, Any]]
+# a batch's arrays are [T, B, …] or [B], the carry's [B, …]
+Objective = Callable[[Any, Any, Any, Any, DropoutKey], tuple[Array, Any]]
 # evaluate(params) -> metrics; the entry "loss" decides which epoch is the best
 Evaluate = Callable[[Params], Metrics]
 # batches(step) -> (arrays [S, …], n): the batches of the n ≤ S steps from `step` on, all of one epoch. S is best the
@@ -45,6 +49,8 @@ class TrainState(NamedTuple):
     best_params: Params
     best_loss: Array
     best_step: Array
+    # how many devices share a batch; 0 while that is not known
+    devices: Array
 
 
 class Report(NamedTuple):
@@ -173,6 +179,7 @@ def initial_state(model: nnx.Module, optimizer: optax.GradientTransformation, ca
         best_params=jax.tree.map(jnp.copy, params),
         best_loss=jnp.array(jnp.inf, jnp.float32),
         best_step=jnp.zeros((), jnp.int32),
+        devices=jnp.zeros((), jnp.int32),
     )
 
 
@@ -187,6 +194,61 @@ def evaluation(model: nnx.Module, measure: Callable[[Any, Any], dict[str, Array]
     return lambda params: {name: float(value) for name, value in run(params, data).items()}
 
 
+def _compiler(
+    model: nnx.Module, optimizer: optax.GradientTransformation, objective: Objective, plan: Plan, specs: TrainState
+) -> Callable[[int], Callable[[TrainState, Any, Any, Array], TrainState]]:
+    """A function from a number of devices to the compiled function `(state, data, batches, steps) → state`.
+
+    `specs` says what of the state each device has.
+    """
+    graph, _, rest = nnx.split(model, nnx.Param, ...)
+    key = jax.random.key(plan.seed)
+
+    def loss(params: Params, carry: Any, data: Any, batch: Any, key: DropoutKey) -> tuple[Array, Any]:
+        return objective(nnx.merge(graph, params, rest), carry, data, batch, key)
+
+    def train(devices: int, state: TrainState, data: Any, batches: Any, steps: Array) -> TrainState:
+        places = rows(_sequences(batches), devices)
+
+        def body(number: Array, state: TrainState) -> TrainState:
+            first = state.step % plan.steps_per_epoch == 0
+            carry = jax.tree.map(lambda each: jnp.where(first, jnp.zeros_like(each), each), state.carry)
+            batch = jax.tree.map(lambda each: each[number], batches)
+            drop = DropoutKey(jax.random.fold_in(key, state.step), places)
+            (value, carry), grads = jax.value_and_grad(loss, has_aux=True)(state.params, carry, data, batch, drop)
+            value, grads = mean((value, grads), devices)
+            updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
+            params = optax.apply_updates(state.params, updates)
+            total = jnp.where(first, 0.0, state.epoch_loss) + value
+            return state._replace(
+                params=params, opt_state=opt_state, step=state.step + 1, carry=carry, epoch_loss=total
+            )
+
+        return lax.fori_loop(0, steps, body, state)
+
+    @cache
+    def compiled(devices: int) -> Callable[[TrainState, Any, Any, Array], TrainState]:
+        def run(state: TrainState, data: Any, batches: Any, steps: Array) -> TrainState:
+            parts = jax.tree.map(lambda each: split(each, _axis(each)), batches)
+            shared = shared_out(partial(train, devices), (specs, WHOLE, parts, WHOLE), specs, devices)
+            return shared(state, data, batches, steps)
+
+        return jax.jit(run, donate_argnums=0)
+
+    return compiled
+
+
+def _axis(batches: Any) -> int:
+    """The axis of the sequences in an array `[S, T, B, …]` or `[S, B]`."""
+    return min(2, batches.ndim - 1)
+
+
+def _sequences(batches: Any) -> int:
+    """How many sequences a batch has."""
+    first = jax.tree.leaves(batches)[0]
+    return first.shape[_axis(first)]
+
+
 def fit(
     model: nnx.Module,
     optimizer: optax.GradientTransformation,
@@ -196,35 +258,30 @@ def fit(
     batches: Batches,
     plan: Plan,
     state: TrainState,
+    devices: int | None = None,
 ) -> Iterator[Report]:
     """Train `model`'s architecture from `state`, `initial_state` or a restored one; yield after each dispatch.
 
     `data` goes to the objective as it is, `batches` a batch at a time. The carry starts at zero in each epoch. The
     model itself is left alone: trained parameters are in the reports' states. A state that is yielded lives until
-    the next report is asked for, the one that is given is used up. The untrained model is evaluated too, as the
-    first candidate for the best.
+    the next report is asked for. The untrained model is evaluated too, as the first candidate for the best.
+
+    So many `devices` share each batch; None: as many as trained this state before, or, if that is not known or not
+    possible, as are fastest.
     """
-    graph, _, rest = nnx.split(model, nnx.Param, ...)
-    key = jax.random.key(plan.seed)
+    specs = jax.tree.map(lambda _: WHOLE, state)
+    specs = specs._replace(carry=jax.tree.map(lambda each: split(each, 0), state.carry))
+    run_chunk = _compiler(model, optimizer, objective, plan, specs)
 
-    def loss(params: Params, carry: Any, data: Any, batch: Any, step: Array) -> tuple[Array, Any]:
-        return objective(nnx.merge(graph, params, rest), carry, data, batch, jax.random.fold_in(key, step))
+    def fastest_count() -> int:
+        trials: dict[int, TrainState] = {}
 
-    @partial(jax.jit, donate_argnums=0)
-    def run_chunk(state: TrainState, data: Any, batches: Any, steps: Array) -> TrainState:
-        def body(number: Array, state: TrainState) -> TrainState:
-            first = state.step % plan.steps_per_epoch == 0
-            carry = jax.tree.map(lambda each: jnp.where(first, jnp.zeros_like(each), each), state.carry)
-            batch = jax.tree.map(lambda each: each[number], batches)
-            (value, carry), grads = jax.value_and_grad(loss, has_aux=True)(state.params, carry, data, batch, state.step)
-            updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-            params = optax.apply_updates(state.params, updates)
-            total = jnp.where(first, 0.0, state.epoch_loss) + value
-            return state._replace(
-                params=params, opt_state=opt_state, step=state.step + 1, carry=carry, epoch_loss=total
-            )
+        def trial(count: int, steps: int) -> None:
+            begun = trials[count] if count in trials else placed(state, specs, count)
+            trials[count] = jax.block_until_ready(run_chunk(count)(begun, data, batches(0)[0], jnp.int32(steps)))
 
-        return lax.fori_loop(0, steps, body, state)
+        what = [objective.__module__, [list(leaf.shape) for leaf in jax.tree.leaves(state.params)]]
+        return fastest(_sequences(batches(0)[0]), what, plan.steps - int(state.step), trial)
 
     @partial(jax.jit, donate_argnums=0)
     def keep_best(state: TrainState, loss: Array) -> TrainState:
@@ -240,9 +297,13 @@ def fit(
         )
 
     def judged(state: TrainState) -> tuple[TrainState, Metrics]:
-        metrics = evaluate(state.params)
+        metrics = evaluate(in_one_place(state.params))
         return keep_best(state, jnp.float32(metrics["loss"])), metrics
 
+    count = devices or int(state.devices)
+    if devices is None and count not in possible(_sequences(batches(0)[0])):
+        count = fastest_count()
+    state = placed(state._replace(devices=jnp.int32(count)), specs, count)
     step = int(state.step)
     if step == 0 and not math.isfinite(state.best_loss):
         state, _ = judged(state)
@@ -255,13 +316,13 @@ def fit(
         arrays, steps = batches(step)
         until = plan.until_evaluation(step)
         steps = min(steps, until)
-        state = run_chunk(state, data, arrays, steps)
+        state = run_chunk(count)(state, data, arrays, jnp.int32(steps))
         step += steps
         train_loss = float(state.epoch_loss) / (place + steps)
         metrics = None
         if steps == until:
             state, metrics = judged(state)
         finished = step >= plan.steps or waited() or not math.isfinite(train_loss)
-        yield Report(state, step, step / plan.steps_per_epoch, train_loss, metrics, finished)
+        yield Report(in_one_place(state), step, step / plan.steps_per_epoch, train_loss, metrics, finished)
         if finished:
             return

@@ -1,0 +1,153 @@
+"""A batch shared out among the devices of one machine, where that is faster.
+
+Each device computes the gradients of its part of a batch; their mean is that of the whole batch, so the result depends
+on how many devices there are in its rounding alone. On a CPU a device is a core: small products, one after the other,
+leave all but one of them idle.
+
+Whether it is faster depends on the machine and on the sizes of network and batch, so it is measured: some steps on
+copies of the state, before a training that is long enough to gain from it. The answer is kept on the disk, and in the
+run's own state, as a run that goes on must round as it did.
+"""
+
+import json
+import os
+import time
+import zlib
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import jax
+import numpy as np
+from jax import Array, lax
+from jax.sharding import Mesh, NamedSharding, PartitionSpec
+
+from rnncli.training.devices import cache_folder
+
+_AXIS = "batch"
+WHOLE = PartitionSpec()  # the same on each device
+_LEAST_ROWS = 8  # sequences that a device should have
+_WORTH_MEASURING = 20.0  # seconds that a training would take on one device; a shorter one is over before it is known
+_GAIN = 0.95  # of the time; for less, more devices are not worth their trouble
+_ROUNDS = 3
+_ROUND = 0.2  # seconds, at least
+
+# run(devices, steps): train so many steps on a copy of the state, and wait for the end
+Trial = Callable[[int, int], None]
+
+
+def split(array: Any, axis: int) -> PartitionSpec:
+    """The array's `axis` is shared out."""
+    return PartitionSpec(*(_AXIS if each == axis % array.ndim else None for each in range(array.ndim)))
+
+
+def mean(tree: Any, devices: int) -> Any:
+    """The mean over the devices, inside a function that is `shared_out`."""
+    return tree if devices == 1 else lax.pmean(tree, _AXIS)
+
+
+def rows(count: int, devices: int) -> Array:
+    """The places in the whole batch of this device's `count` rows, inside a function that is `shared_out`."""
+    first = 0 if devices == 1 else lax.axis_index(_AXIS) * count
+    return first + jax.numpy.arange(count)
+
+
+def shared_out(function: Callable[..., Any], arguments: Any, results: Any, devices: int) -> Callable[..., Any]:
+    """The function on several devices at once; what each of them has of arguments and results is `WHOLE` or `split`."""
+    if devices == 1:
+        return function
+    return jax.shard_map(function, mesh=_mesh(devices), in_specs=arguments, out_specs=results, check_vma=False)
+
+
+def placed(tree: Any, specs: Any, devices: int) -> Any:
+    """A copy of the arrays, each where the devices will look for it."""
+    if devices == 1:
+        return jax.tree.map(jax.numpy.copy, tree)
+    mesh = _mesh(devices)
+    return jax.tree.map(lambda array, spec: jax.device_put(array, NamedSharding(mesh, spec)), tree, specs)
+
+
+def in_one_place(tree: Any) -> Any:
+    """The arrays on the first device; of what each device has, its own, without a copy."""
+
+    def first(array: Array) -> Array:
+        if len(array.sharding.device_set) == 1:
+            return array
+        return array.addressable_data(0) if array.is_fully_replicated else jax.device_put(array, _devices()[0])
+
+    return jax.tree.map(first, tree)
+
+
+def possible(batch: int) -> list[int]:
+    """How many devices could share a batch equally: 1, 2, 4, …"""
+    most = min(len(_devices()), batch // _LEAST_ROWS)
+    return [1] + [count for count in (2**power for power in range(1, 16)) if count <= most and batch % count == 0]
+
+
+def fastest(batch: int, what: Any, steps: int, run: Trial) -> int:
+    """How many devices train fastest.
+
+    Args:
+        batch: sequences in a batch.
+        what: says, as JSON, what is trained; the answer for the same on this machine is remembered.
+        steps: the length of the whole training.
+        run: trains a little.
+    """
+    counts = possible(batch)
+    if len(counts) == 1:
+        return 1
+    known = _remembered()
+    name = f"{zlib.crc32(json.dumps([what, batch, counts]).encode()):08x}"
+    if known.get(name) in counts:
+        return known[name]
+    run(1, 1)  # compiles
+    single = _seconds(run, 1, 1)
+    if single * steps < _WORTH_MEASURING:
+        return 1
+    for count in counts[1:]:
+        run(count, 1)
+    each = max(1, round(_ROUND / single))
+    times = {count: float("inf") for count in counts}
+    for _ in range(_ROUNDS):
+        for count in counts:
+            times[count] = min(times[count], _seconds(run, count, each))
+    best = min(counts, key=lambda count: times[count] * (1 if count == 1 else 1 / _GAIN))
+    _remember({**_remembered(), name: best})
+    return best
+
+
+def _seconds(run: Trial, count: int, steps: int) -> float:
+    begun = time.perf_counter()
+    run(count, steps)
+    return time.perf_counter() - begun
+
+
+def _devices() -> list[Any]:
+    chosen = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
+    return jax.devices() if chosen is None else jax.devices(chosen.platform)
+
+
+def _mesh(devices: int) -> Mesh:
+    return Mesh(np.array(_devices()[:devices]), (_AXIS,))
+
+
+def _file() -> Path:
+    return cache_folder() / "devices.json"
+
+
+def _remembered() -> dict[str, int]:
+    try:
+        found = json.loads(_file().read_text(encoding="utf-8"))
+    except (OSError, RuntimeError, ValueError):
+        return {}
+    return found if isinstance(found, dict) else {}
+
+
+def _remember(known: dict[str, int]) -> None:
+    """Whole or not at all; without a word where there is no place for it."""
+    try:
+        temporary = _file().with_suffix(f".{os.getpid()}")
+        temporary.write_text(json.dumps(known), encoding="utf-8")
+        temporary.replace(_file())
+    except (OSError, RuntimeError):
+        return
