@@ -21,6 +21,8 @@ from rnncli.errors import ClosedPipe, OptionError, RnncliError
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
+    from rnncli.training.devices import CompileClock
+
 _PLOT_FORMATS = {".png", ".pdf", ".svg"}
 _PLAIN_EVERY = 5.0  # seconds between progress lines where stderr is no terminal
 
@@ -143,6 +145,11 @@ class Output:
     file: Path | None
     plot: Path | None
     as_json: bool
+    clock: "CompileClock"
+
+    def timed(self, document: dict[str, Any]) -> str:
+        """A JSON document, with the time that compilation took until now."""
+        return json_text(document | {"compile_seconds": round(self.clock.seconds, 3)})
 
     def check(self) -> None:
         """Refuse, before any work, what could not be written after it."""

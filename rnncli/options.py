@@ -79,9 +79,10 @@ def begin(options: dict[str, Any], units: int = 0) -> tuple[Any, Any]:
     `units` are those of the network, on which the precision depends. Returns the `Output` and the `Messages`.
     """
     from rnncli.console import Messages, Output
-    from rnncli.training.devices import operands, use_device
+    from rnncli.training.devices import CompileClock, operands, use_device
 
-    output = Output(options.pop("output"), options.pop("plot", None), as_json=options.pop("json"))
+    clock = CompileClock()
+    output = Output(options.pop("output"), options.pop("plot", None), as_json=options.pop("json"), clock=clock)
     output.check()
     messages = Messages(quiet=options.pop("quiet"))
     use_device(options.pop("device"))

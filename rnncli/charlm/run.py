@@ -59,6 +59,7 @@ class Outcome:
                 self.steps_per_second * self.fitting.batches.batch * self.fitting.batches.window
             ),
             "best_epoch": self.fitting.best_epoch,
+            "devices": int(self.fitting.state.devices),
             "history": self.fitting.history,
         }
 

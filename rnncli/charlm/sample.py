@@ -18,6 +18,7 @@ from jax import Array, lax
 
 from rnncli.charlm.model import Carries, CharModel
 from rnncli.charlm.vocabulary import Vocabulary
+from rnncli.training.parallel import WHOLE, possible, rows, shared_out, split
 
 _CHUNK = 512  # symbols a dispatch, at most: a text flows, and a dispatch costs little beside it
 _NOISE = 2**22  # random numbers a dispatch, at most
@@ -93,7 +94,17 @@ class Sampler:
         exempt = np.array([symbol == newline for symbol in vocabulary.symbols] + [True])
         never = np.zeros(vocabulary.size, bool)
         never[-1] = not vocabulary.documents  # a boundary that was never trained is never said
-        self._run = jax.jit(partial(_generate, self._graph, drawing, exempt, never))
+        generate = partial(_generate, self._graph, drawing, exempt, never)
+
+        @jax.jit
+        def run(state: Any, loop: _Loop, seed: Array, forced: Array, steps: Array) -> tuple[_Loop, Array]:
+            # samples have nothing to do with each other, so the more devices, the better
+            devices = possible(len(loop.token))[-1]
+            parts = jax.tree.map(lambda each: split(each, 0) if each.ndim else WHOLE, loop)
+            arguments, results = (WHOLE, parts, WHOLE, WHOLE, WHOLE), (parts, split(forced[:, None], 1))
+            return shared_out(partial(generate, devices), arguments, results, devices)(state, loop, seed, forced, steps)
+
+        self._run = run
 
     def sample(
         self,
@@ -144,6 +155,7 @@ def _generate(
     drawing: Drawing,
     exempt: np.ndarray,
     never: np.ndarray,
+    devices: int,
     state: Any,
     loop: _Loop,
     seed: Array,
@@ -154,7 +166,7 @@ def _generate(
     model: CharModel = nnx.merge(graph, state)
     samples, symbols = len(loop.token), len(never)
     places = jnp.maximum(loop.place + jnp.arange(len(forced)), 0)
-    noise = _noise(seed, places, samples, symbols) if drawing.temperature else None
+    noise = _noise(seed, places, rows(samples, devices), symbols) if drawing.temperature else None
 
     def choose(logits: Array, recent: Array, number: Array) -> Array:
         logits = jnp.where(never, -jnp.inf, logits)
@@ -175,11 +187,11 @@ def _generate(
     return lax.fori_loop(0, steps, body, (loop, jnp.zeros((len(forced), samples), jnp.int32)))
 
 
-def _noise(seed: Array, places: Array, samples: int, symbols: int) -> Array:
-    """Gumbel noise `[places, B, symbols]`, from a key for each sample and each place."""
+def _noise(seed: Array, places: Array, samples: Array, symbols: int) -> Array:
+    """Gumbel noise `[places, B, symbols]`, from a key for each sample `[B]` and each place."""
 
     def at(place: Array, sample: Array) -> Array:
         key = jax.random.fold_in(jax.random.fold_in(jax.random.key(seed), sample), place)
         return jax.random.gumbel(key, (symbols,))
 
-    return jax.vmap(lambda place: jax.vmap(partial(at, place))(jnp.arange(samples)))(places)
+    return jax.vmap(lambda place: jax.vmap(partial(at, place))(samples))(places)

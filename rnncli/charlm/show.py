@@ -51,7 +51,7 @@ def show_training(outcome: Outcome, checkpoint: Path, output: Output, messages: 
     where = "" if checkpoint == CHECKPOINT else f" --checkpoint {checkpoint}"
     messages.say(f"saved in '{checkpoint}'; sample from it with 'rnncli charlm sample{where}'")
     if output.as_json:
-        write_data(json_text(outcome.document(checkpoint)), output.file)
+        write_data(output.timed(outcome.document(checkpoint)), output.file)
     else:
         write_scores(_scores_csv(outcome.scores), output, messages)
     if output.plot is not None:
@@ -88,7 +88,7 @@ def show_evaluation(
         }
         if lines is not None:
             document["per_char"] = [[symbol, float(nats)] for symbol, nats in lines]
-        write_data(json_text(document), output.file)
+        write_data(output.timed(document), output.file)
     elif lines is not None:
         with data_stream(output.file) as write:
             rows = (f"{symbol}\t{nats}\n" for symbol, nats in lines)

@@ -65,6 +65,7 @@ class Outcome:
             "seconds": round(self.seconds, 3),
             "steps_per_second": round(self.steps_per_second, 1),
             "best_epoch": self.fitting.best_epoch,
+            "devices": 1 if self.fitting.state is None else int(self.fitting.state.devices),
             "history": self.fitting.history,
             "forecast": [{"time": stamp, "forecast": value} for stamp, value in self.forecast],
         }

@@ -19,7 +19,7 @@ def show_training(outcome: Outcome, checkpoint: Path | None, output: Output, mes
     if checkpoint is not None:
         messages.say(f"saved in '{checkpoint}'")
     if output.as_json:
-        write_data(json_text(outcome.document(checkpoint)), output.file)
+        write_data(output.timed(outcome.document(checkpoint)), output.file)
     elif series is not None:
         write_data(_forecast_csv(series, outcome.forecast), output.file)
     else:
@@ -49,7 +49,7 @@ def show_comparison(comparison: Comparison, output: Output, messages: Messages) 
     header, rows = comparison.table()
     messages.table(comparison.title, header, rows)
     if output.as_json:
-        write_data(json_text(comparison.document()), output.file)
+        write_data(output.timed(comparison.document()), output.file)
     else:
         write_scores(csv_text(*comparison.csv()), output, messages)
 

@@ -49,6 +49,7 @@ class Outcome:
             "checkpoint": str(checkpoint),
             "steps_per_second": round(self.steps_per_second, 2),
             "best_epoch": self.fitting.best_epoch,
+            "devices": int(self.fitting.state.devices),
             "temperatures": self.calibration.temperatures,
             "history": self.fitting.history,
         }

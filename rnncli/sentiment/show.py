@@ -59,7 +59,7 @@ def show_training(outcome: Outcome, checkpoint: Path, seconds: float, output: Ou
     where = "" if checkpoint == CHECKPOINT else f" --checkpoint {checkpoint}"
     messages.say(f"saved in '{checkpoint}'; label texts with 'rnncli sentiment predict{where} TEXT'")
     if output.as_json:
-        write_data(json_text(outcome.document(checkpoint) | {"seconds": round(seconds, 3)}), output.file)
+        write_data(output.timed(outcome.document(checkpoint) | {"seconds": round(seconds, 3)}), output.file)
     else:
         write_scores(_scores_csv(outcome.scores, classes), output, messages)
     if output.plot is not None:
@@ -91,7 +91,7 @@ def show_evaluation(
             "checkpoint": str(checkpoint),
             "seconds": round(time.monotonic() - begun, 3),
         }
-        write_data(json_text(document), output.file)
+        write_data(output.timed(document), output.file)
     else:
         write_scores(_scores_csv(scores, model.classes), output, messages)
     if output.plot is not None:

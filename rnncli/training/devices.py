@@ -38,6 +38,20 @@ def use_device(device: DeviceChoice) -> None:
     jax.config.update("jax_default_device", chosen)
 
 
+class CompileClock:
+    """How long XLA took to compile, or to fetch what it had compiled before, since the clock was made."""
+
+    def __init__(self) -> None:
+        import jax
+
+        self.seconds = 0.0
+        jax.monitoring.register_event_duration_secs_listener(self._heard)  # pyright: ignore[reportArgumentType]
+
+    def _heard(self, event: str, seconds: float, **_: Any) -> None:
+        if event == "/jax/core/compile/backend_compile_duration":
+            self.seconds += seconds
+
+
 def _remember_compilations() -> None:
     """Keep compiled programs on the disk, so that a command that was run before starts in half the time.
 
