@@ -73,10 +73,11 @@ def setting(
     return typer.Option(*names, help=help, show_default=str(default), metavar=metavar, callback=check)
 
 
-def begin(options: dict[str, Any], units: int = 0) -> tuple[Any, Any]:
+def begin(options: dict[str, Any], units: int | None = 0) -> tuple[Any, Any]:
     """Take the options of output and device out of a command's `options`; check and apply them.
 
-    `units` are those of the network, on which the precision depends. Returns the `Output` and the `Messages`.
+    `units` are those of the network, on which the precision depends; None where a checkpoint will tell. Returns the
+    `Output` and the `Messages`.
     """
     from rnncli.console import Messages, Output
     from rnncli.training.devices import CompileClock, operands, use_device
@@ -86,7 +87,8 @@ def begin(options: dict[str, Any], units: int = 0) -> tuple[Any, Any]:
     output.check()
     messages = Messages(quiet=options.pop("quiet"))
     use_device(options.pop("device"))
-    options["precision"] = operands(options["precision"], units)
+    if units is not None:
+        options["precision"] = operands(options["precision"], units)
     return output, messages
 
 

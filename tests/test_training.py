@@ -14,7 +14,8 @@ from rnncli.errors import CheckpointError
 from rnncli.nn.dropout import dropout_mask
 from rnncli.nn.layers import Dense
 from rnncli.training.checkpoint import CheckpointWriter, Saving, read_metadata, restore
-from rnncli.training.loop import Plan, Report, Shuffled, TrainState, evaluation, fit, initial_state, make_optimizer
+from rnncli.training.loop import Plan, Report, Shuffled, TrainState, evaluation, fit, initial_state
+from rnncli.training.optimizer import make_optimizer
 
 EXAMPLES, BATCH = 50, 16
 X = jax.random.normal(jax.random.key(0), (EXAMPLES, 3))

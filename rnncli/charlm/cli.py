@@ -76,7 +76,7 @@ def sample(checkpoint: CheckpointOption = CHECKPOINT, **options: Any) -> None:
     from rnncli.charlm.sample import Drawing
     from rnncli.charlm.show import Printing, show_samples
 
-    output, messages = begin(options)  # small units: what was trained is read in float32 unless it is asked otherwise
+    output, messages = begin(options, None)
     model = load_model(checkpoint, options.pop("precision"))
     prompt = _prompt(options.pop("prompt"), options.pop("prompt_file"), model)
     skip_unknown = options.pop("unknown") == "skip"
@@ -117,7 +117,7 @@ def evaluate(
     from rnncli.charlm.run import load_model, text_to_evaluate
     from rnncli.charlm.show import show_evaluation
 
-    output, messages = begin(options)
+    output, messages = begin(options)  # without units: scores are measured in float32, unless it is asked otherwise
     begun = time.monotonic()
     model = load_model(checkpoint, options["precision"])
     sources = tuple(text or ())

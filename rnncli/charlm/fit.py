@@ -14,7 +14,8 @@ from rnncli.charlm.config import CharlmConfig
 from rnncli.charlm.model import CharModel
 from rnncli.charlm.score import Scorer
 from rnncli.nn.dropout import DropoutKey
-from rnncli.training.loop import Metrics, Params, Plan, Report, TrainState, fit, initial_state, optimizer_of
+from rnncli.training.loop import Metrics, Params, Plan, Report, TrainState, fit, initial_state
+from rnncli.training.optimizer import optimizer_of
 
 _VALIDATION_STREAMS = 64  # after each epoch the validation text is read in so many streams at once, at most …
 _VALIDATION_STREAM = 1024  # … of so many characters, at least

@@ -25,6 +25,7 @@ from rnncli.errors import CheckpointError, DataError, RnncliError
 from rnncli.files import read_blocks
 from rnncli.nn.precision import Operands
 from rnncli.training.checkpoint import CheckpointWriter, Saving, read_metadata, restore, resumable
+from rnncli.training.devices import PrecisionChoice, operands
 from rnncli.training.loop import Report
 from rnncli.training.watch import Pace, not_a_number, watch
 
@@ -154,8 +155,8 @@ def run_training(
     return Outcome(config, corpus, fitting, scores, time.monotonic() - begun, steps / spent)
 
 
-def load_model(folder: Path, operands: Operands = "float32") -> Model:
-    """The model in a checkpoint, its products with `operands`, whatever it was trained with.
+def load_model(folder: Path, precision: PrecisionChoice = "float32") -> Model:
+    """The model in a checkpoint, its products in `precision`, whatever it was trained in.
 
     Raises:
         CheckpointError: there is none, or it is damaged.
@@ -167,14 +168,14 @@ def load_model(folder: Path, operands: Operands = "float32") -> Model:
         _ = metadata["sources"]["named"], metadata["sources"]["found"], metadata["data"]
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
-    network = _empty(config, vocabulary.size, operands)
+    network = _empty(config, vocabulary.size, operands(precision, config.units))
     nnx.update(network, restore(folder, TASK, "best", nnx.state(network, nnx.Param)))
     return Model(config, vocabulary, network, metadata)
 
 
-def _empty(config: CharlmConfig, symbols: int, operands: Operands = "float32") -> CharModel:
+def _empty(config: CharlmConfig, symbols: int, precision: Operands = "float32") -> CharModel:
     """The network with shapes in the place of arrays: first weights would be drawn for nothing."""
-    return nnx.eval_shape(lambda: CharModel(config, symbols, operands=operands, rngs=nnx.Rngs(0)))
+    return nnx.eval_shape(lambda: CharModel(config, symbols, operands=precision, rngs=nnx.Rngs(0)))
 
 
 def sample(

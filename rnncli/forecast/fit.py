@@ -15,7 +15,8 @@ from rnncli.forecast.config import ForecastConfig
 from rnncli.forecast.data import Dataset
 from rnncli.forecast.model import Forecaster
 from rnncli.nn.dropout import DropoutKey
-from rnncli.training.loop import Plan, Report, Shuffled, TrainState, evaluation, fit, initial_state, optimizer_of
+from rnncli.training.loop import Plan, Report, Shuffled, TrainState, evaluation, fit, initial_state
+from rnncli.training.optimizer import optimizer_of
 
 _FORECAST_BATCH = 1024  # windows a dispatch: one shape to compile, and bounded memory
 

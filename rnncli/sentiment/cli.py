@@ -110,7 +110,7 @@ def predict(
     from rnncli.sentiment.show import Printing, show_predictions
     from rnncli.sentiment.stream import records_of
 
-    output, _ = begin(options)
+    output, _ = begin(options, None)
     records = records_of(text, text_column)
     predictor = Predictor(load_model(checkpoint, options["precision"]), system, explain=explain)
     show_predictions(predictor, records, Printing(output.as_json, top, explain), output)
@@ -132,7 +132,7 @@ def evaluate(
     from rnncli.sentiment.show import show_evaluation
 
     begun = time.monotonic()
-    output, messages = begin(options)
+    output, messages = begin(options, None)
     model = load_model(checkpoint, options.pop("precision"))
     measures, probability, part = run_evaluate(model, _source(data, options))
     show_evaluation(model, data, measures, (probability, part.labels), checkpoint, begun, output, messages)

@@ -20,7 +20,8 @@ from rnncli.sentiment.model import TextClassifier
 from rnncli.sentiment.ratios import log_count_ratios
 from rnncli.sentiment.score import Scorer
 from rnncli.sentiment.text import PADDING, Ragged, Vocabulary
-from rnncli.training.loop import Metrics, Params, Plan, Report, TrainState, fit, initial_state, optimizer_of
+from rnncli.training.loop import Metrics, Params, Plan, Report, TrainState, fit, initial_state
+from rnncli.training.optimizer import optimizer_of
 
 _DISPATCH_FLOP = 5e10  # about a second of work on two cores: how often training reports, and hears Ctrl-C
 _MOST_STEPS = 16  # a dispatch, so that texts of all lengths take turns

@@ -10,7 +10,6 @@ import numpy as np
 from flax import nnx
 
 from rnncli.errors import CheckpointError, OptionError
-from rnncli.nn.precision import Operands
 from rnncli.sentiment.calibration import Calibration, System
 from rnncli.sentiment.config import TASK, SentimentConfig
 from rnncli.sentiment.data import Part, Source, with_classes
@@ -23,6 +22,7 @@ from rnncli.sentiment.records import read_labelled
 from rnncli.sentiment.score import Scorer
 from rnncli.sentiment.text import Ragged, Vocabulary, Words, split_all
 from rnncli.training.checkpoint import read_metadata, restore
+from rnncli.training.devices import PrecisionChoice, operands
 
 
 @dataclass(frozen=True)
@@ -56,8 +56,8 @@ class Prediction:
     explanation: Explanation | None = None
 
 
-def load_model(folder: Path, operands: Operands = "float32") -> Model:
-    """The model in a checkpoint, its products with `operands`, whatever it was trained with.
+def load_model(folder: Path, precision: PrecisionChoice = "float32") -> Model:
+    """The model in a checkpoint, its products in `precision`, whatever it was trained in.
 
     Raises:
         CheckpointError: there is none, or it is damaged.
@@ -71,7 +71,7 @@ def load_model(folder: Path, operands: Operands = "float32") -> Model:
         _ = [calibration.temperatures[system] for system in get_args(System)]
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
-    network = empty_network(config, vocabulary.size, len(classes), operands)
+    network = empty_network(config, vocabulary.size, len(classes), operands(precision, config.units))
     nnx.update(network, restore(folder, TASK, "best", nnx.state(network, nnx.Param)))
     linear = from_arrays(jax.tree.map(np.asarray, restore(folder, TASK, "ngram", empty_arrays(ngrams, len(classes)))))
     encoder = SentenceEncoder(config.embeddings) if config.sentences else None

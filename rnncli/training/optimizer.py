@@ -1,0 +1,54 @@
+"""What training minimises with."""
+
+import math
+from collections.abc import Callable
+from typing import Any
+
+import jax
+import optax
+
+from rnncli.training.loop import Params, Plan, leaf_name
+
+
+def make_optimizer(
+    learning_rate: float,
+    steps: int,
+    *,
+    schedule: str = "constant",
+    warmup: float = 0.0,
+    clip: float | None = None,
+    weight_decay: float = 0.0,
+    decayed: Callable[[str], bool] = lambda name: True,
+) -> optax.GradientTransformation:
+    """Adam (AdamW with `weight_decay` of the parameters `decayed`) with Keras' ε, after clipping by global norm.
+
+    `schedule` "cosine" falls from the learning rate to 0 over `steps`, after a linear warm-up over the fraction
+    `warmup` of them; "constant" stays.
+    """
+    rate: float | optax.Schedule = learning_rate
+    if schedule == "cosine":
+        warmup_steps = math.ceil(warmup * steps)
+        rate = optax.warmup_cosine_decay_schedule(0.0, learning_rate, warmup_steps, max(steps, warmup_steps + 1))
+
+    def mask(params: Params) -> Any:
+        return jax.tree_util.tree_map_with_path(lambda path, _: decayed(leaf_name(path)), params)
+
+    adam = optax.adam(rate, eps=1e-7)
+    if weight_decay:
+        adam = optax.adamw(rate, eps=1e-7, weight_decay=weight_decay, mask=mask)
+    return adam if clip is None else optax.chain(optax.clip_by_global_norm(clip), adam)
+
+
+def optimizer_of(
+    config: Any, plan: Plan, decayed: Callable[[str], bool] = lambda name: True
+) -> optax.GradientTransformation:
+    """What a run of this length minimises with; a task's `config` has the fields that `make_optimizer` asks for."""
+    return make_optimizer(
+        config.learning_rate,
+        plan.steps,
+        schedule=config.schedule,
+        warmup=config.warmup,
+        clip=config.clip or None,
+        weight_decay=config.weight_decay,
+        decayed=decayed,
+    )
