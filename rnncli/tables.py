@@ -2,22 +2,25 @@
 
 Cells of text formats come as strings, exactly as they were written, so that whoever uses them can say which one is
 wrong and how many digits it had.
+
+Pandas is loaded where a table is made.
 """
 
 import csv
 import io
 import json
-from typing import Any
-
-import pandas as pd
+from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import DataError
 from rnncli.files import name_of, read_bytes
 
+if TYPE_CHECKING:
+    import pandas as pd
+
 SEPARATORS = ",;\t|"
 
 
-def read_table(source: str) -> pd.DataFrame:
+def read_table(source: str) -> "pd.DataFrame":
     """The table in `source` (a path or `-`): string columns, an empty string where a cell is missing.
 
     Raises:
@@ -26,7 +29,7 @@ def read_table(source: str) -> pd.DataFrame:
     return table_of(read_bytes(source), name_of(source))
 
 
-def table_of(raw: bytes, name: str) -> pd.DataFrame:
+def table_of(raw: bytes, name: str) -> "pd.DataFrame":
     """The same of what was read from the source that messages call `name`."""
     if not raw.strip():
         raise DataError(f"{name} is empty")
@@ -58,7 +61,9 @@ def _decode(raw: bytes, name: str) -> str:
         raise DataError(f"{name} is not UTF-8: {byte}; convert it first, for example with iconv") from error
 
 
-def _read_separated(text: str, name: str) -> pd.DataFrame:
+def _read_separated(text: str, name: str) -> "pd.DataFrame":
+    import pandas as pd
+
     separator = max(SEPARATORS, key=text.lstrip().split("\n", 1)[0].count)
     csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a cell may hold a book
     reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
@@ -92,7 +97,9 @@ def is_number(cell: str) -> bool:
     return True
 
 
-def _read_json(text: str, name: str) -> pd.DataFrame:
+def _read_json(text: str, name: str) -> "pd.DataFrame":
+    import pandas as pd
+
     try:
         if text.lstrip()[0] == "[":
             records = json.loads(text)
@@ -114,15 +121,19 @@ def _record(line: str, number: int, name: str) -> object:
         raise DataError(f"{name} is not JSON Lines: line {number}, {error}") from error
 
 
-def _read_parquet(raw: bytes, name: str) -> pd.DataFrame:
+def _read_parquet(raw: bytes, name: str) -> "pd.DataFrame":
+    import pandas as pd
+
     try:
         return pd.read_parquet(io.BytesIO(raw))
     except (ValueError, OSError) as error:
         raise DataError(f"{name} is a damaged Parquet file: {str(error).splitlines()[0]}") from error
 
 
-def _as_text(table: pd.DataFrame) -> pd.DataFrame:
+def _as_text(table: "pd.DataFrame") -> "pd.DataFrame":
     """Typed columns as the strings a CSV file would hold."""
+    import pandas as pd
+
     if table.index.name is not None or isinstance(table.index, pd.DatetimeIndex):
         table = table.reset_index()
 

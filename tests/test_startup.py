@@ -1,9 +1,13 @@
-"""What starting costs: a help text loads nothing heavy."""
+"""What starting costs: what is loaded, and how many programs are compiled."""
 
+import os
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+
+from rnncli.cli import run
 
 HEAVY = {
     "jax",
@@ -18,6 +22,8 @@ HEAVY = {
     "scipy",
     "sklearn",
 }
+UNNEEDED = {"pandas", "pyarrow", "scipy.sparse", "scipy.special", "sklearn", "matplotlib", "tensorflow_datasets"}
+TINY = ["--units", "4", "--epochs", "1", "-q"]
 
 
 @pytest.mark.parametrize(
@@ -33,16 +39,51 @@ HEAVY = {
     ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:
-    script = (
-        "import sys\nfrom rnncli.cli import run\n"
-        f"code = run({arguments!r})\n"
-        "print('LOADED', *sorted({name.split('.')[0] for name in sys.modules}), file=sys.stderr)\nsys.exit(code)"
-    )
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False)
-    assert result.returncode == 0
-    assert result.stdout
-    loaded = set(result.stderr.split("LOADED", 1)[1].split())
+    out, loaded, _ = _started(arguments)
+    assert out
     assert not loaded & HEAVY
+
+
+def test_sampling_loads_only_what_it_needs_and_compiles_one_program(tmp_path: Path) -> None:
+    (tmp_path / "text").write_text("the quick brown fox\n" * 20)
+    model = ["--checkpoint", str(tmp_path / "model")]
+    assert run(["charlm", "train", str(tmp_path / "text"), *TINY, *model]) == 0
+    _, loaded, compiled = _started(["charlm", "sample", "--length", "5", *model])
+    assert not loaded & UNNEEDED
+    assert compiled == 1
+
+
+def test_labelling_loads_only_what_it_needs_and_compiles_one_program(tmp_path: Path) -> None:
+    (tmp_path / "texts").write_text("good a wonderful film\nbad a dreadful film\n" * 30)
+    model = ["--checkpoint", str(tmp_path / "model")]
+    assert run(["sentiment", "train", str(tmp_path / "texts"), *TINY, *model]) == 0
+    _, loaded, compiled = _started(["sentiment", "predict", "-", *model], "a wonderful film\n")
+    assert not loaded & UNNEEDED
+    assert compiled == 1
+
+
+def test_a_forecast_from_a_checkpoint_compiles_one_program(tmp_path: Path) -> None:
+    series = tmp_path / "series.csv"
+    series.write_text("value\n" + "\n".join(str(step % 7) for step in range(120)))
+    model = ["--checkpoint", str(tmp_path / "model")]
+    assert run(["forecast", str(series), "--horizon", "2", *TINY, *model]) == 0
+    _, _, compiled = _started(["forecast", "predict", str(series), *model])
+    assert compiled == 1
+
+
+def _started(arguments: list[str], stdin: str = "") -> tuple[str, set[str], int]:
+    """A command in a process of its own: its stdout, the modules that it loads, the programs that it compiles."""
+    script = (
+        "import logging, sys\nfrom rnncli.cli import run\n"
+        f"code = run({arguments!r})\n"
+        "print('LOADED', *sys.modules, file=sys.stderr)\nsys.exit(code)"
+    )
+    env = {**os.environ, "JAX_LOG_COMPILES": "1"}
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, input=stdin, capture_output=True, text=True, check=False, env=env)
+    assert result.returncode == 0, result.stderr
+    messages, loaded = result.stderr.rsplit("LOADED", 1)
+    return result.stdout, set(loaded.split()), messages.count("Finished XLA compilation")
 
 
 def test_version_and_module() -> None:
@@ -53,8 +94,6 @@ def test_version_and_module() -> None:
 
 
 def test_completion_knows_verbs_and_the_options_of_the_default_verb() -> None:
-    import os
-
     env = {**os.environ, "_RNNCLI_COMPLETE": "complete_bash", "COMP_WORDS": "rnncli forecast --ce", "COMP_CWORD": "2"}
     script = "from rnncli.cli import main; main()"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=env)

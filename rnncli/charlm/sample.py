@@ -125,9 +125,9 @@ class Sampler:
         shapes = jax.eval_shape(lambda: self._initial(samples))
         loop = _Loop(
             jax.tree.map(lambda each: np.zeros(each.shape, each.dtype), shapes),
-            jnp.asarray(np.full(samples, boundary, np.int32)),
-            jnp.asarray(np.full((samples, _RECENT), _FREE, np.int32)),
-            jnp.asarray(np.int32(-len(prompt))),
+            jax.device_put(np.full(samples, boundary, np.int32)),
+            jax.device_put(np.full((samples, _RECENT), _FREE, np.int32)),
+            jax.device_put(np.int32(-len(prompt))),
         )
         pending: tuple[Array, int, int] | None = None
         chunk = max(1, min(_CHUNK, _NOISE // (samples * self._vocabulary.size)))

@@ -30,7 +30,7 @@ class Scaler:
 
     def down(self, values: np.ndarray) -> Array:
         """To float32 in units of the training data; subtracted and divided in float64."""
-        return jnp.asarray((values - self.mean) / self.std, jnp.float32)
+        return jax.device_put(((values - self.mean) / self.std).astype(np.float32))
 
     def up(self, scaled: Array) -> np.ndarray:
         """Back to the series' unit, float64."""
@@ -96,7 +96,7 @@ def train(fitting: Fitting, data: Dataset) -> Iterator[Report]:
         return {"loss": jnp.square(error).mean() if config.loss == "mse" else jnp.abs(error).mean()}
 
     arrays = {"values": fitting.scaler.down(data.values)}
-    arrays |= {part: jnp.asarray(data.starts[part]) for part in ("train", "validation")}
+    arrays |= {part: jax.device_put(data.starts[part]) for part in ("train", "validation")}
     optimizer, measure = optimizer_of(fitting.config, fitting.plan), evaluation(fitting.model, evaluate, arrays)
     state = empty_state(fitting) if fitting.state is None else fitting.state
     for report in fit(fitting.model, optimizer, objective, measure, arrays, fitting.batches, fitting.plan, state):

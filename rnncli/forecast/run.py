@@ -183,7 +183,8 @@ def load_model(folder: Path) -> tuple[dict[str, Any], Callable[[np.ndarray], np.
         scaler = Scaler(**metadata["scaler"])
     except (KeyError, TypeError) as error:
         raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
-    model = Forecaster(config, rngs=nnx.Rngs(0))
+    # shapes in the place of arrays: first weights would be drawn for nothing
+    model = nnx.eval_shape(lambda: Forecaster(config, rngs=nnx.Rngs(0)))
     nnx.update(model, restore(folder, TASK, "best", nnx.state(model, nnx.Param)))
     return metadata, forecaster(model, scaler)
 

@@ -4,7 +4,6 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from scipy.special import log_softmax, softmax
 
 _BINS = 15
 _SPREAD = 0.35  # of the logarithm of a temperature, before anything is known
@@ -13,12 +12,16 @@ _TEMPERATURES = np.log([0.05, 20.0])
 
 def log_loss(logits: np.ndarray, labels: np.ndarray) -> float:
     """Mean −ln p of the labels `[n]`, in nats, from logits `[n, C]`."""
+    from scipy.special import log_softmax  # as all of SciPy and scikit-learn here: not loaded to predict
+
     return float(-log_softmax(logits.astype(float), axis=1)[np.arange(len(labels)), labels].mean())
 
 
 def probabilities(logits: np.ndarray, temperature: float) -> np.ndarray:
     """softmax(logits / temperature), `[n, C]`, float64."""
-    return softmax(logits.astype(float) / temperature, axis=1)
+    scaled = logits.astype(float) / temperature
+    odds = np.exp(scaled - scaled.max(1, keepdims=True))
+    return odds / odds.sum(1, keepdims=True)
 
 
 def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
@@ -27,7 +30,7 @@ def fit_temperature(logits: np.ndarray, labels: np.ndarray) -> float:
     Its logarithm is held near 0, as by a normal distribution around it, so that a dozen texts that happen to be
     labelled right do not make a network sure of everything.
     """
-    from scipy.optimize import minimize_scalar  # as what measures does below: not loaded to predict
+    from scipy.optimize import minimize_scalar
 
     def penalised(log: float) -> float:
         return log_loss(logits / np.exp(log), labels) + (log / _SPREAD) ** 2 / (2 * len(labels))

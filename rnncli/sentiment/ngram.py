@@ -6,14 +6,16 @@ from these (Wang & Manning 2012, "Baselines and Bigrams"). On the IMDB reviews i
 
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from rnncli.sentiment.metrics import log_loss
 from rnncli.sentiment.ratios import indicators, ratio_of, targets
 from rnncli.sentiment.text import Words, hash_of
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 _LEAST = 2  # texts that an n-gram must be in
 _STRENGTHS = (0.03, 0.1, 0.3, 1.0)  # inverse of the regularisation, of which the validation texts choose one
@@ -79,7 +81,7 @@ def _ngrams(words: Words) -> tuple[np.ndarray, np.ndarray]:
     return np.concatenate([np.zeros(0, np.uint64), *found]), np.cumsum([0, *map(len, found)])
 
 
-def _matrix(columns: np.ndarray, starts: np.ndarray, kept: np.ndarray, width: int) -> csr_matrix:
+def _matrix(columns: np.ndarray, starts: np.ndarray, kept: np.ndarray, width: int) -> "csr_matrix":
     """The features of each text, without the entries that are not `kept`."""
     before = np.concatenate([[0], np.cumsum(kept)])
     return indicators(columns[kept], before[starts], width)

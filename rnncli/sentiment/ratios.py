@@ -5,10 +5,14 @@
 Wang & Manning 2012, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification".
 """
 
+from typing import TYPE_CHECKING
+
 import numpy as np
-from scipy.sparse import csr_matrix
 
 from rnncli.sentiment.text import Ragged
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_matrix
 
 
 def targets(classes: int) -> range:
@@ -16,8 +20,10 @@ def targets(classes: int) -> range:
     return range(1, 2) if classes == 2 else range(classes)
 
 
-def indicators(columns: np.ndarray, starts: np.ndarray, width: int) -> csr_matrix:
+def indicators(columns: np.ndarray, starts: np.ndarray, width: int) -> "csr_matrix":
     """Which features each text has: ones at `columns[starts[i] : starts[i + 1]]` of row i, `[texts, width]`."""
+    from scipy.sparse import csr_matrix  # not loaded where the network alone predicts
+
     ones = np.ones(len(columns), np.float32)
     matrix = csr_matrix((ones, columns, starts), shape=(len(starts) - 1, width), copy=True)
     matrix.sum_duplicates()  # which sorts in place, hence the copy
@@ -25,7 +31,7 @@ def indicators(columns: np.ndarray, starts: np.ndarray, width: int) -> csr_matri
     return matrix
 
 
-def ratio_of(features: csr_matrix, inside: np.ndarray, smoothing: float = 1.0) -> np.ndarray:
+def ratio_of(features: "csr_matrix", inside: np.ndarray, smoothing: float = 1.0) -> np.ndarray:
     """r of each feature for the class of the texts `inside` (a truth value each), float32 `[width]`.
 
     α is `smoothing`.

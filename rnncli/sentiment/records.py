@@ -10,12 +10,14 @@ from collections import Counter
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
-
-import pandas as pd
+from typing import TYPE_CHECKING
 
 from rnncli.errors import DataError
 from rnncli.files import name_of, read_bytes
 from rnncli.tables import SEPARATORS, table_of
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 _MARK = "__label__"  # fastText's
 _TABLES = (b"PAR1", b"\xff\xfe", b"\xfe\xff")  # Parquet; UTF-16, which lines are not read in
@@ -85,7 +87,7 @@ def is_folder(source: str) -> bool:
         return False  # too long for a name, or with a NUL in it
 
 
-def column_of(table: pd.DataFrame, wanted: str | None, names: Collection[str], what: str, source: str) -> str | None:
+def column_of(table: "pd.DataFrame", wanted: str | None, names: Collection[str], what: str, source: str) -> str | None:
     """The column that the user named, or the only one with a usual name; None if there is none such.
 
     Raises:
@@ -167,7 +169,7 @@ def _read_marked(lines: list[str], name: str) -> Labelled:
     return Labelled(texts, labels, name)
 
 
-def _from_table(table: pd.DataFrame, columns: Columns, name: str) -> Labelled:
+def _from_table(table: "pd.DataFrame", columns: Columns, name: str) -> Labelled:
     text = column_of(table, columns.text, _TEXT_NAMES, "text", name)
     label = column_of(table, columns.label, _LABEL_NAMES, "label", name)
     others = [column for column in table.columns if column not in (text, label)]

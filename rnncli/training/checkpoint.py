@@ -158,23 +158,23 @@ def restore(folder: Path, task: str, item: str, like: Any) -> Any:
         CheckpointError: it is not there, is damaged, or has other leaves than `like`.
     """
     step = _latest(folder, task)
+    if not (step / item).is_dir():
+        raise CheckpointError(f"the checkpoint in '{folder}' has no {item} to go on from; train with --overwrite")
     template = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in _flat(like).items()}
     with _quiet(), _reported(f"the checkpoint in '{folder}' is damaged"):
-        stored = ocp.checkpointables_metadata(str(step.absolute())).metadata
-        if item not in stored:
-            raise CheckpointError(f"the checkpoint in '{folder}' has no {item} to go on from; train with --overwrite")
         flat = ocp.load_checkpointables(str(step.absolute()), {item: template})[item]
     leaves = [_same(folder, name, flat[name], wanted) for name, wanted in template.items()]
-    return jax.tree.unflatten(jax.tree.structure(like), leaves)
+    # put there as they are: `jnp.asarray` would compile a program for each shape
+    return jax.tree.unflatten(jax.tree.structure(like), jax.device_put(leaves))
 
 
-def _same(folder: Path, name: str, stored: Any, wanted: np.ndarray) -> jax.Array:
+def _same(folder: Path, name: str, stored: np.ndarray, wanted: np.ndarray) -> np.ndarray:
     if stored.shape != wanted.shape or stored.dtype != wanted.dtype:
         raise CheckpointError(
             f"the checkpoint in '{folder}' is damaged: {name} is {stored.dtype}{list(stored.shape)}, "
             f"not {wanted.dtype}{list(wanted.shape)}"
         )
-    return jax.numpy.asarray(stored)
+    return stored
 
 
 def _flat(tree: Any) -> dict[str, Any]:

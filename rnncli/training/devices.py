@@ -5,7 +5,6 @@ import platform
 import warnings
 import zlib
 from contextlib import suppress
-from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Literal
 
@@ -59,6 +58,8 @@ def _remember_compilations() -> None:
     version and each kind of processor, as another one's programs could not run. What cannot be kept or read is
     compiled, without a word.
     """
+    from importlib.metadata import version
+
     import jax
 
     warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
