@@ -58,8 +58,6 @@ def _remember_compilations() -> None:
     version and each kind of processor, as another one's programs could not run. What cannot be kept or read is
     compiled, without a word.
     """
-    from importlib.metadata import version
-
     import jax
 
     warnings.filterwarnings("ignore", message="Error (reading|writing) persistent compilation cache")
@@ -80,6 +78,8 @@ def cache_folder() -> Path:
     Raises:
         OSError, RuntimeError: there is no place for it.
     """
+    from importlib.metadata import version
+
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
     folder = home / "rnncli" / f"xla-{version('jaxlib')}-{_processor()}"
     folder.mkdir(parents=True, exist_ok=True)

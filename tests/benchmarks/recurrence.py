@@ -7,13 +7,12 @@ medians after a warm-up, and ratios to the plain scan.
 """
 
 import argparse
-import statistics
-import time
 from collections.abc import Callable
 from typing import Any
 
 import jax
 import jax.numpy as jnp
+from _timing import TORCH_LAYERS, Program, alternate, installed
 from flax import nnx
 from jax import lax
 
@@ -24,15 +23,17 @@ from rnncli.nn.recurrence import unroll
 def plain(cell: Cell, x: jax.Array) -> jax.Array:
     """The same maths as one `lax.scan`, differentiated by JAX."""
     small, kernels = cell.small_parameters(), cell.recurrent_kernels()
+    biases = cell.recurrent_biases() or (0.0,) * len(kernels)
 
     def body(carry: Any, projected: Any) -> tuple[Any, jax.Array]:
-        carry = cell.step(small, carry, projected, tuple(carry[0] @ kernel for kernel in kernels))
+        recurrent = tuple(carry[0] @ kernel + bias for kernel, bias in zip(kernels, biases, strict=True))
+        carry = cell.step(small, carry, cell.pre_activations(projected, recurrent))
         return carry, carry[0]
 
     return lax.scan(body, cell.initial_carry(x.shape[1]), cell.project(x))[1]
 
 
-def ours(name: CellName, run: Callable[[Cell, jax.Array], jax.Array], x: jax.Array, units: int) -> Callable[[], Any]:
+def ours(name: CellName, run: Callable[[Cell, jax.Array], jax.Array], x: jax.Array, units: int) -> Program:
     sizes = (x.shape[-1], units)
     graph, params = nnx.split([cell_class(name)(size, units, rngs=nnx.Rngs(0)) for size in sizes])
 
@@ -47,14 +48,12 @@ def ours(name: CellName, run: Callable[[Cell, jax.Array], jax.Array], x: jax.Arr
     return lambda: jax.block_until_ready(gradients(params, x))
 
 
-def torch_program(name: CellName, x: jax.Array, units: int) -> Callable[[], Any] | None:
-    try:
-        import numpy as np
-        import torch
-    except ImportError:
-        return None
-    kind = {"simple": torch.nn.RNN, "lstm": torch.nn.LSTM, "gru": torch.nn.GRU}[name]
-    module, tensor = kind(x.shape[-1], units, 2), torch.from_numpy(np.asarray(x).copy())
+def torch_program(name: CellName, x: jax.Array, units: int) -> Program:
+    import numpy as np
+    import torch
+
+    layers = getattr(torch.nn, TORCH_LAYERS[name])
+    module, tensor = layers(x.shape[-1], units, 2), torch.from_numpy(np.asarray(x).copy())
 
     def step() -> None:
         module.zero_grad()
@@ -64,25 +63,19 @@ def torch_program(name: CellName, x: jax.Array, units: int) -> Callable[[], Any]
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     for option, default in (("units", 128), ("batch", 32), ("steps", 100), ("features", 65), ("repeats", 11)):
         parser.add_argument(f"--{option}", type=int, default=default)
     options = parser.parse_args()
     x = jax.random.normal(jax.random.key(0), (options.steps, options.batch, options.features))
     for name in ("simple", "lstm", "gru"):
-        programs: dict[str, Callable[[], Any] | None] = {
+        programs = {
             "plain scan": ours(name, plain, x, options.units),
             "hoisted": ours(name, lambda cell, x: unroll(cell, x)[0], x, options.units),
-            "torch": torch_program(name, x, options.units),
         }
-        times: dict[str, list[float]] = {label: [] for label, program in programs.items() if program is not None}
-        for repeat in range(options.repeats + 2):
-            for label in times:
-                begun = time.perf_counter()
-                programs[label]()  # pyright: ignore[reportOptionalCall]
-                if repeat >= 2:
-                    times[label].append(time.perf_counter() - begun)
-        medians = {label: statistics.median(measured) for label, measured in times.items()}
+        if installed("torch"):
+            programs["torch"] = torch_program(name, x, options.units)
+        medians = alternate(programs, options.repeats, warmup=2)
         base = medians["plain scan"]
         figures = ", ".join(
             f"{label} {1e3 * median:.1f} ms ({base / median:.2f} x)" for label, median in medians.items()
