@@ -64,7 +64,9 @@ def placed(tree: Any, specs: Any, devices: int) -> Any:
     if devices == 1:
         return jax.tree.map(jax.numpy.copy, tree)
     mesh = _mesh(devices)
-    return jax.tree.map(lambda array, spec: jax.device_put(array, NamedSharding(mesh, spec)), tree, specs)
+    return jax.tree.map(
+        lambda array, spec: jax.device_put(array, NamedSharding(mesh, spec), may_alias=False), tree, specs
+    )
 
 
 def in_one_place(tree: Any) -> Any:
