@@ -420,6 +420,9 @@ def test_the_same_seed_gives_the_same_text_however_it_is_cut(network: CharModel,
     assert whole.shape == (90, 3)
     np.testing.assert_array_equal(tokens_of(sampler, "abc", 40, samples=3, seed=5), whole[:40])
     np.testing.assert_array_equal(tokens_of(sampler, "abc", 90, samples=1, seed=5), whole[:, :1])
+    shared = tokens_of(sampler, "abc", 90, samples=16, seed=5)  # by two devices
+    np.testing.assert_array_equal(shared[:, :3], whole)
+    assert len({tuple(row) for row in shared.T}) == 16
     assert (tokens_of(sampler, "abc", 90, samples=1, seed=6) != whole[:, :1]).any()
     assert (whole[:, 0] != whole[:, 1]).any()
     monkeypatch.setattr("rnncli.charlm.sample._CHUNK", 7)

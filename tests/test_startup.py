@@ -98,3 +98,27 @@ def test_completion_knows_verbs_and_the_options_of_the_default_verb() -> None:
     script = "from rnncli.cli import main; main()"
     result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=env)
     assert result.stdout.split() == ["--cell"]
+
+
+@pytest.mark.parametrize(
+    ("given", "devices", "flags"),
+    [
+        ({}, len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count(), "multi_output"),
+        ({"JAX_NUM_CPU_DEVICES": "1", "XLA_FLAGS": "--xla_cpu_enable_fast_min_max=true"}, 1, "min_max"),
+    ],
+)
+def test_every_core_is_a_device_unless_somebody_said_otherwise(
+    given: dict[str, str], devices: int, flags: str, tmp_path: Path
+) -> None:
+    code = (
+        "import os; from rnncli.training.devices import use_device; use_device('cpu'); "
+        "import jax; print(jax.device_count(), os.environ['XLA_FLAGS'])"
+    )
+    environment = {
+        name: value for name, value in os.environ.items() if name not in ("XLA_FLAGS", "JAX_NUM_CPU_DEVICES")
+    }
+    environment |= {"XDG_CACHE_HOME": str(tmp_path), **given}
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, text=True, check=True)
+    count, told = done.stdout.split(maxsplit=1)
+    assert int(count) == devices
+    assert flags in told

@@ -13,6 +13,7 @@ from flax import nnx
 from rnncli.errors import CheckpointError
 from rnncli.nn.dropout import dropout_mask
 from rnncli.nn.layers import Dense
+from rnncli.training import parallel
 from rnncli.training.checkpoint import CheckpointWriter, Saving, read_metadata, restore
 from rnncli.training.loop import Plan, Report, Shuffled, TrainState, evaluation, fit, initial_state
 from rnncli.training.optimizer import make_optimizer
@@ -79,6 +80,19 @@ def test_devices_that_share_a_batch_change_nothing_but_the_rounding() -> None:
     assert (int(one.devices), int(two.devices)) == (1, 2)
     two = two._replace(devices=one.devices)
     jax.tree.map(lambda ours, theirs: np.testing.assert_allclose(ours, theirs, rtol=1e-4, atol=1e-6), one, two)
+
+
+def test_the_measurement_of_devices_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    monkeypatch.setattr(parallel, "_WORTH_MEASURING", 0.0)
+    chosen = reports()[-1].state
+    assert list(tmp_path.rglob("devices.json")), "there was a measurement"
+    assert_equal(chosen, reports(devices=int(chosen.devices))[-1].state)
+
+
+def test_a_run_goes_on_with_as_many_devices_as_it_had() -> None:
+    whole = reports(chunk=3, devices=2)
+    assert_equal(reports(whole[len(whole) // 2].state, chunk=3)[-1].state, whole[-1].state)
 
 
 @pytest.mark.parametrize("devices", [1, 2])

@@ -61,12 +61,12 @@ def shared_out(function: Callable[..., Any], arguments: Any, results: Any, devic
 
 def placed(tree: Any, specs: Any, devices: int) -> Any:
     """A copy of the arrays, each where the devices will look for it."""
+    # whose buffers may be given away: on the first device, `device_put` alone would hand on those of the original
+    copies = jax.tree.map(jax.numpy.copy, tree)
     if devices == 1:
-        return jax.tree.map(jax.numpy.copy, tree)
+        return copies
     mesh = _mesh(devices)
-    return jax.tree.map(
-        lambda array, spec: jax.device_put(array, NamedSharding(mesh, spec), may_alias=False), tree, specs
-    )
+    return jax.tree.map(lambda array, spec: jax.device_put(array, NamedSharding(mesh, spec)), copies, specs)
 
 
 def in_one_place(tree: Any) -> Any:
