@@ -124,19 +124,22 @@ def leaf_name(path: tuple[Any, ...]) -> str:
 
 def initial_state(model: nnx.Module, optimizer: optax.GradientTransformation, carry: Any = ()) -> TrainState:
     """The state before the first step. `carry` is what the objective hands from batch to batch."""
-    # copies, of the parameters two: a dispatch gives the buffers of its state away, so each must be one of its own
-    params = jax.tree.map(jnp.copy, nnx.state(model, nnx.Param))
-    return TrainState(
-        params=params,
-        opt_state=optimizer.init(params),
-        step=jnp.zeros((), jnp.int32),
-        carry=jax.tree.map(jnp.copy, carry),
-        epoch_loss=jnp.zeros(()),
-        best_params=jax.tree.map(jnp.copy, params),
-        best_loss=jnp.array(jnp.inf, jnp.float32),
-        best_step=jnp.zeros((), jnp.int32),
-        devices=jnp.zeros((), jnp.int32),
-    )
+
+    @jax.jit  # one program, where each operation by itself would be one
+    def state(params: Params, carry: Any) -> TrainState:
+        return TrainState(
+            params=params,
+            opt_state=optimizer.init(params),
+            step=jnp.zeros((), jnp.int32),
+            carry=carry,
+            epoch_loss=jnp.zeros(()),
+            best_params=params,
+            best_loss=jnp.array(jnp.inf, jnp.float32),
+            best_step=jnp.zeros((), jnp.int32),
+            devices=jnp.zeros((), jnp.int32),
+        )
+
+    return state(nnx.state(model, nnx.Param), carry)
 
 
 def evaluation(model: nnx.Module, measure: Callable[[Any, Any], dict[str, Array]], data: Any) -> Evaluate:

@@ -62,11 +62,16 @@ def shared_out(function: Callable[..., Any], arguments: Any, results: Any, devic
 def placed(tree: Any, specs: Any, devices: int) -> Any:
     """A copy of the arrays, each where the devices will look for it."""
     # whose buffers may be given away: on the first device, `device_put` alone would hand on those of the original
-    copies = jax.tree.map(jax.numpy.copy, tree)
+    copies = _copied(tree)
     if devices == 1:
         return copies
     mesh = _mesh(devices)
     return jax.tree.map(lambda array, spec: jax.device_put(array, NamedSharding(mesh, spec)), copies, specs)
+
+
+@jax.jit
+def _copied(tree: Any) -> Any:
+    return jax.tree.map(jax.numpy.copy, tree)
 
 
 def in_one_place(tree: Any) -> Any:

@@ -30,12 +30,16 @@ def ours(streams: int, length: int, options: argparse.Namespace) -> Program:
     from rnncli.charlm.model import CharModel
     from rnncli.charlm.sample import Drawing, Sampler
     from rnncli.charlm.vocabulary import Vocabulary
-    from rnncli.training.devices import use_device
+    from rnncli.training.devices import operands, use_device
 
     use_device("auto")
     vocabulary = Vocabulary("chars", tuple(range(32, 31 + options.symbols)))
     config = CharlmConfig(units=options.units, layers=options.layers, embedding=0)
-    sampler = Sampler(CharModel(config, vocabulary.size, rngs=nnx.Rngs(0)), vocabulary, Drawing(1.0))
+    sampler = Sampler(
+        CharModel(config, vocabulary.size, operands=operands("auto", options.units), rngs=nnx.Rngs(0)),
+        vocabulary,
+        Drawing(1.0),
+    )
     return lambda: list(sampler.sample(np.zeros(0, np.uint32), length, samples=streams))
 
 
