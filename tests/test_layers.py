@@ -56,6 +56,28 @@ def test_dropout_masks_are_the_same_for_a_batch_in_parts() -> None:
     assert not np.array_equal(whole[:, 0], whole[:, 1])
 
 
+def test_each_mask_of_a_stack_is_drawn_by_itself() -> None:
+    drawn: list[np.ndarray] = []
+
+    def remember(key: DropoutKey, rate: float, shape: tuple[int, ...], **_: bool) -> jax.Array:
+        keys = jax.vmap(lambda row: jax.random.fold_in(key.key, row))(key.rows)
+        drawn.extend(np.asarray(jax.random.key_data(keys)))
+        return jnp.ones(shape)
+
+    def remember_kernel(key: DropoutKey, rate: float, shape: tuple[int, ...]) -> jax.Array:
+        drawn.append(np.asarray(jax.random.key_data(key.key)))
+        return jnp.ones(shape)
+
+    rates = {"dropout": 0.5, "recurrent_dropout": 0.5, "kernel_dropout": 0.5}
+    stack = RecurrentStack("gru", 2, 4, layers=2, bidirectional=True, **rates, rngs=nnx.Rngs(0))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("rnncli.nn.layers.dropout_mask", remember)
+        patch.setattr("rnncli.nn.layers.kernel_mask", remember_kernel)
+        stack(jnp.ones((3, 8, 2)), key=DropoutKey.of_batch(jax.random.key(0), 8))
+    assert len(drawn) == 2 * (8 + 2 * 8 + 2)
+    assert len({tuple(key) for key in drawn}) == len(drawn)
+
+
 @pytest.mark.parametrize("variational", [False, True])
 def test_dropout_mask_keeps_the_mean_and_repeats_only_when_variational(variational: bool) -> None:
     mask = np.asarray(

@@ -14,7 +14,7 @@ from rnncli.errors import CheckpointError
 from rnncli.nn.dropout import dropout_mask
 from rnncli.nn.layers import Dense
 from rnncli.training import parallel
-from rnncli.training.checkpoint import CheckpointWriter, Saving, read_metadata, restore
+from rnncli.training.checkpoint import CheckpointWriter, Saving, read_metadata, restore, resumable
 from rnncli.training.loop import Plan, Report, Shuffled, TrainState, evaluation, fit, initial_state
 from rnncli.training.optimizer import make_optimizer
 
@@ -85,6 +85,7 @@ def test_devices_that_share_a_batch_change_nothing_but_the_rounding() -> None:
 def test_the_measurement_of_devices_leaves_no_trace(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     monkeypatch.setattr(parallel, "_WORTH_MEASURING", 0.0)
+    monkeypatch.setattr(parallel, "_SHARE", 0)
     chosen = reports()[-1].state
     assert list(tmp_path.rglob("devices.json")), "there was a measurement"
     assert_equal(chosen, reports(devices=int(chosen.devices))[-1].state)
@@ -227,6 +228,11 @@ def test_what_is_missing_or_damaged_is_told_in_one_line(tmp_path: Path) -> None:
     metadata.write_text(json.dumps(content))
     with pytest.raises(CheckpointError, match="newer rnncli"):
         read_metadata(folder, "test")
+    content["custom_metadata"]["schema"] = 1
+    metadata.write_text(json.dumps(content))
+    assert read_metadata(folder, "test")["schema"] == 1, "its model can be used"
+    with pytest.raises(CheckpointError, match="earlier rnncli"):
+        resumable(folder, "test", {}, "data", print)
     metadata.write_text("{")
     with pytest.raises(CheckpointError, match="damaged"):
         read_metadata(folder, "test")

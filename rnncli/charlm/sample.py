@@ -18,7 +18,7 @@ from jax import Array, lax
 
 from rnncli.charlm.model import Carries, CharModel
 from rnncli.charlm.vocabulary import Vocabulary
-from rnncli.training.parallel import WHOLE, possible, rows, shared_out, split
+from rnncli.training.parallel import WHOLE, possible, rows, shared_out, split, spread, whole
 
 _CHUNK = 512  # symbols a dispatch, at most: a text flows, and a dispatch costs little beside it
 _NOISE = 2**22  # random numbers a dispatch, at most
@@ -98,9 +98,9 @@ class Sampler:
 
         @jax.jit
         def run(state: Any, loop: _Loop, seed: Array, forced: Array, steps: Array) -> tuple[_Loop, Array]:
-            # samples have nothing to do with each other, so the more devices, the better
+            # a rule, not a measurement: samples have nothing to do with each other, and a core is idle without them
             devices = possible(len(loop.token))[-1]
-            parts = jax.tree.map(lambda each: split(each, 0) if each.ndim else WHOLE, loop)
+            parts = _parts(loop)
             arguments, results = (WHOLE, parts, WHOLE, WHOLE, WHOLE), (parts, split(forced[:, None], 1))
             return shared_out(partial(generate, devices), arguments, results, devices)(state, loop, seed, forced, steps)
 
@@ -129,6 +129,9 @@ class Sampler:
             jax.device_put(np.full((samples, _RECENT), _FREE, np.int32)),
             jax.device_put(np.int32(-len(prompt))),
         )
+        devices = possible(samples)[-1]
+        # as `run` hands them on, or it would be compiled twice
+        state, loop = spread((state, loop), (whole(state), _parts(loop)), devices)
         pending: tuple[Array, int, int] | None = None
         chunk = max(1, min(_CHUNK, _NOISE // (samples * self._vocabulary.size)))
         for first in range(0, len(prompt) + length, chunk):
@@ -142,6 +145,11 @@ class Sampler:
             pending = tokens, len(part), steps
         if pending is not None:
             yield from _said(*pending)
+
+
+def _parts(loop: _Loop) -> Any:
+    """What of the loop each device has: its samples."""
+    return jax.tree.map(lambda each: split(each, 0) if each.ndim else WHOLE, loop)
 
 
 def _said(tokens: Array, first: int, end: int) -> Iterator[np.ndarray]:

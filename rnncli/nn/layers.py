@@ -87,7 +87,7 @@ class RecurrentStack(nnx.Module):
             drop_key = None if key is None else key.fold_in(number)
             rate = self.dropout if number else self.input_dropout
             if drop_key is not None and rate and not isinstance(x, list):
-                x = x * dropout_mask(drop_key, rate, x.shape, variational=self.variational)
+                x = x * dropout_mask(drop_key.fold_in(0), rate, x.shape, variational=self.variational)
             inputs = x if isinstance(x, list) else [x] * len(layer)
             outputs = []
             for (cell, reverse), each in zip(layer, inputs, strict=True):

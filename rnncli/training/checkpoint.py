@@ -28,7 +28,7 @@ from orbax.checkpoint import v1 as ocp
 from rnncli.errors import CheckpointError, OptionError
 from rnncli.training.loop import leaf_name
 
-SCHEMA = 1
+SCHEMA = 2  # since 2 a state knows its devices
 _UNFINISHED = ".orbax-checkpoint-tmp"
 METADATA = "_CHECKPOINT_METADATA"  # what Orbax writes into each step's folder
 
@@ -67,6 +67,10 @@ def resumable(
         say(f"nothing to resume in '{folder}': training starts from the beginning")
         return None
     metadata = read_metadata(folder, task)
+    if metadata["schema"] < SCHEMA:
+        raise CheckpointError(
+            f"'{folder}' was saved by an earlier rnncli, whose trainings cannot go on; train anew with --overwrite"
+        )
     if metadata["data"] != current["data"]:
         raise CheckpointError(f"'{folder}' was trained on other data; resume with the same {what}")
     constant = metadata["config"].get("schedule") == "constant"

@@ -37,8 +37,19 @@ def use_device(device: DeviceChoice) -> None:
     jax.config.update("jax_default_device", chosen)
 
 
+def computing_devices() -> list[Any]:
+    """JAX's devices of the kind that computes: the default one's, where one was set."""
+    import jax
+
+    chosen = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
+    return jax.devices() if chosen is None else jax.devices(getattr(chosen, "platform", chosen))
+
+
 class CompileClock:
-    """How long XLA took to compile, or to fetch what it had compiled before, since the clock was made."""
+    """How long XLA took to compile, or to fetch what it had compiled before, since the clock was made.
+
+    Threads that compile at the same time are added up.
+    """
 
     def __init__(self) -> None:
         import jax
@@ -97,7 +108,8 @@ def _prepare_processor() -> None:
         os.environ["XLA_FLAGS"] = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     # unset; or, with the devices made already, refused
-    if jax.config.jax_num_cpu_devices == -1:  # pyright: ignore[reportAttributeAccessIssue]
+    said = "xla_force_host_platform_device_count" in os.environ["XLA_FLAGS"]
+    if not said and jax.config.jax_num_cpu_devices == -1:  # pyright: ignore[reportAttributeAccessIssue]
         with suppress(RuntimeError):
             jax.config.update("jax_num_cpu_devices", cores)
 
@@ -129,10 +141,7 @@ def operands(precision: PrecisionChoice, units: int = 0) -> Literal["float32", "
 
 
 def _multiplies_bfloat16() -> bool:
-    import jax
-
-    device: Any = jax.config.jax_default_device or jax.devices()[0]  # pyright: ignore[reportAttributeAccessIssue]
-    if device.platform != "cpu":
+    if computing_devices()[0].platform != "cpu":
         return True
     flags = _cpu_information().split()
     return "avx512_bf16" in flags or "amx_bf16" in flags

@@ -4,10 +4,11 @@
 wants (progress, checkpoints, Ctrl-C) happens in whoever consumes it.
 
 All randomness derives from the seed and the step: the order of the batches from (seed, epoch), the dropout masks
-from (seed, step). A `TrainState` is therefore all that a run has to remember.
+from (seed, step, place in the batch). A `TrainState` is therefore all that a run has to remember.
 """
 
 import math
+import zlib
 from collections.abc import Callable, Iterator
 from functools import cache, partial
 from typing import Any, NamedTuple
@@ -20,7 +21,19 @@ from flax import nnx
 from jax import Array, lax
 
 from rnncli.nn.dropout import DropoutKey
-from rnncli.training.parallel import WHOLE, fastest, in_one_place, mean, placed, possible, rows, shared_out, split
+from rnncli.training.parallel import (
+    WHOLE,
+    fastest,
+    in_one_place,
+    mean,
+    possible,
+    rows,
+    shared_out,
+    split,
+    spread,
+    spread_copies,
+    whole,
+)
 
 Params = Any  # a pytree of arrays: nnx.State as a model splits into it
 Metrics = dict[str, float]
@@ -197,9 +210,9 @@ def _compiler(
     return compiled
 
 
-def _axis(batches: Any) -> int:
+def _axis(array: Any) -> int:
     """The axis of the sequences in an array `[S, T, B, …]` or `[S, B]`."""
-    return min(2, batches.ndim - 1)
+    return min(2, array.ndim - 1)
 
 
 def _sequences(batches: Any) -> int:
@@ -225,22 +238,26 @@ def fit(
     model itself is left alone: trained parameters are in the reports' states. A state that is yielded lives until
     the next report is asked for. The untrained model is evaluated too, as the first candidate for the best.
 
-    So many `devices` share each batch; None: as many as trained this state before, or, if that is not known or not
-    possible, as are fastest.
+    So many `devices` share each batch; None: as many as trained this state before, so that it goes on bit for bit, or,
+    if that is not known or not possible, as are fastest.
     """
-    specs = jax.tree.map(lambda _: WHOLE, state)
-    specs = specs._replace(carry=jax.tree.map(lambda each: split(each, 0), state.carry))
+    specs = whole(state)._replace(carry=jax.tree.map(lambda each: split(each, 0), state.carry))
     run_chunk = _compiler(model, optimizer, objective, plan, specs)
 
     def fastest_count() -> int:
-        trials: dict[int, TrainState] = {}
+        arrays, _ = batches(0)
+        trials: dict[int, tuple[TrainState, Any]] = {}
 
         def trial(count: int, steps: int) -> None:
-            begun = trials[count] if count in trials else placed(state, specs, count)
-            trials[count] = jax.block_until_ready(run_chunk(count)(begun, data, batches(0)[0], jnp.int32(steps)))
+            if count not in trials:
+                trials[count] = spread_copies(state, specs, count), spread(data, whole(data), count)
+            begun, given = trials[count]
+            ended = jax.block_until_ready(run_chunk(count)(begun, given, arrays, jnp.int32(steps)))
+            trials[count] = ended, given
 
-        what = [objective.__module__, [list(leaf.shape) for leaf in jax.tree.leaves(state.params)]]
-        return fastest(_sequences(batches(0)[0]), what, plan.steps - int(state.step), trial)
+        shapes = [[str(leaf.dtype), *leaf.shape[1:]] for leaf in jax.tree.leaves(arrays)]
+        what = [zlib.crc32(repr(nnx.graphdef(model)).encode()), shapes]
+        return fastest(_sequences(arrays), what, plan.steps - int(state.step), trial)
 
     @partial(jax.jit, donate_argnums=0)
     def keep_best(state: TrainState, loss: Array) -> TrainState:
@@ -262,7 +279,8 @@ def fit(
     count = devices or int(state.devices)
     if devices is None and count not in possible(_sequences(batches(0)[0])):
         count = fastest_count()
-    state = placed(state._replace(devices=jnp.int32(count)), specs, count)
+    state = spread_copies(state._replace(devices=jnp.int32(count)), specs, count)
+    data = spread(data, whole(data), count)
     step = int(state.step)
     if step == 0 and not math.isfinite(state.best_loss):
         state, _ = judged(state)

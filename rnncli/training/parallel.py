@@ -22,7 +22,7 @@ import numpy as np
 from jax import Array, lax
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
-from rnncli.training.devices import cache_folder
+from rnncli.training.devices import cache_folder, computing_devices
 
 _AXIS = "batch"
 WHOLE = PartitionSpec()  # the same on each device
@@ -30,6 +30,7 @@ _LEAST_ROWS = 8  # sequences that a device should have
 _WORTH_MEASURING = 20.0  # seconds that a training would take on one device; a shorter one is over before it is known
 _GAIN = 0.95  # of the time; for less, more devices are not worth their trouble
 _ROUNDS = 3
+_SHARE = 10  # times the steps of the measurement, at least: those of a training that it is made for
 _ROUND = 0.2  # seconds, at least
 
 # run(devices, steps): train so many steps on a copy of the state, and wait for the end
@@ -59,14 +60,22 @@ def shared_out(function: Callable[..., Any], arguments: Any, results: Any, devic
     return jax.shard_map(function, mesh=_mesh(devices), in_specs=arguments, out_specs=results, check_vma=False)
 
 
-def placed(tree: Any, specs: Any, devices: int) -> Any:
-    """A copy of the arrays, each where the devices will look for it."""
-    # whose buffers may be given away: on the first device, `device_put` alone would hand on those of the original
-    copies = _copied(tree)
+def spread(tree: Any, specs: Any, devices: int) -> Any:
+    """The arrays where the devices will look for them; on the first device they may be the same buffers as before."""
     if devices == 1:
-        return copies
+        return tree
     mesh = _mesh(devices)
-    return jax.tree.map(lambda array, spec: jax.device_put(array, NamedSharding(mesh, spec)), copies, specs)
+    return jax.tree.map(lambda array, spec: jax.device_put(array, NamedSharding(mesh, spec)), tree, specs)
+
+
+def spread_copies(tree: Any, specs: Any, devices: int) -> Any:
+    """The same of copies, whose buffers may be given away."""
+    return spread(_copied(tree), specs, devices)
+
+
+def whole(tree: Any) -> Any:
+    """`WHOLE` for each array."""
+    return jax.tree.map(lambda _: WHOLE, tree)
 
 
 @jax.jit
@@ -80,14 +89,14 @@ def in_one_place(tree: Any) -> Any:
     def first(array: Array) -> Array:
         if len(array.sharding.device_set) == 1:
             return array
-        return array.addressable_data(0) if array.is_fully_replicated else jax.device_put(array, _devices()[0])
+        return array.addressable_data(0) if array.is_fully_replicated else jax.device_put(array, computing_devices()[0])
 
     return jax.tree.map(first, tree)
 
 
 def possible(batch: int) -> list[int]:
     """How many devices could share a batch equally: 1, 2, 4, …"""
-    most = min(len(_devices()), batch // _LEAST_ROWS)
+    most = min(len(computing_devices()), batch // _LEAST_ROWS)
     return [1] + [count for count in (2**power for power in range(1, 16)) if count <= most and batch % count == 0]
 
 
@@ -104,12 +113,13 @@ def fastest(batch: int, what: Any, steps: int, run: Trial) -> int:
     if len(counts) == 1:
         return 1
     known = _remembered()
-    name = f"{zlib.crc32(json.dumps([what, batch, counts]).encode()):08x}"
+    kind = computing_devices()[0].device_kind
+    name = f"{zlib.crc32(json.dumps([what, batch, counts, kind]).encode()):08x}"
     if known.get(name) in counts:
         return known[name]
     run(1, 1)  # compiles
     single = _seconds(run, 1, 1)
-    if single * steps < _WORTH_MEASURING:
+    if single * steps < _WORTH_MEASURING or steps < _SHARE * _ROUNDS * len(counts):
         return 1
     for count in counts[1:]:
         run(count, 1)
@@ -129,13 +139,8 @@ def _seconds(run: Trial, count: int, steps: int) -> float:
     return time.perf_counter() - begun
 
 
-def _devices() -> list[Any]:
-    chosen = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
-    return jax.devices() if chosen is None else jax.devices(chosen.platform)
-
-
 def _mesh(devices: int) -> Mesh:
-    return Mesh(np.array(_devices()[:devices]), (_AXIS,))
+    return Mesh(np.array(computing_devices()[:devices]), (_AXIS,))
 
 
 def _file() -> Path:
