@@ -86,6 +86,7 @@ def begin(options: dict[str, Any], units: int | None = 0) -> tuple[Any, Any]:
     output = Output(options.pop("output"), options.pop("plot", None), as_json=options.pop("json"), clock=clock)
     output.check()
     messages = Messages(quiet=options.pop("quiet"))
+    clock.start()
     use_device(options.pop("device"))
     if units is not None:
         options["precision"] = operands(options["precision"], units)

@@ -46,15 +46,18 @@ def computing_devices() -> list[Any]:
 
 
 class CompileClock:
-    """How long XLA took to compile, or to fetch what it had compiled before, since the clock was made.
+    """How long XLA took to compile, or to fetch what it had compiled before, since it was started.
 
     Threads that compile at the same time are added up.
     """
 
     def __init__(self) -> None:
+        self.seconds = 0.0
+
+    def start(self) -> None:
+        """Listen to JAX, which is loaded for it."""
         import jax
 
-        self.seconds = 0.0
         jax.monitoring.register_event_duration_secs_listener(self._heard)  # pyright: ignore[reportArgumentType]
 
     def _heard(self, event: str, seconds: float, **_: Any) -> None:

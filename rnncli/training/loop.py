@@ -244,8 +244,7 @@ def fit(
     specs = whole(state)._replace(carry=jax.tree.map(lambda each: split(each, 0), state.carry))
     run_chunk = _compiler(model, optimizer, objective, plan, specs)
 
-    def fastest_count() -> int:
-        arrays, _ = batches(0)
+    def fastest_count(arrays: Any) -> int:
         trials: dict[int, tuple[TrainState, Any]] = {}
 
         def trial(count: int, steps: int) -> None:
@@ -277,8 +276,10 @@ def fit(
         return keep_best(state, jnp.float32(metrics["loss"])), metrics
 
     count = devices or int(state.devices)
-    if devices is None and count not in possible(_sequences(batches(0)[0])):
-        count = fastest_count()
+    if devices is None:
+        arrays, _ = batches(0)
+        if count not in possible(_sequences(arrays)):
+            count = fastest_count(arrays)
     state = spread_copies(state._replace(devices=jnp.int32(count)), specs, count)
     data = spread(data, whole(data), count)
     step = int(state.step)
