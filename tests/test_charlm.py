@@ -4,6 +4,7 @@ import gzip
 import io
 import math
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +17,7 @@ from hypothesis import strategies as st
 from rnncli.charlm.batches import Streams, Text, Windows
 from rnncli.charlm.config import CharlmConfig, for_text
 from rnncli.charlm.corpus import _split, read_corpus
-from rnncli.charlm.model import CharModel
+from rnncli.charlm.model import CharModel, surprisals
 from rnncli.charlm.sample import Drawing, Sampler, draw, filtered, penalised
 from rnncli.charlm.score import Scorer
 from rnncli.charlm.shakespeare import read_tiny_shakespeare, write_tiny_shakespeare
@@ -304,12 +305,32 @@ def test_a_step_is_a_call_with_one_step(changes: dict) -> None:
     model = CharModel(CharlmConfig(**{"units": 8, "embedding": 5, **changes}), 11, rngs=nnx.Rngs(3))
     tokens = jnp.array([[1, 2], [3, 10], [0, 4]], jnp.uint8)
     whole, last = model(tokens)
-    carries = model.initial_carries(2)
-    for number, row in enumerate(tokens):
-        logits, carries = model.step(row, carries)
-        np.testing.assert_allclose(logits, whole[number], atol=1e-5)
-    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, atol=1e-5), carries, last)
+    for projected in (None, model.projected_symbols()):
+        carries = model.initial_carries(2)
+        for number, row in enumerate(tokens):
+            logits, carries = model.step(row, carries, projected)
+            np.testing.assert_allclose(logits, whole[number], atol=1e-5)
+        jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, atol=1e-5), carries, last)
     assert whole.shape == (3, 2, 11)
+
+
+@pytest.mark.parametrize("embedding", [0, 5])
+def test_symbols_projected_once_give_the_loss_and_the_gradients_of_vectors(embedding: int) -> None:
+    model = CharModel(CharlmConfig(units=8, embedding=embedding), 11, rngs=nnx.Rngs(3))
+    graph, params = nnx.split(model)
+    windows = jax.random.randint(jax.random.key(0), (9, 4, 6), 0, 11).astype(jnp.uint8)
+
+    def of_vectors(params: Any, window: jax.Array) -> jax.Array:
+        model = nnx.merge(graph, params)
+        hidden, _ = model.stack(model.embedding(window[:-1]))
+        return surprisals(model.output(hidden), window[1:]).mean()
+
+    def as_trained(params: Any, window: jax.Array) -> jax.Array:
+        return nnx.merge(graph, params).loss(window, None, None)[0]
+
+    for window in (windows[0], windows[1][:3, :1]):  # more places than symbols, and fewer
+        wanted, got = (jax.value_and_grad(loss)(params, window) for loss in (of_vectors, as_trained))
+        jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, atol=1e-6), got, wanted)
 
 
 def test_dropout_needs_a_key_and_a_kernel_mask_is_a_masked_kernel(network: CharModel) -> None:

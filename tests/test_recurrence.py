@@ -37,8 +37,6 @@ def loop(cell: Cell, x: jax.Array, carry: Carry, lengths: jax.Array, drop: jax.A
     order = range(len(x))
     for t in reversed(order) if reverse else order:
         recurrent = tuple((carry[0] * drop[t]) @ kernel for kernel in cell.recurrent_kernels())
-        if cell.recurrent_biases():
-            recurrent = tuple(map(jnp.add, recurrent, cell.recurrent_biases()))
         new = cell.step(cell.small_parameters(), carry, cell.pre_activations(cell.project(x[t]), recurrent))
         valid = (t < lengths)[:, None]
         carry = tuple(jnp.where(valid, n, old) for n, old in zip(new, carry, strict=True))

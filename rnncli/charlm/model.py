@@ -6,9 +6,9 @@ from flax import nnx
 from jax import Array
 
 from rnncli.charlm.config import CharlmConfig
-from rnncli.nn.cells import Carry
+from rnncli.nn.cells import Carry, Gates
 from rnncli.nn.dropout import DropoutKey, dropout_mask
-from rnncli.nn.layers import Dense, Embedding, RecurrentStack
+from rnncli.nn.layers import Dense, Embedding, RecurrentStack, looked_up
 from rnncli.nn.precision import Operands, matmul
 
 Carries = list[Carry]
@@ -58,21 +58,36 @@ class CharModel(nnx.Module):
 
         `key` draws the dropout masks; None switches dropout off.
         """
-        hidden, carries = self.stack(self.embedding(tokens), carries, key=key)
+        hidden, carries = self.stack(self._inputs(tokens, key), carries, key=key)
         if key is not None and self.output_dropout:
             mask_key = key.fold_in(1_000)  # apart from the layers' keys
             hidden = hidden * dropout_mask(mask_key, self.output_dropout, hidden.shape, variational=self.variational)
         return self._logits(hidden), carries
 
-    def step(self, tokens: Array, carries: Carries) -> tuple[Array, Carries]:
-        """One step, `[B]` → logits `[B, symbols]`: a call with `tokens[None]`, for sampling."""
-        hidden, carries = self.stack.step(self.embedding(tokens), carries)
+    def step(self, tokens: Array, carries: Carries, projected: list[Gates] | None = None) -> tuple[Array, Carries]:
+        """One step, `[B]` → logits `[B, symbols]`: a call with `tokens[None]`, for sampling.
+
+        `projected` are the `projected_symbols`, which a loop over steps makes once.
+        """
+        x = self.embedding(tokens) if projected is None else looked_up(projected, tokens)
+        hidden, carries = self.stack.step(x, carries)
         return self._logits(hidden), carries
+
+    def projected_symbols(self) -> list[Gates]:
+        """What the first layer makes of each symbol, wherever it stands: G arrays `[symbols, units]`."""
+        return self.stack.project(self.embedding(jnp.arange(self.embedding.count)))
 
     def loss(self, windows: Array, carries: Carries | None, key: DropoutKey | None) -> tuple[Array, Carries]:
         """Mean cross-entropy in nats of windows `[T + 1, B]`, and the carries to hand on."""
         logits, carries = self(windows[:-1], carries, key)
         return surprisals(logits, windows[1:]).mean(), carries
+
+    def _inputs(self, tokens: Array, key: DropoutKey | None) -> Array | list[Gates]:
+        """The tokens' vectors; or, where nothing is dropped from them and symbols are few, their projections."""
+        dropped = key is not None and self.stack.input_dropout > 0
+        if dropped or tokens.size < self.embedding.count:
+            return self.embedding(tokens)
+        return looked_up(self.projected_symbols(), tokens)
 
     def _logits(self, hidden: Array) -> Array:
         if self.output is not None:

@@ -173,6 +173,7 @@ def _generate(
     """The next `steps` symbols `[len(forced), B]`: forced ones where `forced` has them, drawn ones elsewhere."""
     model: CharModel = nnx.merge(graph, state)
     samples, symbols = len(loop.token), len(never)
+    projected = model.projected_symbols()
     places = jnp.maximum(loop.place + jnp.arange(len(forced)), 0)
     noise = _noise(seed, places, rows(samples, devices), symbols) if drawing.temperature else None
 
@@ -184,7 +185,7 @@ def _generate(
 
     def body(number: Array, now: tuple[_Loop, Array]) -> tuple[_Loop, Array]:
         loop, said = now
-        logits, carries = model.step(loop.token, loop.carries)
+        logits, carries = model.step(loop.token, loop.carries, projected)
         drawn = choose(logits, loop.recent, number).astype(jnp.int32)
         token = jnp.where(forced[number] >= 0, forced[number], drawn)
         recent = loop.recent

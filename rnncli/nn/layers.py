@@ -113,22 +113,22 @@ class RecurrentStack(nnx.Module):
         """
         return [cell.project(x) for cell, _ in self._layers()[0]]
 
-    def step(self, x: Array, carries: list[Carry]) -> tuple[Array, list[Carry]]:
+    def step(self, x: Array | list[Gates], carries: list[Carry]) -> tuple[Array, list[Carry]]:
         """One step `[B, D]` → `[B, units]` and the carries after it, for loops whose input is their own output.
 
-        The same as a call with `x[None]`, without the loop that a call has. Not for bidirectional stacks, which need
+        The same as a call with one step, without the loop that a call has. Not for bidirectional stacks, which need
         the whole sequence.
         """
         finals: list[Carry] = []
         for cell, carry in zip(self.forward, carries, strict=True):
             # the joined kernel: gate by gate, XLA would cut it anew in each round of the loop
             joined = matmul(carry[0], cell.recurrent_kernel[...], cell.operands)
-            if cell.recurrent_bias is not None:
-                joined = joined + cell.recurrent_bias[...]
             recurrent = tuple(jnp.split(joined, cell.gates, -1))
-            carry = cell.step(cell.small_parameters(), carry, cell.pre_activations(cell.project(x), recurrent))
+            projected = x[0] if isinstance(x, list) else cell.project(x)
+            carry = cell.step(cell.small_parameters(), carry, cell.pre_activations(projected, recurrent))
             x = carry[0]
             finals.append(carry)
+        assert not isinstance(x, list)  # there is a layer
         return x, finals
 
     def _layers(self) -> list[list[tuple[Cell, bool]]]:
@@ -147,6 +147,12 @@ class RecurrentStack(nnx.Module):
         if key is None or not self.kernel_dropout:
             return None
         return kernel_mask(key.fold_in(4 if reverse else 3), self.kernel_dropout, cell.recurrent_kernel.shape)
+
+
+def looked_up(projected: list[Gates], symbols: Array) -> list[Gates]:
+    """What `RecurrentStack.project` made of each symbol of a vocabulary, arrays `[symbols, H]`, at places `[…]`."""
+    symbols = symbols.astype(jnp.int32)
+    return [tuple(gate[symbols] for gate in gates) for gates in projected]
 
 
 def last_hidden(carries: list[Carry], *, bidirectional: bool = False) -> Array:

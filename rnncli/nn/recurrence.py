@@ -10,7 +10,9 @@ than a step's derivative and the products with Uᵀ; the gradients of the projec
 
 A step's derivative is JAX's own, so a new cell needs none by hand. The forward loop saves the carries and the
 pre-activations, from which the reverse loop computes the step anew: for an LSTM that is 6 arrays `[T, B, H]` to write
-and to read, where the derivative's own factors would be 11, and memory is what bounds these loops.
+and to read, where the derivative's own factors would be 11, and memory is what bounds these loops. For the same reason
+both loops write where they have read: the pre-activations take the place of the projections, and their gradients the
+place of the pre-activations. At 512 units that is 4 to 10 % of the time and 4 tenths of the memory.
 """
 
 from collections.abc import Callable
@@ -28,7 +30,7 @@ from rnncli.nn.precision import Operands, joined_rows, matmul, transposed_produc
 class _Loop(NamedTuple):
     """What the loop is made of, fixed when it is compiled."""
 
-    pre_activations: Callable[[Gates, Gates], Gates]
+    sums: Callable[[Gates, Gates], Gates]
     step: Callable[[Small, Carry, Gates], Carry]
     operands: Operands
     reverse: bool
@@ -38,7 +40,7 @@ class _Weights(NamedTuple):
     """What is learnt and used at every step."""
 
     kernels: Gates  # U of each gate, [H, H]
-    biases: Gates  # of each gate, [H]; or none
+    biases: Gates  # of each of the sums, [H]
     small: Small
 
 
@@ -63,7 +65,7 @@ def unroll(
 
         outputs = []
         for x_t in x:                      # reversed(x) and outputs reversed, with `reverse`
-            recurrent = tuple(carry[0] @ kernel for kernel in cell.recurrent_kernels())   # + cell.recurrent_biases()
+            recurrent = tuple(carry[0] @ kernel for kernel in cell.recurrent_kernels())
             pre = cell.pre_activations(cell.project(x_t), recurrent)
             carry = cell.step(cell.small_parameters(), carry, pre)
             outputs.append(carry[0])
@@ -93,8 +95,8 @@ def unroll(
     kernels = cell.recurrent_kernels()
     if kernel_dropout is not None:
         kernels = tuple(u * mask for u, mask in zip(kernels, jnp.split(kernel_dropout, cell.gates, -1), strict=True))
-    loop = _Loop(cell.pre_activations, cell.step, cell.operands, reverse)
-    weights = _Weights(kernels, cell.recurrent_biases(), cell.small_parameters())
+    loop = _Loop(cell.sums, cell.step, cell.operands, reverse)
+    weights = _Weights(kernels, cell.biases(), cell.small_parameters())
     return _scan(loop, weights, carry, x, _Given(state_dropout, valid))
 
 
@@ -102,7 +104,7 @@ def unroll(
 def _scan(loop: _Loop, weights: _Weights, carry: Carry, projected: Gates, given: _Given) -> tuple[Array, Carry]:
     def body(carry: Carry, now: tuple[Gates, _Given]) -> tuple[Carry, Array]:
         projected_t, given_t = now
-        pre = loop.pre_activations(projected_t, _recurrent(loop, weights, carry[0], given_t))
+        pre = _pre_activations(loop, weights, projected_t, carry[0], given_t)
         carry = _advance(loop, given_t, weights.small, carry, pre)
         return carry, carry[0]
 
@@ -110,10 +112,10 @@ def _scan(loop: _Loop, weights: _Weights, carry: Carry, projected: Gates, given:
     return hidden, final
 
 
-def _recurrent(loop: _Loop, weights: _Weights, h: Array, given: _Given) -> Gates:
+def _pre_activations(loop: _Loop, weights: _Weights, projected: Gates, h: Array, given: _Given) -> Gates:
     h = _dropped(h, given)
-    shares = tuple(matmul(h, kernel, loop.operands) for kernel in weights.kernels)
-    return tuple(share + bias for share, bias in zip(shares, weights.biases, strict=True)) if weights.biases else shares
+    sums = loop.sums(projected, tuple(matmul(h, kernel, loop.operands) for kernel in weights.kernels))
+    return tuple(each + bias for each, bias in zip(sums, weights.biases, strict=True))
 
 
 def _dropped(h: Array, given: _Given) -> Array:
@@ -128,29 +130,50 @@ def _advance(loop: _Loop, given: _Given, small: Small, carry: Carry, pre: Gates)
     return tuple(jnp.where(given.valid[:, None], n, old) for n, old in zip(new, carry, strict=True))
 
 
+def _in_place(
+    body: Callable[[Any, Any, Any], tuple[Any, Any]], state: Any, arrays: Any, read: Any, *, reverse: bool
+) -> tuple[Any, Any]:
+    """A `lax.scan` that writes where it has read: `body(state, arrays_t, read_t) -> (state, new arrays_t)`."""
+    steps = len(jax.tree.leaves(arrays)[0])
+
+    def step(number: Array, now: tuple[Any, Any]) -> tuple[Any, Any]:
+        state, arrays = now
+        t = steps - 1 - number if reverse else number
+        arrays_t, read_t = jax.tree.map(lambda each: each[t], (arrays, read))
+        state, written = body(state, arrays_t, read_t)
+        return state, jax.tree.map(lambda each, new: lax.dynamic_update_index_in_dim(each, new, t, 0), arrays, written)
+
+    return lax.fori_loop(0, steps, step, (state, arrays))
+
+
 def _scan_forward(
     loop: _Loop, weights: _Weights, carry: Carry, projected: Gates, given: _Given
 ) -> tuple[tuple[Array, Carry], Any]:
-    def body(carry: Carry, now: tuple[Gates, _Given]) -> tuple[Carry, tuple[Carry, Gates]]:
-        projected_t, given_t = now
-        pre = loop.pre_activations(projected_t, _recurrent(loop, weights, carry[0], given_t))
-        carry = _advance(loop, given_t, weights.small, carry, pre)
-        return carry, (carry, pre)
+    gates = len(projected)
 
-    final, (carries, pre) = lax.scan(body, carry, (projected, given), reverse=loop.reverse)
-    return (carries[0], final), (weights, carry, carries, pre, given)
+    def body(carry: Carry, now: tuple[Gates, Carry], given_t: _Given) -> tuple[Carry, tuple[Gates, Carry]]:
+        pre = _pre_activations(loop, weights, now[0][:gates], carry[0], given_t)
+        new = _advance(loop, given_t, weights.small, carry, pre)
+        return new, (pre, (new[0], *carry[1:]))
+
+    empty = jnp.zeros_like(projected[0])
+    arrays = (*projected, *[empty] * (len(weights.biases) - gates)), (empty,) * len(carry)
+    final, (pre, (hidden, *before)) = _in_place(body, carry, arrays, given, reverse=loop.reverse)
+    return (hidden, final), (weights, carry[0], hidden, tuple(before), pre, given)
 
 
 def _scan_backward(loop: _Loop, saved: Any, cotangents: tuple[Array, Carry]) -> tuple[Any, ...]:
-    weights, first, carries, pre, given = saved
+    weights, first, hidden, before, pre, given = saved
     d_hidden, d_final = cotangents
-    previous = tuple(_shift(array, start, loop.reverse) for array, start in zip(carries, first, strict=True))
+    previous = _shift(hidden, first, loop.reverse)
     transposed = [kernel.T for kernel in weights.kernels]
-    share = jax.ShapeDtypeStruct(first[0].shape, first[0].dtype)
-    of_shares = jax.linear_transpose(loop.pre_activations, *[(share,) * len(transposed)] * 2)
+    share = jax.ShapeDtypeStruct(first.shape, first.dtype)
+    of_shares = jax.linear_transpose(loop.sums, *[(share,) * len(transposed)] * 2)
 
-    def body(now: tuple[Carry, Small], of_step: tuple[Carry, Gates, Array, _Given]) -> tuple[Any, Gates]:
-        (d_carry, d_small), (previous_t, pre_t, d_hidden_t, given_t) = now, of_step
+    def body(
+        now: tuple[Carry, Small], pre_t: Gates, of_step: tuple[Carry, Array, _Given]
+    ) -> tuple[tuple[Carry, Small], Gates]:
+        (d_carry, d_small), (previous_t, d_hidden_t, given_t) = now, of_step
         pullback = jax.vjp(partial(_advance, loop, given_t), weights.small, previous_t, pre_t)[1]
         d_small_t, d_previous, d_pre = pullback((d_carry[0] + d_hidden_t, *d_carry[1:]))
         _, d_recurrent = of_shares(d_pre)
@@ -159,21 +182,21 @@ def _scan_backward(loop: _Loop, saved: Any, cotangents: tuple[Array, Carry]) -> 
         return (d_previous, jax.tree.map(jnp.add, d_small, d_small_t)), d_pre
 
     start = d_final, jax.tree.map(jnp.zeros_like, weights.small)
-    steps = previous, pre, d_hidden, given
-    (d_first, d_small), d_pre = lax.scan(body, start, steps, reverse=not loop.reverse)
+    read = (previous, *before), d_hidden, given
+    (d_first, d_small), d_pre = _in_place(body, start, pre, read, reverse=not loop.reverse)
     d_projected, d_recurrent = jax.vmap(of_shares)(d_pre)
-    h = _dropped(previous[0], given)
+    h = _dropped(previous, given)
     d_kernels = transposed_product(h, joined_rows(d_recurrent, loop.operands), loop.operands)
-    d_biases = tuple(d.sum((0, 1)) for d in d_recurrent) if weights.biases else ()
+    d_biases = tuple(d.sum((0, 1)) for d in d_pre)
     d_weights = _Weights(tuple(jnp.split(d_kernels, len(d_recurrent), -1)), d_biases, d_small)
     return d_weights, d_first, d_projected, None
 
 
-def _shift(carries: Array, first: Array, reverse: bool) -> Array:
-    """The carry before each step, from the carries after each step and the one at the start."""
+def _shift(hidden: Array, first: Array, reverse: bool) -> Array:
+    """The hidden state before each step, from those after each step and the one at the start."""
     if reverse:
-        return jnp.concatenate([carries[1:], first[None]])
-    return jnp.concatenate([first[None], carries[:-1]])
+        return jnp.concatenate([hidden[1:], first[None]])
+    return jnp.concatenate([first[None], hidden[:-1]])
 
 
 _scan.defvjp(_scan_forward, _scan_backward)

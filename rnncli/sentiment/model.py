@@ -8,7 +8,7 @@ from jax import Array
 
 from rnncli.nn.cells import Gates
 from rnncli.nn.dropout import DropoutKey, dropout_mask
-from rnncli.nn.layers import Dense, Embedding, RecurrentStack, last_hidden
+from rnncli.nn.layers import Dense, Embedding, RecurrentStack, last_hidden, looked_up
 from rnncli.nn.precision import Operands
 from rnncli.sentiment.config import SentimentConfig
 
@@ -93,8 +93,7 @@ class TextClassifier(nnx.Module):
     def of_projected_words(self, words: list[Gates], tokens: Array, lengths: Array) -> Array:
         """The same as a call, without the products with the words' vectors: those were made by `projected_words`."""
         lengths = lengths if self.config.mask else jnp.full(tokens.shape[1], len(tokens))
-        looked_up = [tuple(gate[tokens] for gate in gates) for gates in words]
-        return self._classified(self._read(looked_up, lengths, None), None)
+        return self._classified(self._read(looked_up(words, tokens), lengths, None), None)
 
     def _read(self, x: Array | list[Gates], lengths: Array, key: DropoutKey | None) -> Array:
         assert self.stack is not None

@@ -23,10 +23,9 @@ from rnncli.nn.recurrence import unroll
 def plain(cell: Cell, x: jax.Array) -> jax.Array:
     """The same maths as one `lax.scan`, differentiated by JAX."""
     small, kernels = cell.small_parameters(), cell.recurrent_kernels()
-    biases = cell.recurrent_biases() or (0.0,) * len(kernels)
 
     def body(carry: Any, projected: Any) -> tuple[Any, jax.Array]:
-        recurrent = tuple(carry[0] @ kernel + bias for kernel, bias in zip(kernels, biases, strict=True))
+        recurrent = tuple(carry[0] @ kernel for kernel in kernels)
         carry = cell.step(small, carry, cell.pre_activations(projected, recurrent))
         return carry, carry[0]
 
