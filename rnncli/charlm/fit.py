@@ -14,6 +14,7 @@ from rnncli.charlm.config import CharlmConfig
 from rnncli.charlm.model import CharModel
 from rnncli.charlm.score import Scorer
 from rnncli.nn.dropout import DropoutKey
+from rnncli.nn.initial import initialised
 from rnncli.training.devices import computing_devices
 from rnncli.training.loop import Metrics, Params, Plan, Report, TrainState, fit, initial_state
 from rnncli.training.optimizer import optimizer_of
@@ -51,7 +52,7 @@ class Fitting:
 
 def prepare(config: CharlmConfig, text: Text, symbols: int) -> Fitting:
     """The untrained model and the plan of its training on `text`."""
-    model = CharModel(config, symbols, operands=config.precision, rngs=nnx.Rngs(config.seed))
+    model = initialised(lambda rngs: CharModel(config, symbols, operands=config.precision, rngs=rngs), config.seed)
     weights = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(model, nnx.Param)))
     flop = _DISPATCH_FLOP * (1 if computing_devices()[0].platform == "cpu" else _ACCELERATED)
     chunk = max(1, round(flop / (6 * weights * config.batch_size * config.window)))

@@ -15,6 +15,7 @@ from rnncli.forecast.config import ForecastConfig
 from rnncli.forecast.data import Dataset
 from rnncli.forecast.model import Forecaster
 from rnncli.nn.dropout import DropoutKey
+from rnncli.nn.initial import initialised
 from rnncli.training.loop import Plan, Report, Shuffled, TrainState, evaluation, fit, initial_state
 from rnncli.training.optimizer import optimizer_of
 
@@ -63,7 +64,7 @@ class Fitting:
 
 def prepare(config: ForecastConfig, data: Dataset) -> Fitting:
     """The untrained model; with a linear path, it starts from the closed-form solution."""
-    model = Forecaster(config, rngs=nnx.Rngs(config.seed))
+    model = initialised(lambda rngs: Forecaster(config, rngs=rngs), config.seed)
     examples = len(data.starts["train"])
     batches = Shuffled(examples, config.batch_size, config.seed)
     plan = Plan(batches.steps_per_epoch, config.epochs, config.patience or None, config.seed)

@@ -12,6 +12,7 @@ from flax import nnx
 from jax import Array
 
 from rnncli.nn.dropout import DropoutKey
+from rnncli.nn.initial import initialised
 from rnncli.sentiment.batches import Batch, Bucketed
 from rnncli.sentiment.config import SentimentConfig
 from rnncli.sentiment.hub import Sentences
@@ -61,7 +62,11 @@ def prepare(
     vectors: Mapping[str, np.ndarray] | None = None,
 ) -> Fitting:
     """The untrained model, with what is known of its words' `vectors`, and the plan of its training."""
-    model = TextClassifier(config, vocabulary.size, classes, operands=config.precision, rngs=nnx.Rngs(config.seed))
+
+    def make(rngs: nnx.Rngs) -> TextClassifier:
+        return TextClassifier(config, vocabulary.size, classes, operands=config.precision, rngs=rngs)
+
+    model = initialised(make, config.seed)
     if vectors is not None:
         start_from(model, vocabulary, vectors)
     elif config.start == "naive-bayes" and isinstance(texts, Ragged):

@@ -7,6 +7,7 @@ All randomness derives from the seed and the step: the order of the batches from
 from (seed, step, place in the batch). A `TrainState` is therefore all that a run has to remember.
 """
 
+import gc
 import math
 import zlib
 from collections.abc import Callable, Iterator
@@ -23,6 +24,7 @@ from jax import Array, lax
 from rnncli.nn.dropout import DropoutKey
 from rnncli.training.parallel import (
     WHOLE,
+    copied,
     fastest,
     in_one_place,
     mean,
@@ -137,22 +139,18 @@ def leaf_name(path: tuple[Any, ...]) -> str:
 
 def initial_state(model: nnx.Module, optimizer: optax.GradientTransformation, carry: Any = ()) -> TrainState:
     """The state before the first step. `carry` is what the objective hands from batch to batch."""
-
-    @jax.jit  # one program, where each operation by itself would be one
-    def state(params: Params, carry: Any) -> TrainState:
-        return TrainState(
-            params=params,
-            opt_state=optimizer.init(params),
-            step=jnp.zeros((), jnp.int32),
-            carry=carry,
-            epoch_loss=jnp.zeros(()),
-            best_params=params,
-            best_loss=jnp.array(jnp.inf, jnp.float32),
-            best_step=jnp.zeros((), jnp.int32),
-            devices=jnp.zeros((), jnp.int32),
-        )
-
-    return state(nnx.state(model, nnx.Param), carry)
+    params = nnx.state(model, nnx.Param)
+    return TrainState(
+        params=params,
+        opt_state=jax.jit(optimizer.init)(params),  # one program, where each operation by itself would be one
+        step=jax.device_put(np.int32(0)),
+        carry=carry,
+        epoch_loss=jax.device_put(np.float32(0)),
+        best_params=params,
+        best_loss=jax.device_put(np.float32(np.inf)),
+        best_step=jax.device_put(np.int32(0)),
+        devices=jax.device_put(np.int32(0)),
+    )
 
 
 def evaluation(model: nnx.Module, measure: Callable[[Any, Any], dict[str, Array]], data: Any) -> Evaluate:
@@ -210,6 +208,16 @@ def _compiler(
     return compiled
 
 
+def _moving(state: TrainState) -> TrainState:
+    """The state without its best, which stays where it is while the devices compute."""
+    return state._replace(best_params=None, best_loss=None, best_step=None)
+
+
+def _with_best(moving: TrainState, state: TrainState) -> TrainState:
+    """A moving state with the best of another."""
+    return moving._replace(best_params=state.best_params, best_loss=state.best_loss, best_step=state.best_step)
+
+
 def _axis(array: Any) -> int:
     """The axis of the sequences in an array `[S, T, B, …]` or `[S, B]`."""
     return min(2, array.ndim - 1)
@@ -241,7 +249,7 @@ def fit(
     So many `devices` share each batch; None: as many as trained this state before, so that it goes on bit for bit, or,
     if that is not known or not possible, as are fastest.
     """
-    specs = whole(state)._replace(carry=jax.tree.map(lambda each: split(each, 0), state.carry))
+    specs = whole(_moving(state))._replace(carry=jax.tree.map(lambda each: split(each, 0), state.carry))
     run_chunk = _compiler(model, optimizer, objective, plan, specs)
 
     def fastest_count(arrays: Any) -> int:
@@ -249,38 +257,36 @@ def fit(
 
         def trial(count: int, steps: int) -> None:
             if count not in trials:
-                trials[count] = spread_copies(state, specs, count), spread(data, whole(data), count)
+                trials[count] = spread_copies(_moving(state), specs, count), spread(data, whole(data), count)
             begun, given = trials[count]
             ended = jax.block_until_ready(run_chunk(count)(begun, given, arrays, jnp.int32(steps)))
             trials[count] = ended, given
 
         shapes = [[str(leaf.dtype), *leaf.shape[1:]] for leaf in jax.tree.leaves(arrays)]
         what = [zlib.crc32(repr(nnx.graphdef(model)).encode()), shapes]
-        return fastest(_sequences(arrays), what, plan.steps - int(state.step), trial)
-
-    @partial(jax.jit, donate_argnums=0)
-    def keep_best(state: TrainState, loss: Array) -> TrainState:
-        improved = loss < state.best_loss
-
-        def pick(new: Array, old: Array) -> Array:
-            return jnp.where(improved, new, old)
-
-        return state._replace(
-            best_params=jax.tree.map(pick, state.params, state.best_params),
-            best_loss=pick(loss, state.best_loss),
-            best_step=pick(state.step, state.best_step),
-        )
+        found = fastest(_sequences(arrays), what, plan.steps - int(state.step), trial)
+        if trials:
+            trials.clear()
+            gc.collect()  # JAX lets go of the copies at the next collection, which may be long after
+        return found
 
     def judged(state: TrainState) -> tuple[TrainState, Metrics]:
-        metrics = evaluate(in_one_place(state.params))
-        return keep_best(state, jnp.float32(metrics["loss"])), metrics
+        params = in_one_place(state.params)
+        metrics = evaluate(params)
+        loss = np.float32(metrics["loss"])
+        if loss < float(state.best_loss):
+            best = copied((params, in_one_place(state.step)))
+            state = state._replace(best_params=best[0], best_loss=jax.device_put(loss), best_step=best[1])
+        return state, metrics
 
     count = devices or int(state.devices)
     if devices is None:
         arrays, _ = batches(0)
         if count not in possible(_sequences(arrays)):
             count = fastest_count(arrays)
-    state = spread_copies(state._replace(devices=jnp.int32(count)), specs, count)
+    moving = _moving(state)._replace(devices=jnp.int32(count))
+    state = _with_best(spread_copies(moving, specs, count), state)
+    del moving
     data = spread(data, whole(data), count)
     step = int(state.step)
     if step == 0 and not math.isfinite(state.best_loss):
@@ -294,7 +300,7 @@ def fit(
         arrays, steps = batches(step)
         until = plan.until_evaluation(step)
         steps = min(steps, until)
-        state = run_chunk(count)(state, data, arrays, jnp.int32(steps))
+        state = _with_best(run_chunk(count)(_moving(state), data, arrays, jnp.int32(steps)), state)
         step += steps
         train_loss = float(state.epoch_loss) / (place + steps)
         metrics = None

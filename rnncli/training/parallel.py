@@ -70,7 +70,7 @@ def spread(tree: Any, specs: Any, devices: int) -> Any:
 
 def spread_copies(tree: Any, specs: Any, devices: int) -> Any:
     """The same of copies, whose buffers may be given away."""
-    return spread(_copied(tree), specs, devices)
+    return spread(copied(tree), specs, devices)
 
 
 def whole(tree: Any) -> Any:
@@ -79,7 +79,8 @@ def whole(tree: Any) -> Any:
 
 
 @jax.jit
-def _copied(tree: Any) -> Any:
+def copied(tree: Any) -> Any:
+    """The arrays in buffers of their own."""
     return jax.tree.map(jax.numpy.copy, tree)
 
 
