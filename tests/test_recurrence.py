@@ -1,5 +1,7 @@
 """The scan against the Python loop, and the custom derivative against JAX's own."""
 
+import re
+
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -72,6 +74,26 @@ def test_scan_and_its_gradients_equal_the_python_loop(name: str, layer_norm: boo
     ]
     for wanted, got in zip(*map(jax.tree.leaves, results), strict=True):
         np.testing.assert_allclose(got, wanted, atol=1e-5, rtol=1e-4)
+
+
+@ALL_CELLS
+@pytest.mark.parametrize("everything", [False, True])
+def test_no_loop_copies_an_array_of_all_steps(name: str, everything: bool) -> None:
+    steps = 37
+    cell = make(name, layer_norm=everything)
+    graph, params = nnx.split(cell)
+    more = {"lengths": LENGTHS, "reverse": True, "state_dropout": jnp.ones((steps, BATCH, UNITS))} if everything else {}
+
+    def loss(params, x):
+        return jnp.square(unroll(nnx.merge(graph, params), x, **more)[0]).sum()
+
+    program = jax.jit(jax.value_and_grad(loss, argnums=(0, 1))).lower(params, inputs(steps)).compile().as_text()
+    bodies = set(re.findall(r"body=(%[\w.\-]+)", program))
+    assert len(bodies) == 2
+    for body in bodies:
+        text = program[program.index(f"\n{body} (") :].split("\n}")[0]
+        assert "dynamic-update-slice" in text
+        assert not re.findall(rf"= f32\[{steps},\S* copy\(.*", text)
 
 
 @ALL_CELLS
