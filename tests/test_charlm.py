@@ -25,6 +25,7 @@ from rnncli.charlm.vocabulary import Vocabulary
 from rnncli.errors import DataError, OptionError
 from rnncli.nn.cells import GRUCell
 from rnncli.nn.dropout import DropoutKey
+from rnncli.nn.layers import looked_up
 from rnncli.nn.recurrence import unroll
 
 TINY = CharlmConfig(units=8, embedding=5, layers=2)
@@ -318,7 +319,7 @@ def test_a_step_is_a_call_with_one_step(changes: dict) -> None:
 def test_symbols_projected_once_give_the_loss_and_the_gradients_of_vectors(embedding: int) -> None:
     model = CharModel(CharlmConfig(units=8, embedding=embedding), 11, rngs=nnx.Rngs(3))
     graph, params = nnx.split(model)
-    windows = jax.random.randint(jax.random.key(0), (9, 4, 6), 0, 11).astype(jnp.uint8)
+    windows = jax.random.randint(jax.random.key(0), (2, 9, 6), 0, 11).astype(jnp.uint8)
 
     def of_vectors(params: Any, window: jax.Array) -> jax.Array:
         model = nnx.merge(graph, params)
@@ -328,9 +329,18 @@ def test_symbols_projected_once_give_the_loss_and_the_gradients_of_vectors(embed
     def as_trained(params: Any, window: jax.Array) -> jax.Array:
         return nnx.merge(graph, params).loss(window, None, None)[0]
 
-    for window in (windows[0], windows[1][:3, :1]):  # more places than symbols, and fewer
+    for window in (windows[0], windows[1][:3, :1]):  # many places, and fewer than symbols
         wanted, got = (jax.value_and_grad(loss)(params, window) for loss in (of_vectors, as_trained))
         jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, atol=1e-6), got, wanted)
+
+
+def test_inputs_are_dropped_from_however_often_a_symbol_stands_in_a_batch() -> None:
+    config = CharlmConfig(units=8, embedding=5, dropout=0.0, input_dropout=0.5, output_dropout=0.0, kernel_dropout=0.0)
+    model, tokens = CharModel(config, 11, rngs=nnx.Rngs(3)), jnp.ones((9, 6), jnp.uint8)
+    one, other = (model(tokens, None, DropoutKey.of_batch(jax.random.key(seed), 6))[0] for seed in (1, 2))
+    assert not np.allclose(one, other)
+    with pytest.raises(ValueError, match="projected already"):
+        model.stack(looked_up(model.projected_symbols(), tokens), key=DropoutKey.of_batch(jax.random.key(1), 6))
 
 
 def test_dropout_needs_a_key_and_a_kernel_mask_is_a_masked_kernel(network: CharModel) -> None:

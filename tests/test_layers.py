@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from rnncli.nn.dropout import DropoutKey, dropout_mask, kernel_mask
+from rnncli.nn.initial import initialised
 from rnncli.nn.layers import CausalConv, RecurrentStack, last_hidden
 
 
@@ -23,6 +24,16 @@ def test_a_stack_is_its_layers_one_above_the_other() -> None:
     got, carries = stack(x)
     np.testing.assert_array_equal(got, hidden)
     np.testing.assert_array_equal(last_hidden(carries), carry[0])
+
+
+@pytest.mark.parametrize("seed", [0, 2**32 - 1])
+def test_weights_drawn_at_once_are_those_drawn_one_by_one(seed: int) -> None:
+    def make(rngs: nnx.Rngs) -> RecurrentStack:
+        return RecurrentStack("gru", 3, 8, layers=2, layer_norm=True, rngs=rngs)
+
+    (wanted_graph, wanted), (graph, got) = nnx.split(make(nnx.Rngs(seed))), nnx.split(initialised(make, seed))
+    assert graph == wanted_graph
+    jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, atol=1e-6), got, wanted)
 
 
 def test_a_stack_goes_on_from_its_carries() -> None:

@@ -48,12 +48,12 @@ def loop(cell: Cell, x: jax.Array, carry: Carry, lengths: jax.Array, drop: jax.A
 
 @ALL_CELLS
 @pytest.mark.parametrize("layer_norm", [False, True])
-@pytest.mark.parametrize("reverse", [False, True])
-def test_scan_and_its_gradients_equal_the_python_loop(name: str, layer_norm: bool, reverse: bool) -> None:
+@pytest.mark.parametrize(("reverse", "steps"), [(False, STEPS), (True, STEPS), (False, 1)])
+def test_scan_and_its_gradients_equal_the_python_loop(name: str, layer_norm: bool, reverse: bool, steps: int) -> None:
     cell = make(name, layer_norm=layer_norm)
     graph, params = nnx.split(cell)
-    drop = dropout_mask(DropoutKey.of_batch(jax.random.key(5), BATCH), 0.3, (STEPS, BATCH, UNITS))
-    weights = jax.random.normal(jax.random.key(9), (STEPS, BATCH, UNITS))
+    drop = dropout_mask(DropoutKey.of_batch(jax.random.key(5), BATCH), 0.3, (steps, BATCH, UNITS))
+    weights = jax.random.normal(jax.random.key(9), (steps, BATCH, UNITS))
 
     def objective(run, params, x, carry):
         hidden, final = run(nnx.merge(graph, params), x, carry)
@@ -65,7 +65,7 @@ def test_scan_and_its_gradients_equal_the_python_loop(name: str, layer_norm: boo
     def scanned(cell, x, carry):
         return unroll(cell, x, carry, lengths=LENGTHS, reverse=reverse, state_dropout=drop)
 
-    given_arrays = (params, inputs(), random_carry(cell))
+    given_arrays = (params, inputs(steps), random_carry(cell))
     results = [
         jax.value_and_grad(lambda *arrays, run=run: objective(run, *arrays), argnums=(0, 1, 2), has_aux=True)(
             *given_arrays
@@ -78,16 +78,20 @@ def test_scan_and_its_gradients_equal_the_python_loop(name: str, layer_norm: boo
 
 @ALL_CELLS
 @pytest.mark.parametrize("everything", [False, True])
-def test_no_loop_copies_an_array_of_all_steps(name: str, everything: bool) -> None:
+@pytest.mark.parametrize("fused", [False, True])
+def test_no_loop_copies_an_array_of_all_steps(name: str, everything: bool, fused: bool) -> None:
     steps = 37
     cell = make(name, layer_norm=everything)
+    cell.operands = "bfloat16" if everything else "float32"
+    options = None if fused else {"xla_disable_hlo_passes": "cpu_multi_output_fusion"}
     graph, params = nnx.split(cell)
     more = {"lengths": LENGTHS, "reverse": True, "state_dropout": jnp.ones((steps, BATCH, UNITS))} if everything else {}
 
     def loss(params, x):
         return jnp.square(unroll(nnx.merge(graph, params), x, **more)[0]).sum()
 
-    program = jax.jit(jax.value_and_grad(loss, argnums=(0, 1))).lower(params, inputs(steps)).compile().as_text()
+    gradients = jax.jit(jax.value_and_grad(loss, argnums=(0, 1)), compiler_options=options)
+    program = gradients.lower(params, inputs(steps)).compile().as_text()
     bodies = set(re.findall(r"body=(%[\w.\-]+)", program))
     assert len(bodies) == 2
     for body in bodies:

@@ -13,6 +13,8 @@ from rnncli.nn.precision import Operands, matmul
 
 Carries = list[Carry]
 
+_WORTH_PROJECTING = 4  # times that a symbol stands in a batch, from which on it pays to project each symbol once
+
 
 class CharModel(nnx.Module):
     """Embedding (or one-hot), recurrent layers, a dense layer to the logits.
@@ -74,7 +76,7 @@ class CharModel(nnx.Module):
         return self._logits(hidden), carries
 
     def projected_symbols(self) -> list[Gates]:
-        """What the first layer makes of each symbol, wherever it stands: G arrays `[symbols, units]`."""
+        """What the first layer makes of each symbol, wherever it stands: arrays `[symbols, units]`, one a gate."""
         return self.stack.project(self.embedding(jnp.arange(self.embedding.count)))
 
     def loss(self, windows: Array, carries: Carries | None, key: DropoutKey | None) -> tuple[Array, Carries]:
@@ -85,7 +87,7 @@ class CharModel(nnx.Module):
     def _inputs(self, tokens: Array, key: DropoutKey | None) -> Array | list[Gates]:
         """The tokens' vectors; or, where nothing is dropped from them and symbols are few, their projections."""
         dropped = key is not None and self.stack.input_dropout > 0
-        if dropped or tokens.size < self.embedding.count:
+        if dropped or tokens.size < _WORTH_PROJECTING * self.embedding.count:
             return self.embedding(tokens)
         return looked_up(self.projected_symbols(), tokens)
 

@@ -23,6 +23,7 @@ from rnncli.training.parallel import WHOLE, possible, rows, shared_out, split, s
 _CHUNK = 512  # symbols a dispatch, at most: a text flows, and a dispatch costs little beside it
 _NOISE = 2**22  # random numbers a dispatch, at most
 _RECENT = 64  # symbols that a repetition penalty looks back
+_FEW_SYMBOLS = 512  # so many are projected before each dispatch, and looked up in its loop
 _FREE = -1  # stands where a prompt does not say what comes next
 
 
@@ -173,7 +174,7 @@ def _generate(
     """The next `steps` symbols `[len(forced), B]`: forced ones where `forced` has them, drawn ones elsewhere."""
     model: CharModel = nnx.merge(graph, state)
     samples, symbols = len(loop.token), len(never)
-    projected = model.projected_symbols()
+    projected = model.projected_symbols() if symbols <= _FEW_SYMBOLS else None
     places = jnp.maximum(loop.place + jnp.arange(len(forced)), 0)
     noise = _noise(seed, places, rows(samples, devices), symbols) if drawing.temperature else None
 

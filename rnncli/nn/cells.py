@@ -89,7 +89,7 @@ class _GatedCell(nnx.Module):
 
     def pre_activations(self, projected: Gates, recurrent: Gates) -> Gates:
         """What `step` is given."""
-        return tuple(each + bias for each, bias in zip(self.sums(projected, recurrent), self.biases(), strict=True))
+        return biased(self.sums(projected, recurrent), self.biases())
 
     def _of_gates(self, joined: nnx.Param | None) -> Gates:
         assert joined is not None
@@ -104,6 +104,11 @@ class _GatedCell(nnx.Module):
         """The learnt vectors that `step` needs, and that therefore cannot leave the loop."""
         named = {"scale": self.norm_scale, "shift": self.norm_shift}
         return {name: param[...] for name, param in named.items() if param is not None}
+
+
+def biased(sums: Gates, biases: Gates) -> Gates:
+    """The pre-activations."""
+    return tuple(each + bias for each, bias in zip(sums, biases, strict=True))
 
 
 def _normalised(gate: Array, small: Small, index: int) -> Array:

@@ -10,7 +10,10 @@ Model = TypeVar("Model", bound=nnx.Module)
 
 
 def initialised(make: Callable[[nnx.Rngs], Model], seed: int) -> Model:
-    """What `make(nnx.Rngs(seed))` returns, in a fraction of the time: there, each operation is a program by itself."""
+    """What `make(nnx.Rngs(seed))` returns, but for rounding, in a fraction of the time.
+
+    There, each operation would be a program by itself.
+    """
     graph, _ = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0))))
 
     @jax.jit

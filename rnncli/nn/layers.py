@@ -80,13 +80,16 @@ class RecurrentStack(nnx.Module):
             lengths: real steps of each sequence, `[B]`; see `unroll`.
             key: draws the dropout masks; None switches dropout off.
         """
+        if isinstance(x, list) and key is not None and self.input_dropout:
+            raise ValueError("nothing can be dropped from inputs that are projected already")
         steps, batch = x.shape[:2] if not isinstance(x, list) else x[0][0].shape[:2]
         given = iter(carries if carries is not None else self.initial_carries(batch))
         finals: list[Carry] = []
         for number, layer in enumerate(self._layers()):
             drop_key = None if key is None else key.fold_in(number)
             rate = self.dropout if number else self.input_dropout
-            if drop_key is not None and rate and not isinstance(x, list):
+            if drop_key is not None and rate:
+                assert not isinstance(x, list)  # refused above
                 x = x * dropout_mask(drop_key.fold_in(0), rate, x.shape, variational=self.variational)
             inputs = x if isinstance(x, list) else [x] * len(layer)
             outputs = []
@@ -107,7 +110,7 @@ class RecurrentStack(nnx.Module):
         return x, finals
 
     def project(self, x: Array) -> list[Gates]:
-        """What the cells of the first layer make of inputs `[…, D]`: a call takes it in their place.
+        """What the cells of the first layer make of inputs `[…, D]`: a call and a step take it in their place.
 
         Worth it where the same inputs come again and again, as words' vectors do.
         """
@@ -116,8 +119,8 @@ class RecurrentStack(nnx.Module):
     def step(self, x: Array | list[Gates], carries: list[Carry]) -> tuple[Array, list[Carry]]:
         """One step `[B, D]` → `[B, units]` and the carries after it, for loops whose input is their own output.
 
-        The same as a call with one step, without the loop that a call has. Not for bidirectional stacks, which need
-        the whole sequence.
+        The same as a call with one step, projected inputs included, without the loop that a call has. Not for
+        bidirectional stacks, which need the whole sequence.
         """
         finals: list[Carry] = []
         for cell, carry in zip(self.forward, carries, strict=True):

@@ -1,4 +1,4 @@
-"""A cell over time, as two `lax.scan` loops that hold nothing but what is recurrent.
+"""A cell over time, as loops that hold nothing but what is recurrent.
 
 Forward, the input projection is one product over all steps (`Cell.project`), so the loop's body is the products
 with the recurrent kernel, one a gate, and the cell's elementwise step.
@@ -23,7 +23,7 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from rnncli.nn.cells import Carry, Cell, Gates, Small
+from rnncli.nn.cells import Carry, Cell, Gates, Small, biased
 from rnncli.nn.precision import Operands, joined_rows, matmul, transposed_product
 
 
@@ -114,8 +114,8 @@ def _scan(loop: _Loop, weights: _Weights, carry: Carry, projected: Gates, given:
 
 def _pre_activations(loop: _Loop, weights: _Weights, projected: Gates, h: Array, given: _Given) -> Gates:
     h = _dropped(h, given)
-    sums = loop.sums(projected, tuple(matmul(h, kernel, loop.operands) for kernel in weights.kernels))
-    return tuple(each + bias for each, bias in zip(sums, weights.biases, strict=True))
+    recurrent = tuple(matmul(h, kernel, loop.operands) for kernel in weights.kernels)
+    return biased(loop.sums(projected, recurrent), weights.biases)
 
 
 def _dropped(h: Array, given: _Given) -> Array:
@@ -140,6 +140,9 @@ def _in_place(
     reverse: bool,
 ) -> tuple[Any, Any, Any]:
     """A `lax.scan` that writes where it has read: `body(state, arrays_t, read_t) -> (state, new arrays_t, kept_t)`.
+
+    All but the state are trees of arrays `[T, …]`: the body is given a step of `arrays` and of `read`, and what it
+    returns takes that step's place in `arrays` and in `kept`, which nobody reads. There is at least one step.
 
     What is to stand in place of a slice is written when the next one is read, before that: XLA may compute a value
     anew wherever it is used, and where it is made of the slice that it replaces, would have to copy the whole arrays at

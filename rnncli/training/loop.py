@@ -138,15 +138,18 @@ def leaf_name(path: tuple[Any, ...]) -> str:
 
 
 def initial_state(model: nnx.Module, optimizer: optax.GradientTransformation, carry: Any = ()) -> TrainState:
-    """The state before the first step. `carry` is what the objective hands from batch to batch."""
-    params = nnx.state(model, nnx.Param)
+    """The state before the first step. `carry` is what the objective hands from batch to batch.
+
+    Its arrays are the model's own, not copies; its variables are not.
+    """
+    params, best_params = (jax.tree.map(lambda array: array, nnx.state(model, nnx.Param)) for _ in range(2))
     return TrainState(
         params=params,
         opt_state=jax.jit(optimizer.init)(params),  # one program, where each operation by itself would be one
         step=jax.device_put(np.int32(0)),
         carry=carry,
         epoch_loss=jax.device_put(np.float32(0)),
-        best_params=params,
+        best_params=best_params,
         best_loss=jax.device_put(np.float32(np.inf)),
         best_step=jax.device_put(np.int32(0)),
         devices=jax.device_put(np.int32(0)),
@@ -275,8 +278,8 @@ def fit(
         metrics = evaluate(params)
         loss = np.float32(metrics["loss"])
         if loss < float(state.best_loss):
-            best = copied((params, in_one_place(state.step)))
-            state = state._replace(best_params=best[0], best_loss=jax.device_put(loss), best_step=best[1])
+            best_loss, best_step = jax.device_put((loss, np.int32(step)))
+            state = state._replace(best_params=copied(params), best_loss=best_loss, best_step=best_step)
         return state, metrics
 
     count = devices or int(state.devices)
@@ -284,9 +287,7 @@ def fit(
         arrays, _ = batches(0)
         if count not in possible(_sequences(arrays)):
             count = fastest_count(arrays)
-    moving = _moving(state)._replace(devices=jnp.int32(count))
-    state = _with_best(spread_copies(moving, specs, count), state)
-    del moving
+    state = _with_best(spread_copies(_moving(state)._replace(devices=jnp.int32(count)), specs, count), state)
     data = spread(data, whole(data), count)
     step = int(state.step)
     if step == 0 and not math.isfinite(state.best_loss):
