@@ -99,16 +99,8 @@ def train(fitting: Fitting, data: Dataset) -> Iterator[Report]:
     arrays = {"values": fitting.scaler.down(data.values)}
     arrays |= {part: jax.device_put(data.starts[part]) for part in ("train", "validation")}
     optimizer, measure = optimizer_of(fitting.config, fitting.plan), evaluation(fitting.model, evaluate, arrays)
-    for report in fit(
-        fitting.model,
-        optimizer,
-        objective,
-        measure,
-        arrays,
-        fitting.batches,
-        fitting.plan,
-        empty_state(fitting) if fitting.state is None else fitting.state,
-    ):
+    state = empty_state(fitting) if fitting.state is None else fitting.state
+    for report in fit(fitting.model, optimizer, objective, measure, arrays, fitting.batches, fitting.plan, state):
         fitting.state = report.state
         if report.metrics is not None:
             point = {"epoch": report.epoch, "train": report.train_loss, "validation": report.metrics["loss"]}

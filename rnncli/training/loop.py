@@ -140,7 +140,7 @@ def leaf_name(path: tuple[Any, ...]) -> str:
 def initial_state(model: nnx.Module, optimizer: optax.GradientTransformation, carry: Any = ()) -> TrainState:
     """The state before the first step. `carry` is what the objective hands from batch to batch.
 
-    Its arrays are the model's own, not copies; its variables are not.
+    Its parameters are the model's own arrays, not copies, in variables of their own.
     """
     params, best_params = (jax.tree.map(lambda array: array, nnx.state(model, nnx.Param)) for _ in range(2))
     return TrainState(
