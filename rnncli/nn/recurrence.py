@@ -103,19 +103,19 @@ def unroll(
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
 def _scan(loop: _Loop, weights: _Weights, carry: Carry, projected: Gates, given: _Given) -> tuple[Array, Carry]:
     def body(carry: Carry, now: tuple[Gates, _Given]) -> tuple[Carry, Array]:
-        projected_t, given_t = now
-        pre = _pre_activations(loop, weights, projected_t, carry[0], given_t)
-        carry = _advance(loop, given_t, weights.small, carry, pre)
+        carry, _ = _step(loop, weights, carry, *now)
         return carry, carry[0]
 
     final, hidden = lax.scan(body, carry, (projected, given), reverse=loop.reverse)
     return hidden, final
 
 
-def _pre_activations(loop: _Loop, weights: _Weights, projected: Gates, h: Array, given: _Given) -> Gates:
-    h = _dropped(h, given)
+def _step(loop: _Loop, weights: _Weights, carry: Carry, projected: Gates, given: _Given) -> tuple[Carry, Gates]:
+    """The carry after a step, and the step's pre-activations."""
+    h = _dropped(carry[0], given)
     recurrent = tuple(matmul(h, kernel, loop.operands) for kernel in weights.kernels)
-    return biased(loop.sums(projected, recurrent), weights.biases)
+    pre = biased(loop.sums(projected, recurrent), weights.biases)
+    return _advance(loop, given, weights.small, carry, pre), pre
 
 
 def _dropped(h: Array, given: _Given) -> Array:
@@ -123,7 +123,7 @@ def _dropped(h: Array, given: _Given) -> Array:
 
 
 def _advance(loop: _Loop, given: _Given, small: Small, carry: Carry, pre: Gates) -> Carry:
-    """One elementwise step; over padding the carry stands still."""
+    """The elementwise part of a step; over padding the carry stands still."""
     new = loop.step(small, carry, pre)
     if given.valid is None:
         return new
@@ -175,8 +175,7 @@ def _scan_forward(
     gates = len(projected)
 
     def body(carry: Carry, projected_t: Gates, given_t: _Given) -> tuple[Carry, Gates, tuple[Gates, Carry]]:
-        pre = _pre_activations(loop, weights, projected_t, carry[0], given_t)
-        new = _advance(loop, given_t, weights.small, carry, pre)
+        new, pre = _step(loop, weights, carry, projected_t, given_t)
         return new, pre[:gates], (pre[gates:], (new[0], *carry[1:]))
 
     empty = jnp.zeros_like(projected[0])
