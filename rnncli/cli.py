@@ -6,44 +6,57 @@ Only the standard library and Typer are imported here, so that a help text costs
 import gc
 import os
 import sys
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Any, ClassVar
 
 import typer
 
 from rnncli import __version__
-from rnncli.charlm.cli import app as charlm
-from rnncli.errors import RnncliError
-from rnncli.forecast.cli import app as forecast
-from rnncli.sentiment.cli import app as sentiment
+from rnncli.errors import RnncliError, as_options
+from rnncli.options import with_options
+from rnncli.settings import Settings, setting
+from rnncli.verbs import LazyGroup
 
 _COLLECT_EVERY = 20_000  # new objects; Python's 700 or so cost a tenth of a short command while the libraries load
 
+
+class Commands(LazyGroup):
+    """The sub-commands; a module is loaded when its command is used."""
+
+    modules: ClassVar = {
+        "forecast": ("rnncli.forecast.cli", "Time series: train a network, compare it with baselines, forecast."),
+        "charlm": ("rnncli.charlm.cli", "Character language models: train one on a text, sample, measure."),
+        "sentiment": ("rnncli.sentiment.cli", "Labelled texts: train a classifier, label others, explain."),
+        "lecture": ("rnncli.lecture.cli", "The systems of the lecture, each with the command that trains it."),
+    }
+
+
 app = typer.Typer(
+    cls=Commands,
     name="rnncli",
     help="Recurrent networks on JAX: from data to a trained, measured, reusable model.",
     no_args_is_help=True,
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(forecast, name="forecast")
-app.add_typer(charlm, name="charlm")
-app.add_typer(sentiment, name="sentiment")
 
 
-def _show_version(wanted: bool) -> None:
-    if wanted:
+@dataclass(frozen=True, kw_only=True)
+class Root(Settings):
+    """Options."""
+
+    version: bool = setting(False, "Print the version and exit.")
+
+
+@app.callback(invoke_without_command=True)
+@with_options
+def _root(root: Root) -> None:
+    """Recurrent networks on JAX: from data to a trained, measured, reusable model."""
+    if root.version:
         typer.echo(f"rnncli {__version__}")
         raise typer.Exit
-
-
-@app.callback()
-def _root(
-    version: Annotated[
-        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Print the version and exit.")
-    ] = False,
-) -> None:
-    """Recurrent networks on JAX: from data to a trained, measured, reusable model."""
 
 
 def run(arguments: list[str] | None = None) -> int:
@@ -60,7 +73,7 @@ def run(arguments: list[str] | None = None) -> int:
         return error.exit_code
     except RnncliError as error:
         if str(error):
-            _complain(str(error))
+            _complain(as_options(str(error)))
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):
         return 130

@@ -1,54 +1,60 @@
-"""What a user sees: data on stdout, and on stderr messages, tables and progress.
+"""What people see on stderr: messages, tables, and the events of a training as a bar or as plain lines.
 
 Rich is loaded where it draws. User text is never read as markup.
 """
 
-import csv
-import io
-import json
-import math
-import os
 import sys
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol, TextIO
+from types import TracebackType
+from typing import TYPE_CHECKING, Any, Protocol
 
-from rnncli.errors import ClosedPipe, OptionError, RnncliError
+from rnncli.errors import RnncliError, as_options
+from rnncli.output import Output, discard, json_text
+from rnncli.training.devices import CompileClock, use_device
+from rnncli.training.events import Diverged, Evaluated, Event, Finished, Listener, Note, Progress, Stopped
+from rnncli.training.settings import Computing, Device
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
-    from rnncli.training.devices import CompileClock
-
-_PLOT_FORMATS = {".png", ".pdf", ".svg"}
 _PLAIN_EVERY = 5.0  # seconds between progress lines where stderr is no terminal
 
 
-class Advance(Protocol):
-    """Tell how far the work is: done out of the total, and what else there is to say."""
+class Console:
+    """Everything on stderr; silent when quiet. As a context manager it ends what it draws.
 
-    def __call__(self, done: float, detail: str) -> None:
-        """`done` counts in the units of the total."""
-        ...
+    Making one checks where the output goes and chooses the device: it is how a verb begins.
+    """
 
+    def __init__(self, output: Output, device: Device | Computing):
+        output.check()
+        self.output, self.quiet = output, output.quiet
+        self.clock = CompileClock()
+        self.clock.start()
+        use_device(device.device)
+        self._progress: _Meter | None = None
 
-class Messages:
-    """Everything on stderr; silent when quiet."""
+    def __enter__(self) -> "Console":
+        return self
 
-    def __init__(self, *, quiet: bool = False):
-        self.quiet = quiet
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._end_progress()
 
     def say(self, text: str) -> None:
-        """A line for the user."""
+        """A line for the user; parameters in it are shown as options."""
         if self.quiet:
             return
         try:
-            print(text, file=sys.stderr, flush=True)
+            if isinstance(self._progress, _Bar):
+                self._progress.say(as_options(text))
+            else:
+                print(as_options(text), file=sys.stderr, flush=True)
         except BrokenPipeError:
-            self._nobody_listens()
+            self._be_quiet()
 
     def table(self, title: str, header: Sequence[str], rows: Iterable[Sequence[str]], *, style_row: int = -1) -> None:
         """A table for people; the first column is text, the others are figures. `style_row` stands out."""
@@ -58,34 +64,91 @@ class Messages:
         from rich.table import Table
 
         table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-        for number, name in enumerate(header):
-            table.add_column(name, justify="left" if number == 0 else "right", overflow="fold")
-        for number, row in enumerate(rows):
-            table.add_row(*row, style="bold" if number == style_row else None)
+        for index, name in enumerate(header):
+            table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
+        for index, row in enumerate(rows):
+            table.add_row(*row, style="bold" if index == style_row else None)
         try:
-            self._rich().print(table)
+            _rich().print(table)
             sys.stderr.flush()
         except BrokenPipeError:
-            self._nobody_listens()
+            self._be_quiet()
 
-    def _nobody_listens(self) -> None:
-        """Whoever read stderr has gone: be quiet, and let the work go on."""
-        self.quiet = True
-        _to_nowhere(sys.stderr)
+    def plot(self, draw: Callable[[Path], None]) -> None:
+        """Draw the picture that was asked for, if one was."""
+        path: Path | None = getattr(self.output, "plot", None)
+        if path is not None:
+            draw(path)
+            self.say(f"plot in '{path}'")
 
-    @contextmanager
-    def progress(self, label: str, total: float) -> Iterator[Advance]:
-        """A bar where stderr is a terminal, a plain line every few seconds elsewhere."""
-        if self.quiet:
-            yield lambda done, detail: None
-        elif sys.stderr.isatty():
-            with self._bar(label, total) as advance:
-                yield advance
+    def show_scores(self, csv: Callable[[], str], document: Callable[[], dict[str, Any]]) -> None:
+        """Write scores as a JSON document or as CSV."""
+        if self.output.json:
+            self.output.write_document(document(), self.clock)
         else:
-            yield self._lines(label, total)
+            self.output.write_scores(csv())
 
-    @contextmanager
-    def _bar(self, label: str, total: float) -> Iterator[Advance]:
+    def listener(self, label: str = "training", *others: Listener) -> Listener:
+        """A function that shows the events of a training under a label, and passes them on to `others`."""
+
+        def on_event(event: Event) -> None:
+            self._show(event, label)
+            for other in others:
+                other(event)
+
+        return on_event
+
+    def _show(self, event: Event, label: str) -> None:
+        if isinstance(event, Note):
+            self.say(event.text)
+        elif isinstance(event, Diverged):
+            best = "the best epoch before is kept"
+            self.say(f"warning: the loss is not a number after step {event.step}; {best}; {event.advice}")
+        elif isinstance(event, Finished | Stopped):
+            self._end_progress()
+        elif isinstance(event, Progress) and not self.quiet:
+            if self._progress is None:
+                meter = _Bar if sys.stderr.isatty() else _Lines
+                self._progress = meter(label, event.epochs, self.say)
+            self._progress.advance(event.epoch, _detail(event))
+
+    def _end_progress(self) -> None:
+        if self._progress is not None:
+            self._progress.close()
+            self._progress = None
+
+    def _be_quiet(self) -> None:
+        """Whoever read stderr has gone: let the work go on."""
+        self.quiet = True
+        discard(sys.stderr)
+
+
+def _detail(event: Progress) -> str:
+    """The epoch, the losses and the speed."""
+    parts = [f"epoch {min(int(event.epoch) + 1, event.epochs)} of {event.epochs}", f"loss {event.train_loss:.4g}"]
+    if event.validation is not None:
+        parts.append(f"validation {event.criterion} {event.validation['loss']:.4g}")
+        if "accuracy" in event.validation:
+            parts.append(f"accuracy {event.validation['accuracy']:.3f}")
+    return ", ".join([*parts, f"{event.rate:,.0f} {event.unit}/s"])
+
+
+class _Meter(Protocol):
+    """Shows how far a training is."""
+
+    def advance(self, epoch: float, detail: str) -> None:
+        """So many epochs are done."""
+        ...
+
+    def close(self) -> None:
+        """Nothing follows."""
+        ...
+
+
+class _Bar:
+    """A progress bar, on a terminal."""
+
+    def __init__(self, label: str, epochs: int, say: Callable[[str], None]):
         from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 
         columns = (
@@ -95,166 +158,85 @@ class Messages:
             TextColumn("{task.fields[detail]}", markup=False),
             TimeRemainingColumn(),
         )
-        with Progress(*columns, console=self._rich(), refresh_per_second=4, transient=True) as progress:
-            task = progress.add_task(label, total=total, detail="")
-            begun = False
+        self._progress = Progress(*columns, console=_rich(), refresh_per_second=4, transient=True)
+        self._task = self._progress.add_task(label, total=epochs, detail="")
+        self._begun = False
 
-            def advance(done: float, detail: str) -> None:
-                nonlocal begun
-                if not begun:  # what was done before, by a training that goes on, says nothing of its speed
-                    progress.reset(task, completed=done, detail=detail)  # pyright: ignore[reportArgumentType]
-                    begun = True
-                progress.update(task, completed=done, detail=detail)
+    def advance(self, epoch: float, detail: str) -> None:
+        if not self._begun:  # what was done before, by a training that goes on, says nothing of its speed
+            self._progress.start()
+            self._progress.reset(self._task, completed=epoch, detail=detail)  # pyright: ignore[reportArgumentType]
+            self._begun = True
+        self._progress.update(self._task, completed=epoch, detail=detail)
 
-            yield advance
+    def say(self, text: str) -> None:
+        """A line above the bar."""
+        self._progress.console.print(text)
 
-    def _lines(self, label: str, total: float) -> Advance:
-        begun = last = time.monotonic()
-        first: float | None = None  # what was done before, where a training goes on
-
-        def advance(done: float, detail: str) -> None:
-            nonlocal begun, last, first
-            now = time.monotonic()
-            if first is None:
-                first, begun = done, now
-            if now - last >= _PLAIN_EVERY and done < total:
-                last = now
-                left = f", {(now - begun) * (total - done) / (done - first):.0f} s left" if done > first else ""
-                self.say(f"{label}: {done / total:.0%}, {detail}{left}")
-
-        return advance
-
-    def _rich(self) -> "RichConsole":
-        from rich.console import Console as RichConsole
-
-        terminal = sys.stderr.isatty()
-        return RichConsole(
-            file=sys.stderr,
-            markup=False,
-            emoji=False,
-            highlight=False,
-            force_terminal=terminal,  # FORCE_COLOR would write control codes into pipes
-            width=None if terminal else 120,
-        )
+    def close(self) -> None:
+        self._progress.stop()
 
 
-@dataclass(frozen=True)
-class Output:
-    """Where a command's data goes, and in which form."""
+class _Lines:
+    """A plain line every few seconds, elsewhere."""
 
-    file: Path | None
-    plot: Path | None
-    as_json: bool
-    clock: "CompileClock"
+    def __init__(self, label: str, epochs: int, say: Callable[[str], None]):
+        self._label, self._epochs, self._say = label, epochs, say
+        self._begun = self._last = time.monotonic()
+        self._first: float | None = None  # what was done before, where a training goes on
 
-    def timed(self, document: dict[str, Any]) -> str:
-        """A JSON document, with the time that compilation took until now."""
-        return json_text(document | {"compile_seconds": round(self.clock.seconds, 3)})
+    def advance(self, epoch: float, detail: str) -> None:
+        now = time.monotonic()
+        if self._first is None:
+            self._first, self._begun = epoch, now
+        if now - self._last >= _PLAIN_EVERY and epoch < self._epochs:
+            self._last = now
+            done = epoch - self._first
+            left = f", {(now - self._begun) * (self._epochs - epoch) / done:.0f} s left" if done > 0 else ""
+            self._say(f"{self._label}: {epoch / self._epochs:.0%}, {detail}{left}")
 
-    def check(self) -> None:
-        """Refuse, before any work, what could not be written after it."""
+    def close(self) -> None:
+        pass
+
+
+def _rich() -> "RichConsole":
+    from rich.console import Console as RichConsole
+
+    terminal = sys.stderr.isatty()
+    return RichConsole(
+        file=sys.stderr,
+        markup=False,
+        emoji=False,
+        highlight=False,
+        force_terminal=terminal,  # FORCE_COLOR would write control codes into pipes
+        width=None if terminal else 120,
+    )
+
+
+def log_to(path: Path | None) -> Listener:
+    """A listener that appends the losses to a file as JSON Lines; it listens to nothing without a file.
+
+    Raises RnncliError: the file cannot be written.
+    """
+    if path is not None:
         from rnncli.files import check_writable
 
-        for path in (self.file, self.plot):
-            if path is not None:
-                check_writable(path)
-        if self.plot is not None and self.plot.suffix.lower() not in _PLOT_FORMATS:
-            raise OptionError(f"--plot {self.plot}: the name must end in {', '.join(sorted(_PLOT_FORMATS))}")
+        check_writable(path)
 
+    def on_event(event: Event) -> None:
+        if path is None or not isinstance(event, Progress):
+            return
+        line = {
+            "step": event.step,
+            "epoch": event.epoch,
+            "seconds": round(event.seconds, 3),
+            "train": event.train_loss,
+            "validation": event.validation if isinstance(event, Evaluated) else None,
+        }
+        try:
+            with path.open("a", encoding="utf-8") as file:
+                file.write(json_text(line))
+        except OSError as error:
+            raise RnncliError(f"cannot write '{path}': {error.strerror}") from error
 
-def figure(value: float | None) -> str:
-    """A figure for people: four significant digits, no exponent where it can be done without."""
-    if value is None:
-        return "–"
-    return significant(value, 4) if value == 0 or 1e-4 <= abs(value) < 1e9 else f"{value:.3e}"
-
-
-def significant(value: float, digits: int) -> str:
-    """A number with so many significant digits, written out."""
-    if value == 0 or not 1e-9 < abs(value) < 1e15:
-        return f"{value:.{digits}g}"
-    decimals = max(0, digits - 1 - math.floor(math.log10(abs(value))))
-    return f"{value:.{decimals}f}"
-
-
-def csv_text(header: Sequence[str], rows: Iterable[Sequence[Any]]) -> str:
-    """Rows as CSV, lines ending in a newline."""
-    return csv_lines([header, *rows])
-
-
-def csv_lines(rows: Iterable[Sequence[Any]], separator: str = ",") -> str:
-    """The same without a header, or with another separator."""
-    stream = io.StringIO()
-    csv.writer(stream, delimiter=separator, lineterminator="\n").writerows(rows)
-    return stream.getvalue()
-
-
-def json_text(document: Any) -> str:
-    """One JSON document on one line. A number that JSON does not know (NaN, infinity) becomes null."""
-    try:
-        return json.dumps(_plain(document), ensure_ascii=False, allow_nan=False) + "\n"
-    except RecursionError as error:
-        raise RnncliError("a record is nested too deeply to be written as JSON; flatten it") from error
-
-
-def _plain(value: Any) -> Any:
-    if isinstance(value, dict):
-        return {key: _plain(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_plain(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _to_nowhere(stream: TextIO) -> None:
-    """Let what is still to be flushed when Python ends go to /dev/null."""
-    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-
-
-def encoded(text: str) -> bytes:
-    """As UTF-8; what that cannot hold, half a surrogate pair, becomes a question mark."""
-    return text.encode("utf-8", "replace")
-
-
-def write_data(text: str, output: Path | None) -> None:
-    """The command's data at once: to stdout, or whole into a file."""
-    with data_stream(output) as write:
-        write(encoded(text))
-
-
-@contextmanager
-def data_stream(output: Path | None) -> Iterator[Callable[[bytes], None]]:
-    """The command's data as it comes: flushed to stdout each time, or into a file that appears once it is whole."""
-    if output is None:
-        yield _to_stdout
-        return
-    from rnncli.files import whole_file
-
-    with whole_file(output) as temporary, temporary.open("wb") as file:
-
-        def write(data: bytes) -> None:
-            file.write(data)
-
-        yield write
-
-
-def write_scores(text: str, output: Output, messages: Messages) -> None:
-    """A table of scores as CSV. On a terminal where the same table was shown for people, it would only repeat it."""
-    if output.file is not None or messages.quiet or not stdout_is_terminal():
-        write_data(text, output.file)
-
-
-def stdout_is_terminal() -> bool:
-    """Whether a person, not a program, reads the data."""
-    return sys.stdout.isatty()
-
-
-def _to_stdout(data: bytes) -> None:
-    try:
-        sys.stdout.flush()
-        sys.stdout.buffer.write(data)
-        sys.stdout.buffer.flush()
-    except BrokenPipeError as error:
-        _to_nowhere(sys.stdout)
-        raise ClosedPipe from error
-    except OSError as error:
-        raise RnncliError(f"cannot write to stdout: {error.strerror}") from error
+    return on_event

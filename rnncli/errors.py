@@ -4,9 +4,16 @@ RnncliError            exit code 1
 ├── DataError          a file, a table or a series is at fault
 ├── CheckpointError    a checkpoint is missing, damaged, or does not fit
 ├── ClosedPipe         whoever read stdout has gone; exit code 0, nothing to say
-├── OptionError        options contradict each other or the data; exit code 2
+├── ParameterError     parameters are wrong, or contradict each other or the data; exit code 2
 └── Interrupted        a signal stopped the work after what was trained had been saved; exit code 130 or 143
+
+Messages name parameters in backticks, as in "`window` 30". The command line shows them as its options.
 """
+
+import re
+
+_PARAMETER = re.compile(r"`([a-z_]+)`")
+_POSITIONAL = ("series", "text", "data")
 
 
 class RnncliError(Exception):
@@ -23,8 +30,8 @@ class CheckpointError(RnncliError):
     """A checkpoint cannot be read or written, or does not fit."""
 
 
-class OptionError(RnncliError):
-    """The options do not go together."""
+class ParameterError(RnncliError):
+    """A parameter is wrong, or parameters do not go together."""
 
     exit_code = 2
 
@@ -41,3 +48,13 @@ class Interrupted(RnncliError):
     def __init__(self, signal_number: int, message: str):
         super().__init__(message)
         self.exit_code = 128 + signal_number
+
+
+def as_options(message: str) -> str:
+    """The message with the options of the command line in the place of parameters: "--window 30"."""
+
+    def option(match: re.Match[str]) -> str:
+        name = match[1]
+        return name.upper() if name in _POSITIONAL else f"--{name.replace('_', '-')}"
+
+    return _PARAMETER.sub(option, message)

@@ -7,8 +7,8 @@ import os
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from functools import partial
 from itertools import chain
 from pathlib import Path
@@ -18,6 +18,8 @@ from rnncli.errors import DataError, RnncliError
 
 _LONGEST_MAGIC = 6
 _PIECE = 2**16
+_SUFFIXES = {".txt", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".gz", ".xz", ".bz2", ".zst"}  # no text ends so
+_TEMPORARY_EXTRA = 24  # bytes that the name of a temporary file adds to the file's own
 
 
 def read_bytes(source: str) -> bytes:
@@ -26,33 +28,56 @@ def read_bytes(source: str) -> bytes:
 
 
 def read_blocks(source: str) -> Iterator[bytes]:
-    """The same a piece at a time, for what may be larger than memory."""
+    """The same in blocks, for what may be larger than memory; what a pipe has is given as soon as it is there."""
     pieces = _pieces(source)
     head = b""
     for piece in pieces:  # a pipe may give less than a magic number at once
         head += piece
         if len(head) >= _LONGEST_MAGIC:
             break
-    make = _decompressor(head)
+    make, failure = _decompressor(head)
     if make is None:
         yield head
         yield from pieces
         return
+    frame = None
     try:
-        yield from _decompressed(chain([head], pieces), make)
-    except (OSError, EOFError, lzma.LZMAError, zlib.error, ValueError) as error:
-        raise DataError(
-            f"{name_of(source)} is damaged: its compressed content breaks off or is wrong ({error})"
-        ) from error
+        for piece in chain([head], pieces):
+            while piece := piece if frame else piece.lstrip(b"\0"):  # zeros may stand between and after the frames
+                frame = frame or make()
+                yield frame.decompress(piece)
+                if not frame.eof:
+                    break
+                piece, frame = frame.unused_data, None
+        if frame is not None:
+            raise EOFError("its end is missing")
+    except (OSError, EOFError, ValueError, failure) as error:
+        reason = f"its compressed content breaks off or is wrong ({error})"
+        raise DataError(f"{name_of(source)} is damaged: {reason}") from error
+
+
+def names_file(text: str) -> bool:
+    """Whether a string that may be a text or a source is the latter: there is something to read by that name.
+
+    Raises DataError where it looks like the name of a file that is not there.
+    """
+    if text == "-":
+        return True
+    with suppress(OSError, ValueError):  # too long for a name, or with a NUL in it
+        if text.strip() and Path(text).exists():
+            return True
+    if not text.split()[1:] and Path(text[:200]).suffix.lower() in _SUFFIXES:
+        raise DataError(f"no such file: '{text[:200]}'; if it is a text, pipe it to -")
+    return False
 
 
 def name_of(source: str) -> str:
-    """How messages call a source."""
+    """What messages call a source."""
     return "standard input" if source == "-" else repr(source)
 
 
 def _pieces(source: str) -> Iterator[bytes]:
-    """The bytes as they stand there."""
+    """The bytes of a source as they are stored."""
     if source == "-":
         if sys.stdin is None:
             raise DataError("standard input is closed; pipe something into it")
@@ -70,60 +95,26 @@ def _pieces(source: str) -> Iterator[bytes]:
         raise DataError(f"cannot read '{str(path)[:200]}': {getattr(error, 'strerror', None) or error}") from error
 
 
-def _decompressor(head: bytes) -> Callable[[], Any] | None:
-    """What makes a decompressor of one frame of the format that begins with `head`; None if it is none."""
+def _decompressor(head: bytes) -> tuple[Callable[[], Any] | None, type[Exception]]:
+    """The maker of a decompressor of one frame, for the format that begins with `head`, and the error it raises.
+
+    The maker is None where the format is none that is known.
+    """
     if head.startswith(b"\x1f\x8b"):
-        return partial(zlib.decompressobj, 16 + zlib.MAX_WBITS)
+        return partial(zlib.decompressobj, 16 + zlib.MAX_WBITS), zlib.error
     if head.startswith(b"BZh"):
-        return bz2.BZ2Decompressor
+        return bz2.BZ2Decompressor, OSError
     if head.startswith(b"\xfd7zXZ\x00"):
-        return lzma.LZMADecompressor
-    return _zstandard_frame if head.startswith(b"\x28\xb5\x2f\xfd") else None
+        return lzma.LZMADecompressor, lzma.LZMAError
+    if head.startswith(b"\x28\xb5\x2f\xfd"):
+        import zstandard
 
-
-def _zstandard_frame() -> Any:
-    import zstandard
-
-    return _ZstandardFrame(zstandard.ZstdDecompressor().decompressobj(), zstandard.ZstdError)
-
-
-class _ZstandardFrame:
-    """The library's object with the errors of the standard library's."""
-
-    def __init__(self, frame: Any, failure: type[Exception]):
-        self._frame, self._failure = frame, failure
-
-    def decompress(self, data: bytes) -> bytes:
-        try:
-            return self._frame.decompress(data)
-        except self._failure as error:
-            raise ValueError(str(error)) from error
-
-    @property
-    def eof(self) -> bool:
-        return self._frame.eof
-
-    @property
-    def unused_data(self) -> bytes:
-        return self._frame.unused_data
-
-
-def _decompressed(pieces: Iterable[bytes], make: Callable[[], Any]) -> Iterator[bytes]:
-    """All frames, one after the other; zeros may stand between and after them."""
-    frame = None
-    for piece in pieces:
-        while piece := piece if frame else piece.lstrip(b"\0"):
-            frame = frame or make()
-            yield frame.decompress(piece)
-            if not frame.eof:
-                break
-            piece, frame = frame.unused_data, None
-    if frame is not None:
-        raise EOFError("its end is missing")
+        return zstandard.ZstdDecompressor().decompressobj, zstandard.ZstdError
+    return None, OSError
 
 
 def check_writable(path: Path) -> None:
-    """Find out before the work, not after it, that a file cannot be written."""
+    """Raises RnncliError where a file cannot be written: before the work, not after it."""
     try:
         if path.is_dir():
             raise RnncliError(f"cannot write '{path}': it is a folder; name a file")
@@ -137,9 +128,6 @@ def check_writable(path: Path) -> None:
             raise RnncliError(f"cannot write '{str(path)[:60]}…': the name is too long")
     except OSError as error:
         raise RnncliError(f"cannot write '{str(path)[:200]}': {error.strerror}") from error
-
-
-_TEMPORARY_EXTRA = 24  # what the temporary name adds to a file's own
 
 
 @contextmanager
@@ -158,16 +146,12 @@ def whole_file(path: Path) -> Iterator[Path]:
         os.close(handle)
         temporary = Path(name)
         yield temporary
-        temporary.chmod(0o666 & ~_umask())
+        mask = os.umask(0)  # it can only be read by setting it
+        os.umask(mask)
+        temporary.chmod(0o666 & ~mask)
         temporary.replace(target)
     except OSError as error:
         raise RnncliError(f"cannot write '{path}': {error.strerror or error}") from error
     finally:
         if temporary is not None:
             temporary.unlink(missing_ok=True)
-
-
-def _umask() -> int:
-    mask = os.umask(0)
-    os.umask(mask)
-    return mask

@@ -1,161 +1,131 @@
-"""Options that commands share, and how their values are checked. Nothing heavier than Typer is imported here."""
+"""From `Settings` classes to the options of a verb: names, types, help, checks and completion.
 
-import functools
+A verb is a function whose keyword parameters are settings classes, or `Chosen` of one where presets and data decide
+what nobody chose:
+
+    @verb(app, examples=["rnncli forecast sales.csv"])
+    def train(series: SeriesSource, chosen: Chosen[ForecastSettings], output: Output) -> None:
+
+Nothing heavier than Typer is imported here.
+"""
+
 import inspect
-from collections.abc import Callable
-from pathlib import Path
-from typing import Annotated, Any
+from collections.abc import Callable, Collection, Mapping
+from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
+from typer.core import TyperCommand
 
-from rnncli.training.devices import DeviceChoice, PrecisionChoice
+from rnncli.errors import ParameterError
+from rnncli.settings import REQUIRED, Chosen, Setting, Settings, check, settings_of
+from rnncli.verbs import write_examples, write_groups
 
-Command = Callable[..., None]
-
-
-def interval(
-    low: float, high: float | None = None, *, open_low: bool = False, open_high: bool = False
-) -> Callable[[float | None], float | None]:
-    """A callback that refuses numbers outside the interval, naming the number and the bounds."""
-
-    def check(value: float | None) -> float | None:
-        if value is None:
-            return None
-        above = value > low if open_low else value >= low
-        below = high is None or (value < high if open_high else value <= high)
-        if not (above and below and value < float("inf")):
-            raise typer.BadParameter(f"{value:g} is not {words}")
-        return value
-
-    words = f"above {low:g}" if open_low else f"at least {low:g}"
-    if high is not None:
-        words += f" and {'below' if open_high else 'at most'} {high:g}"
-    return check
+Function = Callable[..., None]
 
 
-COUNT = interval(1, 1_000_000)
-FRACTION = interval(0, 0.5, open_low=True)
-RATE = interval(0, 1, open_high=True)
-SEED = interval(0, 2**32 - 1)
-UNITS = interval(1, 16_384)
-WHOLE = interval(0)
+class Only:
+    """In an annotation: a verb takes only these settings of a class."""
+
+    def __init__(self, *names: str | type[Settings]):
+        """`names` are settings, or classes whose settings are meant."""
+        self.names = {each for name in names for each in ([name] if isinstance(name, str) else settings_of(name))}
 
 
-def shared(*groups: Command) -> Callable[[Command], Command]:
-    """Give a command the keyword options of the `groups`, functions that only declare them.
+class VerbCommand(TyperCommand):
+    """A command whose help shows its options in groups, and examples at its end."""
 
-    The command receives them all in its `**options`.
-    """
+    examples: Collection[str] = ()
+    settings: Mapping[str, Setting] = {}
 
-    def decorate(command: Command) -> Command:
-        own = inspect.signature(command, eval_str=True)
-        parameters = [each for each in own.parameters.values() if each.kind is not each.VAR_KEYWORD]
-        for group in groups:
-            declared = inspect.signature(group, eval_str=True).parameters.values()
-            parameters += [each.replace(kind=each.KEYWORD_ONLY) for each in declared]
+    def format_options(self, ctx: Any, formatter: Any) -> None:
+        """Arguments, then a section for each group of options."""
+        write_groups(self.get_params(ctx), ctx, formatter)
 
-        @functools.wraps(command)
-        def with_options(*args: Any, **kwargs: Any) -> None:
-            command(*args, **kwargs)
+    def format_epilog(self, ctx: Any, formatter: Any) -> None:
+        """The examples."""
+        write_examples(self.examples, formatter)
 
-        del with_options.__wrapped__  # Typer would follow it to the command's own signature
-        with_options.__signature__ = own.replace(parameters=parameters)  # pyright: ignore[reportAttributeAccessIssue]
-        with_options.__annotations__ = {each.name: each.annotation for each in parameters}
-        return with_options
+
+def verb(app: typer.Typer, name: str | None = None, *, examples: Collection[str]) -> Callable[[Function], Function]:
+    """Register a function as a command of `app`; its name is the function's unless one is given."""
+
+    def decorate(function: Function) -> Function:
+        wrapped = with_options(function)
+        command = type("Command", (VerbCommand,), {"examples": tuple(examples), "settings": wrapped.settings})
+        app.command(name, cls=command)(wrapped)
+        return function
 
     return decorate
 
 
-def setting(
-    help: str, default: object, *names: str, metavar: str | None = None, check: Callable[[Any], Any] | None = None
-) -> Any:
-    """An option that is None until the configuration is made; the help shows the `default` that it then gets."""
-    return typer.Option(*names, help=help, show_default=str(default), metavar=metavar, callback=check)
+class with_options:  # noqa: N801 - a decorator
+    """A function as Typer calls it: with a value for each option, None where there was none."""
+
+    def __init__(self, function: Function):
+        self._function = function
+        self.__name__, self.__doc__ = function.__name__, function.__doc__
+        self._groups: dict[str, tuple[type[Settings], bool, dict[str, Setting]]] = {}
+        for parameter in inspect.signature(function, eval_str=True).parameters.values():
+            kind, only = parameter.annotation, None
+            if get_origin(kind) is Annotated:
+                kind, only = get_args(kind)
+            partial = get_origin(kind) is Chosen
+            cls = get_args(kind)[0] if partial else kind
+            settings = settings_of(cls)
+            kept = {name: each for name, each in settings.items() if only is None or name in only.names}
+            self._groups[parameter.name] = cls, partial, kept
+
+    @property
+    def settings(self) -> dict[str, Setting]:
+        """All settings by name, those first that are told by their place."""
+        settings = [setting for _, _, group in self._groups.values() for setting in group.values()]
+        return {setting.name: setting for setting in sorted(settings, key=lambda setting: not setting.positional)}
+
+    @property
+    def __signature__(self) -> inspect.Signature:
+        return inspect.Signature([_parameter(setting) for setting in self.settings.values()])
+
+    @property
+    def __annotations__(self) -> dict[str, Any]:  # pyright: ignore[reportIncompatibleVariableOverride]
+        return {parameter.name: parameter.annotation for parameter in self.__signature__.parameters.values()}
+
+    def __call__(self, **values: Any) -> None:
+        """Call the function with its settings made of the options' values."""
+        arguments = {}
+        for name, (cls, partial, settings) in self._groups.items():
+            given = {each: values[each] for each in settings if values[each] is not None}
+            arguments[name] = Chosen(cls, given) if partial else cls(**given)
+        self._function(**arguments)
 
 
-def begin(options: dict[str, Any], units: int | None = 0) -> tuple[Any, Any]:
-    """Take the options of output and device out of a command's `options`; check and apply them.
-
-    `units` are those of the network, on which the precision depends; None where a checkpoint will tell. Returns the
-    `Output` and the `Messages`.
-    """
-    from rnncli.console import Messages, Output
-    from rnncli.training.devices import CompileClock, operands, use_device
-
-    clock = CompileClock()
-    output = Output(options.pop("output"), options.pop("plot", None), as_json=options.pop("json"), clock=clock)
-    output.check()
-    messages = Messages(quiet=options.pop("quiet"))
-    clock.start()
-    use_device(options.pop("device"))
-    if units is not None:
-        options["precision"] = operands(options["precision"], units)
-    return output, messages
-
-
-def given(options: dict[str, Any]) -> dict[str, Any]:
-    """The options that the user set: those that are not None."""
-    return {name: value for name, value in options.items() if value is not None}
+def _parameter(setting: Setting) -> inspect.Parameter:
+    """A setting as a parameter that Typer reads."""
+    kind = setting.base
+    if get_origin(kind) is tuple:
+        kind = list[get_args(kind)[0]]
+    elif setting.choices:
+        kind = Literal[setting.choices]  # pyright: ignore[reportInvalidTypeForm]
+    common: dict[str, Any] = {"help": setting.help, "metavar": setting.metavar}
+    if setting.bounds is not None or setting.convert is not None:
+        common["callback"] = _checker(setting)
+    required = setting.default is REQUIRED
+    if setting.positional:
+        info: Any = typer.Argument(show_default=False, **common)
+    else:
+        shown: Any = setting.default_help or False
+        info = typer.Option(*setting.option_names, show_default=shown, rich_help_panel=setting.group, **common)
+    annotation: Any = Annotated[kind if required else kind | None, info]
+    default = inspect.Parameter.empty if required else None
+    return inspect.Parameter(setting.name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
-def output_options(
-    *,
-    json: Annotated[
-        bool, typer.Option("--json", help="Print JSON: one document; of predict and sample, one a line.")
-    ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Say nothing but errors.")] = False,
-    output: Annotated[
-        Path | None,
-        typer.Option(
-            "--output", "-o", metavar="FILE", help="Write the data to FILE instead of stdout.", show_default=False
-        ),
-    ] = None,
-) -> None:
-    """Where the data goes and how much is said."""
+def _checker(setting: Setting) -> Callable[[Any], Any]:
+    """A callback that refuses what the setting does not allow."""
 
+    def checked(value: Any) -> Any:
+        try:
+            return None if value is None else check(setting, value)
+        except ParameterError as error:
+            raise typer.BadParameter(str(error.__cause__)) from error
 
-def plot_option(
-    *,
-    plot: Annotated[
-        Path | None,
-        typer.Option(metavar="FILE.png", help="Draw the result into FILE (PNG, PDF or SVG).", show_default=False),
-    ] = None,
-) -> None:
-    """The picture of the result."""
-
-
-def device_options(
-    *,
-    device: Annotated[DeviceChoice, typer.Option(help="Where to compute.")] = "auto",
-    precision: Annotated[PrecisionChoice, typer.Option(help="Type of the operands of matrix products.")] = "auto",
-) -> None:
-    """Where and how precisely to compute."""
-
-
-ResumeOption = Annotated[bool, typer.Option("--resume", help="Go on with the training saved in --checkpoint.")]
-OverwriteOption = Annotated[bool, typer.Option("--overwrite", help="Replace the model in --checkpoint.")]
-
-
-def checkpoint_options(
-    *,
-    checkpoint: Annotated[
-        Path | None, typer.Option(metavar="DIR", help="Folder to save the model in.", show_default="not saved")
-    ] = None,
-    resume: ResumeOption = False,
-    overwrite: OverwriteOption = False,
-) -> None:
-    """Saving, and what to do with what is there."""
-
-
-def saving_options(folder: Path) -> Command:
-    """The same for a command that always saves, in `folder` where nothing else is said."""
-
-    def declared(
-        *,
-        checkpoint: Annotated[Path, typer.Option(metavar="DIR", help="Folder to save the model in.")] = folder,
-        resume: ResumeOption = False,
-        overwrite: OverwriteOption = False,
-    ) -> None:
-        pass
-
-    return declared
+    return checked

@@ -1,5 +1,6 @@
 """What all pictures share: colours, axes, saving."""
 
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -24,6 +25,37 @@ def canvas(width: float, height: float) -> "tuple[Figure, Axes]":
     return figure, axes
 
 
+def panels(
+    width: float, height: float, *, rows: int = 1, columns: int = 1, heights: Any = None
+) -> "tuple[Figure, Any]":
+    """An empty picture with several axes, whose `heights` are relative to each other."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout="constrained")
+    return figure, figure.subplots(rows, columns, height_ratios=heights)
+
+
+def draw_curves(
+    axes: "Axes", history: Sequence[Mapping[str, float]], best: float, criterion: str, unit: str = ""
+) -> None:
+    """The losses of a training over its epochs: in training (with dropout) and on validation data, and the best."""
+    style(axes)
+    epochs = [point["epoch"] for point in history]
+    train, validation = ([point[name] for point in history] for name in ("train", "validation"))
+    marker = "." if len(history) < 30 else ""
+    axes.plot(epochs, train, color=GREY, marker=marker, label="training")
+    axes.plot(epochs, validation, color=BLUE, linewidth=1.8, marker=marker, label="validation")
+    if best in epochs:
+        value = validation[epochs.index(best)]
+        axes.plot([best], [value], "o", color=VERMILION, label=f"best epoch {best:g}: {criterion} {value:.4g}{unit}")
+    axes.set_xlabel("epoch")
+    axes.set_ylabel(f"{criterion}{unit}")
+    if len(history) > 3:  # the first epochs would flatten all that follows
+        top, low = max(*train[1:], *validation[1:]), min(*validation, *train)
+        axes.set_ylim(low - 0.05 * (top - low), top + 0.05 * (top - low))
+    axes.legend(frameon=False)
+
+
 def style(axes: "Axes") -> None:
     """No more lines than are read."""
     axes.spines[["top", "right"]].set_visible(False)
@@ -37,11 +69,7 @@ def safe(text: str) -> str:
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Write the picture, in the format of the name's ending.
-
-    Raises:
-        RnncliError: it cannot be written.
-    """
+    """Write the picture, in the format of the name's ending. Raises RnncliError: it cannot be written."""
     with whole_file(path) as temporary:
         try:
             figure.savefig(temporary, dpi=130)

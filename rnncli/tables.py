@@ -9,6 +9,7 @@ Pandas is loaded where a table is made.
 import csv
 import io
 import json
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import DataError
@@ -18,19 +19,39 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEPARATORS = ",;\t|"
+UNNAMED = "value"  # the only column of what has no names
 
 
 def read_table(source: str) -> "pd.DataFrame":
     """The table in `source` (a path or `-`): string columns, an empty string where a cell is missing.
 
-    Raises:
-        DataError: nothing there, no rows, ragged rows, columns without or with the same name, or not a table.
+    Raises DataError where there is nothing, no table, no row, a ragged row, or two columns with the same name.
     """
     return table_of(read_bytes(source), name_of(source))
 
 
+def table_from(data: Any) -> "pd.DataFrame":
+    """The table of strings that a file of a data frame, a series with an index, an array or a list would hold.
+
+    Raises DataError where the data has no rows, or more dimensions than a table.
+    """
+    import numpy as np
+    import pandas as pd
+
+    if isinstance(data, pd.Series):
+        data = data.to_frame(UNNAMED if data.name is None else data.name)
+    if not isinstance(data, pd.DataFrame):
+        values = np.asarray(data)
+        if values.ndim != 1:
+            raise DataError(f"the series has the shape {list(values.shape)}; give one value for each step")
+        data = pd.DataFrame({UNNAMED: values})
+    if data.empty:
+        raise DataError("the data is empty")
+    return _as_text(data)
+
+
 def table_of(raw: bytes, name: str) -> "pd.DataFrame":
-    """The same of what was read from the source that messages call `name`."""
+    """The table in the content `raw` of a file that messages call `name`; see `read_table`."""
     if not raw.strip():
         raise DataError(f"{name} is empty")
     if raw.startswith(b"PAR1"):
@@ -64,28 +85,44 @@ def _decode(raw: bytes, name: str) -> str:
 def _read_separated(text: str, name: str) -> "pd.DataFrame":
     import pandas as pd
 
-    separator = max(SEPARATORS, key=text.lstrip().split("\n", 1)[0].count)
-    csv.field_size_limit(max(csv.field_size_limit(), len(text)))  # a cell may hold a book
-    reader = csv.reader(io.StringIO(text), delimiter=separator, skipinitialspace=True, strict=True)
-    rows: list[list[str]] = []
-    try:
-        for row in reader:
-            row = [cell.strip() for cell in row]
-            if not any(row) and len(row) < 2:
-                continue  # a blank line
-            if rows and len(row) != len(rows[0]):
-                raise DataError(
-                    f"{name} is ragged: line {reader.line_num} has {len(row)} cells, the header {len(rows[0])}"
-                )
-            rows.append(row)
-    except csv.Error as error:
-        raise DataError(f"{name} is no table: line {reader.line_num}, {error}") from error
-    if all(map(is_number, rows[0])):  # no header: the first line is data already
-        rows.insert(0, ["value"] if len(rows[0]) == 1 else [f"column {number + 1}" for number in range(len(rows[0]))])
-    table = pd.DataFrame(rows[1:], columns=rows[0], dtype=str)
+    separator = separator_of(text.lstrip().split("\n", 1)[0])
+    header, *rows = rows_of(io.StringIO(text), separator, name, strip=True)
+    if all(map(is_number, header)):  # no header: the first line is data already
+        rows.insert(0, header)
+        header = [UNNAMED] if len(header) == 1 else [f"column {index}" for index in range(1, len(header) + 1)]
+    table = pd.DataFrame(rows, columns=header, dtype=str)
     if separator == ";":  # where ';' separates, ',' is the decimal point
         table = table.replace(r"^([+-]?\d+),(\d+)$", r"\1.\2", regex=True)
     return table
+
+
+def separator_of(header: str) -> str:
+    """The separator that the first line of a table has most of."""
+    return max(SEPARATORS, key=header.count)
+
+
+def rows_of(lines: Iterable[str], separator: str, name: str, *, strip: bool) -> Iterator[list[str]]:
+    """The rows of a CSV, the header first, without blank lines. Raises DataError where one is ragged or broken.
+
+    `strip` takes the blanks around cells away, too. Without it, a blank line under a single column is an empty cell.
+    """
+    csv.field_size_limit(2**31 - 1)  # a cell may hold a book
+    reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
+    width = 0
+    try:
+        for row in reader:
+            if strip:
+                row = [cell.strip() for cell in row]
+            elif width == 1:
+                row = row or [""]
+            if not row or (strip and row == [""]):
+                continue
+            width = width or len(row)
+            if len(row) != width:
+                raise DataError(f"{name} is ragged: line {reader.line_num} has {len(row)} cells, the header {width}")
+            yield row
+    except csv.Error as error:
+        raise DataError(f"{name} is no table: line {reader.line_num}, {error}") from error
 
 
 def is_number(cell: str) -> bool:
@@ -104,7 +141,7 @@ def _read_json(text: str, name: str) -> "pd.DataFrame":
         if text.lstrip()[0] == "[":
             records = json.loads(text)
         else:
-            records = [_record(line, number, name) for number, line in enumerate(text.split("\n"), 1) if line.strip()]
+            records = [_record(line, index, name) for index, line in enumerate(text.split("\n"), 1) if line.strip()]
     except (ValueError, RecursionError) as error:
         raise DataError(f"{name} is not JSON: {error}") from error
     if not all(isinstance(record, dict) for record in records):
@@ -112,13 +149,12 @@ def _read_json(text: str, name: str) -> "pd.DataFrame":
     return _as_text(pd.DataFrame.from_records(records))
 
 
-def _record(line: str, number: int, name: str) -> object:
+def _record(line: str, index: int, name: str) -> object:
     try:
         return json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{name} is not JSON Lines: line {number}, {error.msg} at column {error.colno}") from error
     except (ValueError, RecursionError) as error:
-        raise DataError(f"{name} is not JSON Lines: line {number}, {error}") from error
+        fault = f"{error.msg} at column {error.colno}" if isinstance(error, json.JSONDecodeError) else error
+        raise DataError(f"{name} is not JSON Lines: line {index}, {fault}") from error
 
 
 def _read_parquet(raw: bytes, name: str) -> "pd.DataFrame":
@@ -131,7 +167,7 @@ def _read_parquet(raw: bytes, name: str) -> "pd.DataFrame":
 
 
 def _as_text(table: "pd.DataFrame") -> "pd.DataFrame":
-    """Typed columns as the strings a CSV file would hold."""
+    """Typed columns as the strings that a CSV file would hold."""
     import pandas as pd
 
     if table.index.name is not None or isinstance(table.index, pd.DatetimeIndex):

@@ -4,8 +4,9 @@ import numpy as np
 import pytest
 from flax import nnx
 
-from rnncli.nn.cells import Cell, GRUCell, LSTMCell, SimpleCell, cell_class
+from rnncli.nn.cells import Cell, GRUCell, LSTMCell, SimpleCell
 from rnncli.nn.recurrence import unroll
+from rnncli.nn.settings import cell_class
 
 STEPS, BATCH, FEATURES, UNITS = 6, 3, 4, 5
 

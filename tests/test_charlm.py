@@ -6,29 +6,32 @@ import math
 from pathlib import Path
 from typing import Any
 
+import hypothesis
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli.charlm.batches import Streams, Text, Windows
-from rnncli.charlm.config import CharlmConfig, for_text
 from rnncli.charlm.corpus import _split, read_corpus
+from rnncli.charlm.defaults import for_text
+from rnncli.charlm.drawing import Drawing
 from rnncli.charlm.model import CharModel, surprisals
-from rnncli.charlm.sample import Drawing, Sampler, draw, filtered, penalised
+from rnncli.charlm.sample import Sampler, draw, filtered, penalised
 from rnncli.charlm.score import Scorer
+from rnncli.charlm.settings import CharlmSettings
 from rnncli.charlm.shakespeare import read_tiny_shakespeare, write_tiny_shakespeare
 from rnncli.charlm.vocabulary import Vocabulary
-from rnncli.errors import DataError, OptionError
+from rnncli.errors import DataError, ParameterError
 from rnncli.nn.cells import GRUCell
 from rnncli.nn.dropout import DropoutKey
 from rnncli.nn.layers import looked_up
 from rnncli.nn.recurrence import unroll
 
-TINY = CharlmConfig(units=8, embedding=5, layers=2)
+TINY = CharlmSettings(units=8, embedding=5, layers=2)
 
 
 def counting(size: int) -> Text:
@@ -65,7 +68,7 @@ def test_a_separator_is_found_wherever_blocks_are_cut(text: str, separator: str,
 def read(content: bytes, tmp_path: Path, **how) -> "object":
     path = tmp_path / "text.txt"
     path.write_bytes(content)
-    return read_corpus([str(path)], CharlmConfig(**how))
+    return read_corpus([str(path)], CharlmSettings(**how))
 
 
 @pytest.mark.parametrize(
@@ -108,7 +111,7 @@ def test_files_and_folders_are_documents_in_sorted_order(tmp_path: Path) -> None
     (folder / "picture.png").write_bytes(b"\x89PNG\0\0")
     (folder / ".hidden").write_text("never")
     said: list[str] = []
-    corpus = read_corpus([str(folder)], CharlmConfig(), say=said.append)
+    corpus = read_corpus([str(folder)], CharlmSettings(), say=said.append)
     assert corpus.vocabulary.text(corpus.tokens) == "first\nsecond\nthird"
     assert corpus.documents == 3
     assert corpus.vocabulary.documents
@@ -121,7 +124,7 @@ def test_files_and_folders_are_documents_in_sorted_order(tmp_path: Path) -> None
 def test_bad_bytes_are_told_with_file_offset_and_remedy(tmp_path: Path) -> None:
     content = b"x" * 100_000 + b"\xe9" + b"y" * 10
     with pytest.raises(
-        DataError, match=r"text.txt' is not UTF-8: byte 0xE9 at offset 100,000 .*--encoding.*--vocabulary"
+        DataError, match=r"text.txt' is not UTF-8: byte 0xE9 at offset 100,000 .*`encoding`.*`vocabulary`"
     ):
         read(content, tmp_path)
     with pytest.raises(DataError, match="is not UTF-16: .*BOM"):
@@ -137,10 +140,10 @@ def test_what_cannot_be_read_is_told(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="is empty"):
         read(b"", tmp_path)
     with pytest.raises(DataError, match="no such file"):
-        read_corpus(["nowhere.txt"], CharlmConfig())
+        read_corpus(["nowhere.txt"], CharlmSettings())
     (tmp_path / "empty").mkdir()
     with pytest.raises(DataError, match="has no text file in it"):
-        read_corpus([str(tmp_path / "empty")], CharlmConfig())
+        read_corpus([str(tmp_path / "empty")], CharlmSettings())
     with pytest.raises(DataError, match="2 characters are too few: at least 2 train and 1 validates"):
         read(b"ab", tmp_path).parts(0.1)
 
@@ -151,7 +154,7 @@ def test_what_a_command_writes_itself_is_no_part_of_a_folders_text(tmp_path: Pat
     step.mkdir(parents=True)
     (step / "_CHECKPOINT_METADATA").write_text("{}")
     (tmp_path / "log.jsonl").write_text("{}")
-    corpus = read_corpus([str(tmp_path)], CharlmConfig(), except_for=[tmp_path / "log.jsonl"])
+    corpus = read_corpus([str(tmp_path)], CharlmSettings(), except_for=[tmp_path / "log.jsonl"])
     assert corpus.vocabulary.text(corpus.tokens) == "text"
 
 
@@ -160,15 +163,15 @@ def test_a_known_vocabulary_names_what_it_does_not_know(tmp_path: Path) -> None:
     path.write_text("abc \u00e9X")
     known = vocabulary("abce x")
     with pytest.raises(DataError, match=r"other.txt' has 'é' \(U\+00E9 .*\) at character 5, .* nearest .* 'e'"):
-        read_corpus([str(path)], CharlmConfig(), vocabulary=known)
-    corpus = read_corpus([str(path)], CharlmConfig(), vocabulary=known, skip_unknown=True)
+        read_corpus([str(path)], CharlmSettings(), vocabulary=known)
+    corpus = read_corpus([str(path)], CharlmSettings(), vocabulary=known, skip_unknown=True)
     assert (known.text(corpus.tokens), corpus.left_out) == ("abc ", 2)
     path.write_text("abc;;abZ")
     with pytest.raises(DataError, match="at character 8,"):
-        read_corpus([str(path)], CharlmConfig(separator=";"), vocabulary=known)
+        read_corpus([str(path)], CharlmSettings(separator=";"), vocabulary=known)
     path.write_text("ZZZ")
     with pytest.raises(DataError, match="has no character that the model knows"):
-        read_corpus([str(path)], CharlmConfig(), vocabulary=known, skip_unknown=True)
+        read_corpus([str(path)], CharlmSettings(), vocabulary=known, skip_unknown=True)
 
 
 @pytest.mark.parametrize(("char", "nearest"), [("Q", "q"), ("é", "e"), ("É", "e"), ("“", '"'), ("ﬁ", "f"), ("—", "-")])
@@ -178,11 +181,11 @@ def test_the_nearest_symbol_is_one_that_a_person_would_take(char: str, nearest: 
 
 def test_the_same_text_has_the_same_digest(tmp_path: Path) -> None:
     one, same, other = read(b"text one", tmp_path), read(b"text one", tmp_path), read(b"text two", tmp_path)
-    assert one.digest() == same.digest() != other.digest()
+    assert one.digest == same.digest != other.digest
 
 
 def test_the_standard_split(shared_data: Path) -> None:
-    corpus = read_corpus([str(shared_data / "tinyshakespeare/input.txt")], CharlmConfig())
+    corpus = read_corpus([str(shared_data / "tinyshakespeare/input.txt")], CharlmSettings())
     training, validation = corpus.parts(0.1)
     assert (len(training), len(validation), len(corpus.vocabulary.symbols)) == (1_003_854, 111_540, 65)
 
@@ -244,10 +247,10 @@ def test_streams_are_shifted_from_epoch_to_epoch() -> None:
 
 @pytest.mark.parametrize("size", [45, 100, 500, 2000, 10_000])
 def test_no_part_of_a_text_is_left_out_in_every_epoch(size: int) -> None:
-    config = for_text({}, size)
-    streams = Streams(counting(size), config.batch_size, config.window, 0, chunk=10_000)
+    settings = for_text({}, size)
+    streams = Streams(counting(size), settings.batch_size, settings.window, 0, chunk=10_000)
     seen = np.zeros(size, bool)
-    for epoch in range(min(config.epochs, 400)):
+    for epoch in range(min(settings.epochs, 400)):
         arrays, steps = streams(epoch * streams.steps_per_epoch)
         seen[arrays[:steps, 1:].ravel()] = True
     assert seen.mean() > 0.99
@@ -279,7 +282,7 @@ def test_the_cut_into_dispatches_changes_no_batch(kind, chunk: int) -> None:
 
 def test_the_configuration_fits_the_text() -> None:
     usual = for_text({}, 1_003_854)
-    assert (usual.window, usual.batch_size, usual.epochs) == (64, 64, CharlmConfig.epochs)
+    assert (usual.window, usual.batch_size, usual.epochs) == (64, 64, CharlmSettings.epochs)
     small = for_text({}, 45)
     assert 2 * small.window <= 45
     assert small.batch_size * small.window <= 45
@@ -287,7 +290,7 @@ def test_the_configuration_fits_the_text() -> None:
     assert for_text({"epochs": 7}, 45).epochs == 7
     assert for_text({}, 10**6, "lecture").epochs == 2000
     assert for_text({"stateful": True}, 10**6, "lecture").epochs == 50
-    with pytest.raises(OptionError, match="--tied"):
+    with pytest.raises(ParameterError, match="`tied`"):
         for_text({"tied": True, "embedding": 0}, 100)
 
 
@@ -303,7 +306,7 @@ def network() -> CharModel:
     "changes", [{}, {"embedding": 0}, {"tied": True}, {"tied": True, "embedding": 8}, {"cell": "lstm"}]
 )
 def test_a_step_is_a_call_with_one_step(changes: dict) -> None:
-    model = CharModel(CharlmConfig(**{"units": 8, "embedding": 5, **changes}), 11, rngs=nnx.Rngs(3))
+    model = CharModel(CharlmSettings(**{"units": 8, "embedding": 5, **changes}), 11, rngs=nnx.Rngs(3))
     tokens = jnp.array([[1, 2], [3, 10], [0, 4]], jnp.uint8)
     whole, last = model(tokens)
     for projected in (None, model.projected_symbols()):
@@ -317,7 +320,7 @@ def test_a_step_is_a_call_with_one_step(changes: dict) -> None:
 
 @pytest.mark.parametrize("embedding", [0, 5])
 def test_symbols_projected_once_give_the_loss_and_the_gradients_of_vectors(embedding: int) -> None:
-    model = CharModel(CharlmConfig(units=8, embedding=embedding), 11, rngs=nnx.Rngs(3))
+    model = CharModel(CharlmSettings(units=8, embedding=embedding), 11, rngs=nnx.Rngs(3))
     graph, params = nnx.split(model)
     windows = jax.random.randint(jax.random.key(0), (2, 9, 6), 0, 11).astype(jnp.uint8)
 
@@ -335,8 +338,10 @@ def test_symbols_projected_once_give_the_loss_and_the_gradients_of_vectors(embed
 
 
 def test_inputs_are_dropped_from_however_often_a_symbol_stands_in_a_batch() -> None:
-    config = CharlmConfig(units=8, embedding=5, dropout=0.0, input_dropout=0.5, output_dropout=0.0, kernel_dropout=0.0)
-    model, tokens = CharModel(config, 11, rngs=nnx.Rngs(3)), jnp.ones((9, 6), jnp.uint8)
+    settings = CharlmSettings(
+        units=8, embedding=5, dropout=0.0, input_dropout=0.5, output_dropout=0.0, kernel_dropout=0.0
+    )
+    model, tokens = CharModel(settings, 11, rngs=nnx.Rngs(3)), jnp.ones((9, 6), jnp.uint8)
     one, other = (model(tokens, None, DropoutKey.of_batch(jax.random.key(seed), 6))[0] for seed in (1, 2))
     assert not np.allclose(one, other)
     with pytest.raises(ValueError, match="projected already"):
@@ -409,7 +414,7 @@ def test_draws_follow_the_softmax() -> None:
     """χ² of 100,000 draws, 5 degrees of freedom: 20.5 is passed once in a thousand."""
     noise = jax.random.gumbel(jax.random.key(0), (100_000, 6))
     for temperature in (0.5, 1.0, 2.0):
-        drawn = draw(jnp.tile(LOGITS, (100_000, 1)), noise, Drawing(temperature))
+        drawn = draw(jnp.tile(LOGITS, (100_000, 1)), noise, Drawing(temperature=temperature))
         counts = np.bincount(drawn, minlength=6)
         expected = 100_000 * np.asarray(jax.nn.softmax(LOGITS[0] / temperature))
         assert (np.square(counts - expected) / expected).sum() < 20.5
@@ -479,8 +484,8 @@ def test_a_boundary_is_said_only_by_models_of_several_documents(network: CharMod
         assert (said == known.boundary).any() == documents
 
 
-@settings(deadline=None, max_examples=5)
+@hypothesis.settings(deadline=None, max_examples=5)
 @given(st.integers(0, 40), st.integers(0, 40))
 def test_as_many_symbols_as_were_asked_for(prompt: int, length: int) -> None:
-    model = CharModel(CharlmConfig(units=4, embedding=2, layers=1), 11, rngs=nnx.Rngs(0))
+    model = CharModel(CharlmSettings(units=4, embedding=2, layers=1), 11, rngs=nnx.Rngs(0))
     assert tokens_of(Sampler(model, vocabulary()), "a" * prompt, length).shape == (length, 1)

@@ -168,7 +168,7 @@ def test_stop_strings_do_not_depend_on_how_a_text_comes_in() -> None:
         for first in range(0, len(tokens), cut):
             sample.add(tokens[first : first + cut])
         sample.end()
-        assert (bytes(sample.said), sample.stopped) == (b"xa", "bc"), cut
+        assert (bytes(sample.text), sample.stopped) == (b"xa", "bc"), cut
 
 
 def test_filters_and_penalty_change_the_text(rnncli, model: Path) -> None:
@@ -198,7 +198,7 @@ def test_an_unknown_character_of_a_prompt_is_named_with_the_nearest(rnncli, mode
 
 def test_evaluation_equals_a_numpy_forward_pass(rnncli, model: Path, text: Path) -> None:
     """Over the checkpoint's own validation text, as the state is carried through it."""
-    from rnncli.charlm.run import load_model
+    from rnncli.charlm.api import load_model
 
     loaded = load_model(model)
     validation = text.read_text()[-468:]

@@ -1,23 +1,28 @@
 """The maths of forecasting: data, baselines, metrics, models."""
 
+import hypothesis
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
 
-from rnncli.errors import DataError, OptionError
+from rnncli.errors import DataError, ParameterError
 from rnncli.forecast import baselines
-from rnncli.forecast.config import ForecastConfig, for_lecture, for_series
-from rnncli.forecast.data import Dataset, choose_season, lecture_dataset, lecture_series, series_dataset
-from rnncli.forecast.fit import forecaster, prepare
+from rnncli.forecast.data import Dataset, dataset
+from rnncli.forecast.defaults import for_lecture, for_series
 from rnncli.forecast.metrics import scores
 from rnncli.forecast.model import Forecaster
 from rnncli.forecast.normalize import window_statistics
+from rnncli.forecast.panel import Panel, lecture_panel, lecture_series
+from rnncli.forecast.season import choose_season
 from rnncli.forecast.series import Series
+from rnncli.forecast.settings import ForecastSettings
+from rnncli.forecast.strategies import STRATEGIES
+from rnncli.forecast.task import ForecastTask, forecaster
 from rnncli.nn.dropout import DropoutKey
 
 
@@ -27,10 +32,14 @@ def make_series(values: np.ndarray) -> Series:
     return Series("y", np.where(missing, 0.0, values), missing, None, None, 4, ())
 
 
-def dataset(values: np.ndarray, **chosen) -> tuple[ForecastConfig, Dataset]:
+def split(values: np.ndarray, **chosen) -> tuple[ForecastSettings, Dataset]:
     series = make_series(values)
-    config = for_series(chosen, len(values), chosen.get("season", 1))
-    return config, series_dataset(series, config)
+    settings = for_series(chosen, len(values), chosen.get("season", 1))
+    return settings, dataset(Panel.of([series]), settings)
+
+
+def lecture_dataset(window: int, horizon: int) -> Dataset:
+    return dataset(lecture_panel(window + horizon), for_lecture({"window": window, "horizon": horizon}))
 
 
 def mse(forecast: np.ndarray, data: Dataset, part: str = "validation") -> float:
@@ -53,20 +62,20 @@ def test_the_closed_form_linear_model_has_the_exact_least_squares_error() -> Non
 
 
 def test_parts_follow_each_other_in_time_and_share_no_target() -> None:
-    config, data = dataset(np.sin(np.arange(200.0)), horizon=6, window=10)
+    settings, data = split(np.sin(np.arange(200.0)), horizon=6, window=10)
     targets = {part: data.starts[part][:, None] + 10 + np.arange(6) for part in data.starts}
     assert targets["train"].max() < targets["validation"].min()
     assert targets["validation"].max() < targets["test"].min()
     assert targets["test"].max() == 199
     assert targets["test"].min() == 200 - 18  # a tenth, in whole horizons
     assert (np.diff(data.starts["test"]) == 1).all()
-    assert config.window == 10
+    assert settings.window == 10
 
 
 def test_filled_values_are_neither_scored_nor_the_end_of_a_window() -> None:
     values = np.sin(np.arange(200.0))
     values[190:193] = np.nan
-    _, data = dataset(values, horizon=6, window=10)
+    _, data = split(values, horizon=6, window=10)
     ends = data.starts["test"] + 9
     assert not set(ends) & {190, 191, 192}
     assert {189, 193} <= set(ends)
@@ -77,23 +86,25 @@ def test_filled_values_are_neither_scored_nor_the_end_of_a_window() -> None:
 
 def test_a_short_series_is_told_how_many_rows_and_which_window() -> None:
     values = np.arange(40.0)
-    with pytest.raises(DataError, match=r"40 rows are too few: --window 30 and --horizon 5.* need 45; use --window 25"):
-        dataset(values, horizon=5, window=30)
-    dataset(values, horizon=5, window=25)
-    with pytest.raises(DataError, match="use --horizon 13"):
-        dataset(values, horizon=20)
-    dataset(values, horizon=13)
+    with pytest.raises(DataError, match=r"40 rows are too few: `window` 30 and `horizon` 5.* need 45; use `window` 25"):
+        split(values, horizon=5, window=30)
+    split(values, horizon=5, window=25)
+    with pytest.raises(DataError, match="use `horizon` 13"):
+        split(values, horizon=20)
+    split(values, horizon=13)
 
 
 def test_baselines_on_a_line_and_on_a_season() -> None:
-    _, line = dataset(3.0 + 2.0 * np.arange(100), horizon=4, window=8)
+    _, line = split(3.0 + 2.0 * np.arange(100), horizon=4, window=8)
     np.testing.assert_allclose(baselines.drift(line, "test"), line.truth("test"))
     np.testing.assert_allclose(baselines.naive(line, "test"), line.truth("test") - 2.0 * np.arange(1, 5))
-    _, wave = dataset(np.tile([1.0, 5.0, 2.0], 40), horizon=7, window=8, season=3)
+    _, wave = split(np.tile([1.0, 5.0, 2.0], 40), horizon=7, window=8, season=3)
     np.testing.assert_array_equal(baselines.seasonal_naive(wave, "test", 3), wave.truth("test"))
     linear = baselines.fit_linear(wave, "last", 7)
     np.testing.assert_allclose(linear(wave.slices("test")[:, :8], wave), wave.truth("test"), atol=0.02)
-    fed_back = prepare(ForecastConfig(cell="linear", strategy="recursive", window=8, horizon=7, normalize="last"), wave)
+    fed_back = ForecastTask(
+        ForecastSettings(cell="linear", strategy="recursive", window=8, horizon=7, normalize="last"), wave
+    )
     recursive = forecaster(fed_back.model, fed_back.scaler)(wave.windows("test"))
     np.testing.assert_allclose(recursive, wave.truth("test"), atol=0.05)
 
@@ -126,7 +137,7 @@ SHAPES = st.floats(-3, 3, width=32)
 
 
 @given(windows=arrays(np.float64, (2, 12), elements=SHAPES), slope=st.floats(0.5, 20), shift=st.floats(-50, 50))
-@settings(max_examples=30, deadline=None)
+@hypothesis.settings(max_examples=30, deadline=None)
 @pytest.mark.parametrize("normalize", ["last", "mean", "median"])
 def test_normalised_windows_do_not_know_level_and_scale(
     normalize: str, windows: np.ndarray, slope: float, shift: float
@@ -150,10 +161,10 @@ ALL = [
 @pytest.mark.parametrize("normalize", ["none", "last"])
 @pytest.mark.parametrize(("cell", "strategy"), ALL)
 def test_every_model_forecasts_learns_and_follows_the_level(cell: str, strategy: str, normalize: str) -> None:
-    config = ForecastConfig(
+    settings = ForecastSettings(
         window=12, horizon=3, cell=cell, strategy=strategy, normalize=normalize, layers=1, units=4, loss_from=6
     )
-    model = Forecaster(config, rngs=nnx.Rngs(0))
+    model = Forecaster(settings, rngs=nnx.Rngs(0))
     slices = jax.random.normal(jax.random.key(0), (5, 15))
     forecast = model(slices[:, :12])
     assert forecast.shape == (5, 3)
@@ -170,14 +181,14 @@ def test_every_model_forecasts_learns_and_follows_the_level(cell: str, strategy:
 @pytest.mark.parametrize("normalize", ["none", "last", "mean"])
 @pytest.mark.parametrize("cell", ["lstm", "wavenet"])
 def test_seq2seq_never_sees_its_own_future(cell: str, normalize: str) -> None:
-    config = ForecastConfig(window=20, horizon=3, cell=cell, normalize=normalize, units=4, loss_from=8)
-    model = Forecaster(config, rngs=nnx.Rngs(0))
+    settings = ForecastSettings(window=20, horizon=3, cell=cell, normalize=normalize, units=4, loss_from=8)
+    model, seq2seq = Forecaster(settings, rngs=nnx.Rngs(0)), STRATEGIES["seq2seq"]
     windows = jax.random.normal(jax.random.key(0), (2, 20))
     changed = windows.at[:, 13:].add(5.0)
 
     def each_step(windows: jax.Array) -> jax.Array:
-        x, level, scale = model._normalised(windows)
-        return model._every_step(x, None) * scale[None] + level[None]
+        x, level, scale = seq2seq.normalised(model, windows)
+        return seq2seq.every_step(model, x, None) * scale[None] + level[None]
 
     one, other = each_step(windows), each_step(changed)
     np.testing.assert_array_equal(one[8:13], other[8:13])
@@ -185,20 +196,20 @@ def test_seq2seq_never_sees_its_own_future(cell: str, normalize: str) -> None:
 
 
 def test_the_linear_path_starts_from_the_closed_form() -> None:
-    config, data = dataset(np.sin(np.arange(150.0) / 5) * np.arange(150.0), horizon=4, window=16)
-    assert config.linear_skip
-    fitting = prepare(config, data)
-    assert fitting.linear is not None
+    settings, data = split(np.sin(np.arange(150.0) / 5) * np.arange(150.0), horizon=4, window=16)
+    assert settings.linear_skip
+    task = ForecastTask(settings, data)
+    assert task.linear is not None
     windows = data.slices("test")[:, :16]
-    got = forecaster(fitting.model, fitting.scaler)(windows)
-    np.testing.assert_allclose(got, fitting.linear(windows, data), rtol=1e-4, atol=1e-2)
+    got = forecaster(task.model, task.scaler)(windows)
+    np.testing.assert_allclose(got, task.linear(windows, data), rtol=1e-4, atol=1e-2)
 
 
 @pytest.mark.parametrize("window", [20, 21])
 def test_a_convolution_ends_at_the_newest_value(window: int) -> None:
     # with nothing read out, a forecast is the value that it is told from: it has to be the last one
-    config = ForecastConfig(window=window, horizon=3, conv=True, units=4, layers=1, normalize="last", loss_from=8)
-    model = Forecaster(config, rngs=nnx.Rngs(0))
+    settings = ForecastSettings(window=window, horizon=3, conv=True, units=4, layers=1, normalize="last", loss_from=8)
+    model = Forecaster(settings, rngs=nnx.Rngs(0))
     model.readout.kernel[...] = jnp.zeros_like(model.readout.kernel[...])
     rising = jnp.arange(float(window))[None]
     np.testing.assert_allclose(
@@ -207,8 +218,8 @@ def test_a_convolution_ends_at_the_newest_value(window: int) -> None:
 
 
 def test_a_recursive_model_is_fed_its_own_forecasts() -> None:
-    config = ForecastConfig(window=6, horizon=3, strategy="recursive", units=4, layers=1)
-    model = Forecaster(config, rngs=nnx.Rngs(0))
+    settings = ForecastSettings(window=6, horizon=3, strategy="recursive", units=4, layers=1)
+    model = Forecaster(settings, rngs=nnx.Rngs(0))
     window = jax.random.normal(jax.random.key(0), (1, 6))
     wanted = []
     for _ in range(3):
@@ -222,33 +233,33 @@ def test_a_recursive_model_is_fed_its_own_forecasts() -> None:
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"cell": "linear", "strategy": "seq2seq"}, "--cell linear knows --strategy direct and recursive"),
-        ({"cell": "wavenet", "strategy": "encoder-decoder"}, "--cell wavenet has no state"),
-        ({"bidirectional": True, "strategy": "seq2seq"}, "--bidirectional would let"),
-        ({"conv": True, "window": 3, "loss_from": 0}, "--conv-kernel 4 is longer than --window 3"),
-        ({"layers": 0}, "--layers 0"),
-        ({"patch": 5, "strategy": "direct", "window": 4}, "--patch 5 is longer than --window 4"),
-        ({"loss_from": 50}, "--loss-from 50 must lie in the window of 50"),
-        ({"cell": "wavenet", "dropout": 0.1}, "--dropout needs a recurrent --cell, not wavenet"),
-        ({"linear_skip": True}, "--linear-skip needs the whole window"),
+        ({"cell": "linear", "strategy": "seq2seq"}, "`cell` linear knows `strategy` direct and recursive"),
+        ({"cell": "wavenet", "strategy": "encoder-decoder"}, "`cell` wavenet has no state"),
+        ({"bidirectional": True, "strategy": "seq2seq"}, "`bidirectional` would let"),
+        ({"conv": True, "window": 3, "loss_from": 0}, "`conv_kernel` 4 is longer than `window` 3"),
+        ({"layers": 0}, "`layers` 0"),
+        ({"patch": 5, "strategy": "direct", "window": 4}, "`patch` 5 is longer than `window` 4"),
+        ({"loss_from": 50}, "`loss_from` 50 must lie in the window of 50"),
+        ({"cell": "wavenet", "dropout": 0.1}, "`dropout` needs a recurrent `cell`, not wavenet"),
+        ({"linear_skip": True}, "`linear_skip` needs the whole window"),
     ],
 )
-def test_options_that_contradict_each_other_name_their_flags(options: dict, message: str) -> None:
-    with pytest.raises(OptionError, match=message):
-        ForecastConfig(**options)
+def test_settings_that_contradict_each_other_are_named(options: dict, message: str) -> None:
+    with pytest.raises(ParameterError, match=message):
+        ForecastSettings(**options)
 
 
 @given(size=st.integers(4, 600), season=st.sampled_from([1, 4, 7, 12, 52, 365]), horizon=st.integers(1, 30))
-@settings(max_examples=60, deadline=None)
+@hypothesis.settings(max_examples=60, deadline=None)
 def test_the_defaults_fit_any_series_that_has_three_horizons(size: int, season: int, horizon: int) -> None:
     values = np.sin(np.arange(size)) + np.arange(size)
     if size < 3 * horizon + 1:
         return
-    config = for_series({"horizon": horizon}, size, season)
-    data = series_dataset(make_series(values), config)
-    assert all(len(data.starts[part]) for part in data.starts)
+    settings = for_series({"horizon": horizon}, size, season)
+    data = dataset(Panel.of([make_series(values)]), settings)
+    assert all(len(starts) for starts in data.starts.values())
 
 
 def test_choices_win_over_the_preset_and_the_preset_over_the_defaults() -> None:
-    config = for_lecture({"units": 7}, "lecture")
-    assert (config.units, config.schedule, config.layers) == (7, "constant", 2)
+    settings = for_lecture({"units": 7}, "lecture")
+    assert (settings.units, settings.schedule, settings.layers) == (7, "constant", 2)

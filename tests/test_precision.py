@@ -2,17 +2,22 @@
 
 from dataclasses import replace
 
+import hypothesis
 import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli.charlm.batches import Text
-from rnncli.charlm.config import CharlmConfig
-from rnncli.charlm.fit import prepare, train
+from rnncli.charlm.corpus import Corpus
+from rnncli.charlm.settings import CharlmSettings
+from rnncli.charlm.task import CharlmTask
+from rnncli.charlm.vocabulary import Vocabulary
 from rnncli.nn.precision import Operands, joined_rows, matmul, products, transposed_product
+from rnncli.training.events import follow
+from rnncli.training.runner import run
 
 BOTH = pytest.mark.parametrize("operands", ["float32", "bfloat16"])
 
@@ -26,7 +31,7 @@ def rounded(x: jax.Array, operands: Operands) -> np.ndarray:
 
 
 @BOTH
-@settings(max_examples=5, deadline=None)
+@hypothesis.settings(max_examples=5, deadline=None)
 @given(steps=st.integers(1, 5), batch=st.integers(1, 5), features=st.integers(1, 4), units=st.integers(1, 4))
 def test_a_kernels_gradient_sums_over_all_rows(
     operands: Operands, steps: int, batch: int, features: int, units: int
@@ -68,13 +73,13 @@ def test_a_whole_training_in_bfloat16_stays_beside_that_in_float32() -> None:
     words = ["the ", "quick ", "brown ", "fox ", "jumps ", "over ", "a ", "lazy ", "dog. "]
     spoken = "".join(np.random.default_rng(0).choice(words, 4000))
     tokens = np.frombuffer(spoken.encode(), np.uint8) % 32
+    corpus = Corpus(Vocabulary("chars", tuple(range(32))), tokens, ("drawn",), 1)
     text, held_out = Text(tokens[:16_000], 32), Text(tokens[16_000:], 32)
-    config = CharlmConfig(units=96, layers=1, window=50, batch_size=16, epochs=4, learning_rate=0.01, patience=0)
+    settings = CharlmSettings(units=96, layers=1, window=50, batch_size=16, epochs=4, learning_rate=0.01, patience=0)
     losses = {}
     for operands in ("float32", "bfloat16"):
-        fitting = prepare(replace(config, precision=operands), text, 33)
-        list(train(fitting, held_out))
-        losses[operands] = [point["validation"] for point in fitting.history]
+        result = follow(run(CharlmTask(replace(settings, precision=operands), corpus, text, held_out)))
+        losses[operands] = [point["validation"] for point in result.history]
     assert losses["float32"][-1] < 0.6, "it should have learnt: ln 9 over 4.7 characters a word is 0.47"
     np.testing.assert_allclose(losses["bfloat16"], losses["float32"], atol=0.01)
     assert losses["bfloat16"] != losses["float32"]

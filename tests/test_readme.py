@@ -41,6 +41,19 @@ def test_the_examples_print_what_they_show(shell, tmp_path: Path, shared_data: P
         same_but_for_rounding(command, wanted, result.stdout)
 
 
+def test_the_library_example_runs(tmp_path: Path, shared_data: Path, monkeypatch: pytest.MonkeyPatch, capsys) -> None:
+    shutil.copy(shared_data / "series/airline-passengers.csv", tmp_path)
+    monkeypatch.chdir(tmp_path)
+    (example,) = re.findall(r"```python\n(.*?)```", README, re.DOTALL)
+    exec(compile(example, "README.md", "exec"), {})
+    shown = [line.partition("  # ")[2] for line in example.splitlines() if line.startswith("print(")]
+    assert capsys.readouterr().out.splitlines() == shown
+
+
+def test_the_readme_is_short() -> None:
+    assert len(README.encode()) <= 9_000
+
+
 def same_but_for_rounding(command: str, wanted: str, got: str) -> None:
     """The text to the letter, numbers within a hundredth: processors round differently, and training amplifies it."""
     assert NUMBER.sub("#", got) == NUMBER.sub("#", wanted), command

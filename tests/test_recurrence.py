@@ -11,9 +11,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from jax.test_util import check_grads
 
-from rnncli.nn.cells import Carry, Cell, cell_class
+from rnncli.nn.cells import Carry, Cell
 from rnncli.nn.dropout import DropoutKey, dropout_mask
 from rnncli.nn.recurrence import unroll
+from rnncli.nn.settings import cell_class
 
 STEPS, BATCH, FEATURES, UNITS = 7, 4, 3, 5
 LENGTHS = jnp.array([7, 3, 5, 1])
@@ -39,7 +40,7 @@ def loop(cell: Cell, x: jax.Array, carry: Carry, lengths: jax.Array, drop: jax.A
     order = range(len(x))
     for t in reversed(order) if reverse else order:
         recurrent = tuple((carry[0] * drop[t]) @ kernel for kernel in cell.recurrent_kernels())
-        new = cell.step(cell.small_parameters(), carry, cell.pre_activations(cell.project(x[t]), recurrent))
+        new = cell.step(cell.vectors(), carry, cell.pre_activations(cell.project(x[t]), recurrent))
         valid = (t < lengths)[:, None]
         carry = tuple(jnp.where(valid, n, old) for n, old in zip(new, carry, strict=True))
         outputs.append(carry[0])

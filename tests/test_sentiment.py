@@ -10,22 +10,26 @@ import pytest
 from flax import nnx
 
 from rnncli.nn.dropout import DropoutKey
-from rnncli.sentiment.config import SentimentConfig, for_data
+from rnncli.sentiment.data import Dataset, Part
+from rnncli.sentiment.defaults import for_data
 from rnncli.sentiment.explain import Explainer
-from rnncli.sentiment.fit import class_weights, prepare, train
 from rnncli.sentiment.metrics import calibration_error, fit_temperature, log_loss, measure, probabilities
 from rnncli.sentiment.model import TextClassifier
 from rnncli.sentiment.ngram import fit_ngram
 from rnncli.sentiment.ratios import log_count_ratios
 from rnncli.sentiment.score import Scorer
+from rnncli.sentiment.settings import SentimentSettings
+from rnncli.sentiment.task import Prepared, SentimentTask, class_weights
 from rnncli.sentiment.text import Ragged, Vocabulary, hash_of, split_all
+from rnncli.training.events import Evaluated, follow
+from rnncli.training.runner import run
 
-SMALL = SentimentConfig(embedding=5, units=4, max_words=70)
+SMALL = SentimentSettings(embedding=5, units=4, max_words=70)
 BAG = replace(SMALL, encoder="bag", dense=6)
 
 
-def network(config: SentimentConfig, classes: int = 3, symbols: int = 50) -> TextClassifier:
-    return TextClassifier(config, symbols, classes, rngs=nnx.Rngs(1))
+def network(settings: SentimentSettings, classes: int = 3, symbols: int = 50) -> TextClassifier:
+    return TextClassifier(settings, symbols, classes, rngs=nnx.Rngs(1))
 
 
 def some_texts(count: int, longest: int = 70, symbols: int = 50) -> Ragged:
@@ -36,23 +40,23 @@ def some_texts(count: int, longest: int = 70, symbols: int = 50) -> Ragged:
 
 
 def logits(model: TextClassifier, texts: Ragged) -> np.ndarray:
-    return Scorer(model, model.config.max_words).logits(nnx.state(model, nnx.Param), texts)
+    return Scorer(model, model.settings.max_words).logits(nnx.state(model, nnx.Param), texts)
 
 
 @pytest.mark.parametrize("pooling", ["last", "mean", "max", "concat"])
 @pytest.mark.parametrize("bidirectional", [False, True])
 def test_pooling_is_over_the_words_and_nothing_else(pooling: str, bidirectional: bool) -> None:
-    config = replace(SMALL, pooling=pooling, bidirectional=bidirectional)
-    model = network(config)
+    settings = replace(SMALL, pooling=pooling, bidirectional=bidirectional)
+    model = network(settings)
     tokens = jnp.array([[3, 7, 9], [4, 0, 8], [5, 0, 0]])
     lengths = jnp.array([3, 1, 0])
     got = model(tokens, lengths)
-    assert model.stack is not None
+    assert model.encoder.stack is not None
     for text, length in enumerate([3, 1, 0]):
-        hidden = np.zeros((0, model.stack.out_features))
-        last = np.zeros(model.stack.out_features)
+        hidden = np.zeros((0, model.encoder.stack.out_features))
+        last = np.zeros(model.encoder.stack.out_features)
         if length:
-            steps, carries = model.stack(model.embedding(tokens[:length, text : text + 1]))
+            steps, carries = model.encoder.stack(model.embedding(tokens[:length, text : text + 1]))
             hidden = np.asarray(steps)[:, 0]
             last = np.concatenate([np.asarray(carry[0][0]) for carry in carries])
         mean = hidden.mean(0) if length else last
@@ -92,9 +96,9 @@ def test_without_a_mask_the_padding_is_read() -> None:
     assert np.abs(logits(unmasked, text) - logits(masked, text)).max() > 1e-3
 
 
-@pytest.mark.parametrize("config", [SMALL, replace(SMALL, mask=False), replace(SMALL, cell="lstm", layers=2), BAG])
-def test_padding_batching_order_and_chunking_change_nothing(config: SentimentConfig) -> None:
-    model = network(config)
+@pytest.mark.parametrize("settings", [SMALL, replace(SMALL, mask=False), replace(SMALL, cell="lstm", layers=2), BAG])
+def test_padding_batching_order_and_chunking_change_nothing(settings: SentimentSettings) -> None:
+    model = network(settings)
     texts = some_texts(1000)
     together = probabilities(logits(model, texts), 1.0)
     order = np.random.default_rng(1).permutation(1000)
@@ -105,7 +109,7 @@ def test_padding_batching_order_and_chunking_change_nothing(config: SentimentCon
     assert np.abs(probabilities(np.concatenate(parts), 1.0) - together).max() < 1e-5
     params = nnx.state(model, nnx.Param)
     graph, _, rest = nnx.split(model, nnx.Param, ...)
-    if config.mask:  # any padding
+    if settings.mask:  # any padding
         run = jax.jit(lambda tokens, lengths: nnx.merge(graph, params, rest)(tokens, lengths))
         rows = np.arange(1000)
         wide = run(texts.padded(rows, 97), texts.lengths.astype(np.int32))
@@ -113,15 +117,15 @@ def test_padding_batching_order_and_chunking_change_nothing(config: SentimentCon
 
 
 def test_dropout_draws_from_its_key_and_keeps_the_mean() -> None:
-    config = replace(SMALL, input_dropout=0.0, dropout=0.5, word_dropout=0.0)
-    model = network(config)
+    settings = replace(SMALL, input_dropout=0.0, dropout=0.5, word_dropout=0.0)
+    model = network(settings)
     tokens, lengths = jnp.array([[3], [4]]), jnp.array([2])
     keys = jax.vmap(lambda key: DropoutKey.of_batch(key, 1))(jax.random.split(jax.random.key(0), 300))
     draws = np.asarray(jax.vmap(lambda key: model(tokens, lengths, key))(keys))
     assert draws.std(0).min() > 1e-3
     spread = draws.std(0) / 300**0.5
     assert (np.abs(draws.mean(0) - np.asarray(model(tokens, lengths))) < 5 * spread).all()
-    blanked = network(replace(config, dropout=0.0, word_dropout=0.999))
+    blanked = network(replace(settings, dropout=0.0, word_dropout=0.999))
     blank = blanked.of_vectors(jnp.zeros((2, 1, 5)), lengths)
     np.testing.assert_allclose(blanked(tokens, lengths, DropoutKey.of_batch(jax.random.key(0), 1)), blank, atol=1e-6)
 
@@ -140,7 +144,20 @@ def test_class_weights() -> None:
     assert both == pytest.approx(0.5 * each[0] + 3 * each[1], rel=1e-5)
 
 
-def fitted(config: SentimentConfig) -> tuple[TextClassifier, float]:
+def task_of(
+    settings: SentimentSettings, texts: list[str], labels: np.ndarray, vectors: dict[str, np.ndarray] | None = None
+) -> SentimentTask:
+    """A training on texts that validate, too."""
+    words = split_all(texts, settings)
+    vocabulary = Vocabulary.of(words, settings)
+    numbers, part = vocabulary.encode(words)[0], Part(texts, labels)
+    data = Dataset(tuple(map(str, range(labels.max() + 1))), {"train": part, "validation": part}, {})
+    ngram = fit_ngram(words, labels, len(data.classes), words, labels)
+    parts, logits = {"train": numbers, "validation": numbers}, {"validation": ngram.logits(words)}
+    return SentimentTask(Prepared(settings, data, vocabulary, parts, ngram, logits, vectors))
+
+
+def fitted(settings: SentimentSettings) -> tuple[TextClassifier, float]:
     """A network trained on texts whose class is that of the one word that counts, and its validation accuracy."""
     generator = np.random.default_rng(0)
     texts = [
@@ -148,37 +165,29 @@ def fitted(config: SentimentConfig) -> tuple[TextClassifier, float]:
         for label in generator.integers(0, 2, 200)
     ]
     labels = np.array(["fine" in text for text in texts], np.int32)
-    words = split_all(texts, config)
-    vocabulary = Vocabulary.of(words, config)
-    numbers = vocabulary.encode(words)[0]
-    fitting = prepare(config, numbers, labels, 2, vocabulary)
-    *_, last = train(fitting, numbers, labels)
-    nnx.update(fitting.model, fitting.best_params)
-    assert last.metrics is not None
-    return fitting.model, last.metrics["accuracy"]
+    result = follow(run(task_of(settings, texts, labels)))
+    return result.scored.details.network, result.history[-1]["accuracy"]
 
 
 @pytest.mark.parametrize(
-    "config",
+    "settings",
     [
         replace(SMALL, epochs=12, patience=0, start="random", learning_rate=0.02),
         replace(SMALL, epochs=12, patience=0, start="random", learning_rate=0.02, precision="bfloat16"),
         replace(BAG, epochs=12, patience=0, start="random", learning_rate=0.02),
     ],
 )
-def test_a_network_learns_which_word_counts(config: SentimentConfig) -> None:
-    _, accuracy = fitted(config)
+def test_a_network_learns_which_word_counts(settings: SentimentSettings) -> None:
+    _, accuracy = fitted(settings)
     assert accuracy == 1
 
 
 @pytest.mark.parametrize("classes", [2, 3])
 def test_vectors_begin_with_naive_bayes_ratios(classes: int) -> None:
-    words = split_all(["good film", "bad film", "film", "good"] * 9, SMALL)
     labels = np.array([1, 0, classes - 1, 1] * 9)
-    vocabulary = Vocabulary.of(words, SMALL)
-    numbers = vocabulary.encode(words)[0]
-    model = prepare(SMALL, numbers, labels, classes, vocabulary).model
-    ratios = log_count_ratios(numbers, labels, vocabulary.size, classes, smoothing=10.0)
+    task = task_of(SMALL, ["good film", "bad film", "film", "good"] * 9, labels)
+    model, vocabulary = task.model, task.prepared.vocabulary
+    ratios = log_count_ratios(task.prepared.texts["train"], labels, vocabulary.size, classes, smoothing=10.0)
     assert model.embedding.vectors is not None
     table = np.asarray(model.embedding.vectors[...])
     np.testing.assert_allclose(table[:, : ratios.shape[1]], ratios, rtol=1e-6)
@@ -198,26 +207,26 @@ def test_log_count_ratios() -> None:
 
 
 def test_frozen_vectors_stay() -> None:
-    config = replace(SMALL, epochs=1, frozen=True, weight_decay=0.1)
-    words = split_all(["good film", "bad film"] * 20, config)
-    vocabulary = Vocabulary.of(words, config)
+    settings = replace(SMALL, epochs=1, frozen=True, weight_decay=0.1)
     vectors = {"good": np.arange(5, dtype=np.float32), "film": np.ones(5, np.float32)}
-    fitting = prepare(config, vocabulary.encode(words)[0], np.array([1, 0] * 20), 2, vocabulary, vectors)
-    *_, last = train(fitting, vocabulary.encode(words)[0], np.array([1, 0] * 20))
-    table = np.asarray(last.state.params["embedding"]["vectors"][...])
-    for number, word in enumerate(vocabulary.words, 1):
+    task = task_of(settings, ["good film", "bad film"] * 20, np.array([1, 0] * 20), vectors)
+    (params,) = (jax.tree.map(jnp.copy, event.params) for event in run(task) if isinstance(event, Evaluated))
+    table = np.asarray(params["embedding"]["vectors"][...])
+    for number, word in enumerate(task.prepared.vocabulary.words, 1):
         assert table[number].tolist() == (vectors[word].tolist() if word in vectors else [0] * 5)
-    assert np.abs(np.asarray(last.state.params["output"]["bias"][...])).max() > 0
+    assert np.abs(np.asarray(params["output"]["bias"][...])).max() > 0
 
 
 @pytest.mark.parametrize("classes", [2, 3])
-@pytest.mark.parametrize("config", [SMALL, replace(SMALL, pooling="last"), replace(SMALL, mask=False), BAG])
-def test_contributions_add_up_to_the_logits_difference_from_a_blank_text(config: SentimentConfig, classes: int) -> None:
-    model = network(config, classes)
+@pytest.mark.parametrize("settings", [SMALL, replace(SMALL, pooling="last"), replace(SMALL, mask=False), BAG])
+def test_contributions_add_up_to_the_logits_difference_from_a_blank_text(
+    settings: SentimentSettings, classes: int
+) -> None:
+    model = network(settings, classes)
     texts, temperature = some_texts(6), 0.4
     params, scaled = nnx.state(model, nnx.Param), logits(model, texts) / temperature
     targets = scaled.argmax(1)
-    explanations = Explainer(model, config.max_words, temperature).explain(params, texts, targets)
+    explanations = Explainer(model, settings.max_words, temperature).explain(params, texts, targets)
     for number, (explanation, target) in enumerate(zip(explanations, targets, strict=True)):
         margin = scaled[number, target] - np.delete(scaled[number], target).mean()
         assert explanation.logit == pytest.approx(margin, abs=1e-4)
@@ -228,8 +237,8 @@ def test_contributions_add_up_to_the_logits_difference_from_a_blank_text(config:
 
 
 def test_contributions_to_a_linear_model_are_its_own() -> None:
-    config = replace(BAG, dense=0)
-    model = network(config, 2)
+    settings = replace(BAG, dense=0)
+    model = network(settings, 2)
     texts = Ragged(np.array([3, 4, 5], np.int32), np.array([0, 3]))
     (found,) = Explainer(model, 70, 1.0).explain(nnx.state(model, nnx.Param), texts, np.array([1]))
     assert model.embedding.vectors is not None
@@ -309,8 +318,8 @@ def test_the_linear_baseline_of_texts_that_share_nothing_is_the_classes_share() 
 
 
 def test_the_configuration_follows_the_data() -> None:
-    assert for_data({}, 22_500).epochs == SentimentConfig().epochs
-    assert for_data({}, 6_920).epochs > SentimentConfig().epochs
+    assert for_data({}, 22_500).epochs == SentimentSettings().epochs
+    assert for_data({}, 6_920).epochs > SentimentSettings().epochs
     assert for_data({"epochs": 2}, 100).epochs == 2
     assert for_data({}, 10).batch_size == 10
     assert for_data({}, 22_500).dropout < for_data({}, 6_920).dropout

@@ -12,10 +12,11 @@ import numpy as np
 import pandas as pd
 import pytest
 
-from rnncli.errors import DataError, OptionError
-from rnncli.sentiment.data import Dataset, Source, load_data
+from rnncli.errors import DataError, ParameterError
+from rnncli.sentiment.data import Dataset, described, read_parts, split_data
 from rnncli.sentiment.imdb import read_imdb_reviews, write_imdb_reviews
-from rnncli.sentiment.records import ANY, Columns, parts_of, read_labelled
+from rnncli.sentiment.records import parts_of, read_labelled
+from rnncli.sentiment.settings import Columns, DataSource, Parts
 from rnncli.sentiment.vectors import read_vectors
 
 ROWS = [("a fine film", "pos"), ("dull, and long", "neg"), ("so-so", "pos"), ("no", "neg")]
@@ -53,7 +54,7 @@ FORMS = {
 def test_all_forms_read_alike(form: str, tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.write_bytes(FORMS[form])
-    named = Columns("x", "y") if form == "a header with no usual name" else ANY
+    named = Columns(text_column="x", label_column="y") if form == "a header with no usual name" else Columns()
     found = read_labelled(str(path), named)
     assert list(zip(found.texts, found.labels, strict=True)) == ROWS
 
@@ -65,27 +66,29 @@ def test_a_folder_has_a_folder_for_each_class(tmp_path: Path) -> None:
             (tmp_path / part / label / f"{number}.txt").write_text(text)
     (tmp_path / "train/unsup").mkdir()
     (tmp_path / "train/unsup/1.txt").write_text("who knows")
-    found = read_labelled(str(tmp_path / "train"), ANY)
+    found = read_labelled(str(tmp_path / "train"), Columns())
     assert sorted(zip(found.texts, found.labels, strict=True)) == sorted(ROWS)
     assert parts_of(str(tmp_path)).keys() == {"train", "test"}
     data = loaded(tmp_path)
     assert {part: len(each) for part, each in data.parts.items()} == {"train": 2, "validation": 2, "test": 4}
 
 
-def loaded(path: Path, fraction: float = 0.5, **named: str) -> Dataset:
-    return load_data(Source(str(path), **named), fraction, 0.0, lambda text: None)
+def loaded(path: Path, validation_fraction: float = 0.5, test_fraction: float = 0.0, **named: str) -> Dataset:
+    source = DataSource(data=str(path), **named)
+    fractions = Parts(validation_fraction=validation_fraction, test_fraction=test_fraction)
+    return split_data(read_parts(source), described(source), fractions, lambda text: None)
 
 
 def test_columns_can_be_named(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_text("a,b,c\nx,1,good film\ny,0,bad film\n")
-    assert read_labelled(str(path), Columns("c", "b")).labels == ["1", "0"]
+    assert read_labelled(str(path), Columns(text_column="c", label_column="b")).labels == ["1", "0"]
     path.write_text("stars,what\n1,good film\n0,bad film\n")
-    assert read_labelled(str(path), ANY).texts == ["good film", "bad film"]  # the other of two
+    assert read_labelled(str(path), Columns()).texts == ["good film", "bad film"]  # the other of two
 
 
 def test_the_treebanks_files(shared_data: Path) -> None:
-    fine = read_labelled(str(shared_data / "sst2/stsa.fine.train"), ANY)
+    fine = read_labelled(str(shared_data / "sst2/stsa.fine.train"), Columns())
     assert (len(fine), sorted(set(fine.labels))) == (8544, list("01234"))
     assert fine.texts[1] == "apparently reassembled from the cutting-room floor of any given daytime soap ."
 
@@ -93,16 +96,16 @@ def test_the_treebanks_files(shared_data: Path) -> None:
 def test_parts_are_drawn_class_by_class(tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.write_text("".join(f"{'rare' if number % 10 == 0 else 'common'} text {number}\n" for number in range(200)))
-    data = load_data(Source(str(path)), 0.1, 0.2, lambda text: None)
+    data = loaded(path, 0.1, 0.2)
     assert data.classes == ("common", "rare")
     counts = {part: np.bincount(each.labels).tolist() for part, each in data.parts.items()}
     assert counts == {"train": [126, 14], "validation": [18, 2], "test": [36, 4]}
     texts = [text for part in data.parts.values() for text in part.texts]
     assert sorted(texts) == sorted(f"text {number}" for number in range(200))
-    again = load_data(Source(str(path)), 0.1, 0.2, lambda text: None)
+    again = loaded(path, 0.1, 0.2)
     assert again.parts["train"].texts == data.parts["train"].texts
-    assert again.digest() == data.digest()
-    assert load_data(Source(str(path)), 0.1, 0.1, lambda text: None).digest() != data.digest()
+    assert again.digest == data.digest
+    assert loaded(path, 0.1, 0.1).digest != data.digest
 
 
 def test_numbers_as_labels_stand_in_their_order(tmp_path: Path) -> None:
@@ -116,10 +119,12 @@ def test_numbers_as_labels_stand_in_their_order(tmp_path: Path) -> None:
 def test_of_many_small_classes_some_texts_are_drawn(tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.write_text("".join(f"{number % 20} text {number}\n" for number in range(60)))
-    data = load_data(Source(str(path)), 0.1, 0.1, lambda text: None)
+    data = loaded(path, 0.1, 0.1)
     assert {part: len(each) for part, each in data.parts.items()} == {"train": 48, "validation": 6, "test": 6}
-    with pytest.raises(OptionError, match=r"--validation-fraction 0.5 and --test-fraction 0.5 leave nothing to train"):
-        load_data(Source(str(path)), 0.5, 0.5, lambda text: None)
+    with pytest.raises(
+        ParameterError, match=r"`validation_fraction` 0.5 and `test_fraction` 0.5 leave nothing to train"
+    ):
+        loaded(path, 0.5, 0.5)
 
 
 BAD = {
@@ -166,19 +171,19 @@ def test_a_label_that_only_the_test_file_has_is_named(tmp_path: Path) -> None:
 
 def test_folders_and_columns_that_are_not_there(tmp_path: Path) -> None:
     with pytest.raises(DataError, match="no folders with texts"):
-        read_labelled(str(tmp_path), ANY)
+        read_labelled(str(tmp_path), Columns())
     with pytest.raises(DataError, match="no such file"):
-        read_labelled(str(tmp_path / "no"), ANY)
+        read_labelled(str(tmp_path / "no"), Columns())
     path = tmp_path / "data.csv"
     path.write_text("text,label\na,b\n")
-    with pytest.raises(DataError, match="no column 'x' for --text-column; it has: text, label"):
-        read_labelled(str(path), Columns("x"))
+    with pytest.raises(DataError, match="no column 'x' for `text_column`; it has: text, label"):
+        read_labelled(str(path), Columns(text_column="x"))
     with pytest.raises(DataError, match="are both 'text'"):
-        read_labelled(str(path), Columns("text", "text"))
+        read_labelled(str(path), Columns(text_column="text", label_column="text"))
     (tmp_path / "folder/pos").mkdir(parents=True)
     (tmp_path / "folder/pos/1.txt").write_bytes(b"\xff")
     with pytest.raises(DataError, match=r"1.txt' is not UTF-8: byte 0xff"):
-        read_labelled(str(tmp_path / "folder"), ANY)
+        read_labelled(str(tmp_path / "folder"), Columns())
 
 
 def test_imdb_reviews_are_read(shared_data: Path) -> None:
@@ -290,7 +295,7 @@ def test_the_glove_file(shared_data: Path) -> None:
 def test_json_lines_keep_labels_of_any_type(tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.write_text("".join(json.dumps({"text": "x", "label": label}) + "\n" for label in (True, False)))
-    assert read_labelled(str(path), ANY).labels == ["True", "False"]
+    assert read_labelled(str(path), Columns()).labels == ["True", "False"]
 
 
 def test_texts_as_vectors_of_a_tf_hub_module(tmp_path: Path, rnncli) -> None:

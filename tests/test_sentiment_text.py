@@ -9,11 +9,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli.sentiment.batches import Bucketed, padded_lengths
-from rnncli.sentiment.config import PRESETS, SentimentConfig
+from rnncli.sentiment.settings import SentimentSettings
 from rnncli.sentiment.text import Ragged, Vocabulary, Words, split, split_all
 
-DEFAULT = SentimentConfig()
-LECTURE = SentimentConfig(**PRESETS["lecture"])
+DEFAULT = SentimentSettings()
+LECTURE = SentimentSettings(**SentimentSettings.presets["lecture"])
 
 TEXTS = st.lists(st.text(alphabet="ab c'.", max_size=30), max_size=12)
 
@@ -61,37 +61,37 @@ def test_case_and_punctuation_are_options() -> None:
 
 @given(TEXTS, st.integers(1, 8), st.sampled_from(["head", "tail", "both"]))
 def test_a_cut_text_keeps_its_ends(texts: list[str], most: int, cut: str) -> None:
-    config = SentimentConfig(max_words=most, cut=cut)  # pyright: ignore[reportArgumentType]
-    words = split_all(texts, config).cut(config)
+    settings = SentimentSettings(max_words=most, cut=cut)  # pyright: ignore[reportArgumentType]
+    words = split_all(texts, settings).cut(settings)
     head = {"head": most, "tail": 0, "both": most // 2}[cut]
     for number, text in enumerate(texts):
-        whole = split(text, config)
+        whole = split(text, settings)
         kept = whole if len(whole) <= most else whole[:head] + whole[len(whole) - (most - head) :]
         assert words.of(number) == kept
 
 
 @given(TEXTS, st.integers(0, 3), st.integers(1, 2))
 def test_words_become_numbers_that_do_not_depend_on_the_others(texts: list[str], buckets: int, least: int) -> None:
-    config = SentimentConfig(vocabulary_size=4, oov_buckets=buckets, min_count=least)
-    words = split_all(texts, config)
-    vocabulary = Vocabulary.of(words, config)
+    settings = SentimentSettings(vocabulary_size=4, oov_buckets=buckets, min_count=least)
+    words = split_all(texts, settings)
+    vocabulary = Vocabulary.of(words, settings)
     numbers, known = vocabulary.encode(words)
     together = [numbers.select(np.array([row])).flat.tolist() for row in range(len(texts))]
-    alone = [vocabulary.encode(split_all([text], config))[0].flat.tolist() for text in texts]
+    alone = [vocabulary.encode(split_all([text], settings))[0].flat.tolist() for text in texts]
     assert together == alone
     assert all(0 < number < vocabulary.size for number in numbers.flat)
-    assert len(known) == sum(len(split(text, config)) for text in texts)
+    assert len(known) == sum(len(split(text, settings)) for text in texts)
 
 
 def test_the_vocabulary_has_the_commonest_words_and_hashes_the_others() -> None:
-    config = SentimentConfig(vocabulary_size=3, oov_buckets=7, min_count=2)
-    words = split_all(["the a a", "b b the the", "rare"], config)
-    vocabulary = Vocabulary.of(words, config)
+    settings = SentimentSettings(vocabulary_size=3, oov_buckets=7, min_count=2)
+    words = split_all(["the a a", "b b the the", "rare"], settings)
+    vocabulary = Vocabulary.of(words, settings)
     assert vocabulary.words == ("the", "a")  # the padding is the third; a before b, which is as common
     assert vocabulary.size == 3 + 7
-    numbers, _ = vocabulary.encode(split_all(["the a rare never"], config))
+    numbers, _ = vocabulary.encode(split_all(["the a rare never"], settings))
     assert numbers.flat.tolist() == [1, 2, 3 + zlib.crc32(b"rare") % 7, 3 + zlib.crc32(b"never") % 7]
-    bare, known = Vocabulary(("the", "a"), 0).encode(split_all(["the rare a"], config))
+    bare, known = Vocabulary(("the", "a"), 0).encode(split_all(["the rare a"], settings))
     assert (bare.flat.tolist(), known.tolist()) == ([1, 2], [True, False, True])
 
 

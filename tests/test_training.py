@@ -14,9 +14,11 @@ from rnncli.errors import CheckpointError
 from rnncli.nn.dropout import dropout_mask
 from rnncli.nn.layers import Dense
 from rnncli.training import parallel
-from rnncli.training.checkpoint import CheckpointWriter, Saving, read_metadata, restore, resumable
-from rnncli.training.loop import Plan, Report, Shuffled, TrainState, evaluation, fit, initial_state
+from rnncli.training.checkpoint import CheckpointWriter, read_metadata, restore, resumable
+from rnncli.training.batches import Shuffled
+from rnncli.training.loop import Plan, Report, TrainState, evaluation, fit, initial_state
 from rnncli.training.optimizer import make_optimizer
+from rnncli.training.settings import Saving
 
 EXAMPLES, BATCH = 50, 16
 X = jax.random.normal(jax.random.key(0), (EXAMPLES, 3))
@@ -101,7 +103,7 @@ def test_resumed_equals_never_interrupted_bit_for_bit(tmp_path: Path, devices: i
     whole = reports(chunk=3, devices=devices)
     middle = whole[len(whole) // 2]
     assert middle.step % batches().steps_per_epoch, "it should stop within an epoch"
-    writer = CheckpointWriter(Saving(tmp_path / "run"))
+    writer = CheckpointWriter(Saving(checkpoint=tmp_path / "run"))
     writer.save({"task": "test"}, state=middle.state)
     writer.close()
     model, optimizer, _ = problem()
@@ -158,7 +160,7 @@ def test_clipping_bounds_the_first_step() -> None:
 
 
 def test_a_checkpoint_moves_with_its_folder(tmp_path: Path) -> None:
-    writer = CheckpointWriter(Saving(tmp_path / "here"))
+    writer = CheckpointWriter(Saving(checkpoint=tmp_path / "here"))
     tree = {"kernel": jnp.arange(6.0).reshape(2, 3), "count": jnp.array(7, jnp.int32)}
     writer.save({"task": "test", "note": "ä"}, best=tree)
     writer.save({"task": "test", "note": "ö"}, best=jax.tree.map(lambda leaf: leaf + 1, tree))
@@ -171,23 +173,23 @@ def test_a_checkpoint_moves_with_its_folder(tmp_path: Path) -> None:
 
 
 def saved(folder: Path) -> Path:
-    writer = CheckpointWriter(Saving(folder))
+    writer = CheckpointWriter(Saving(checkpoint=folder))
     writer.save({"task": "test"}, best={"kernel": jnp.ones((2, 3))})
     writer.close()
     return folder
 
 
 def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="already holds a checkpoint; go on with --resume"):
-        CheckpointWriter(Saving(saved(tmp_path / "run")))
-    CheckpointWriter(Saving(tmp_path / "run", overwrite=True)).close()
+    with pytest.raises(CheckpointError, match="already holds a checkpoint; go on with `resume`"):
+        CheckpointWriter(Saving(checkpoint=saved(tmp_path / "run")))
+    CheckpointWriter(Saving(checkpoint=tmp_path / "run", overwrite=True)).close()
     other = tmp_path / "photos"
     (other / "7").mkdir(parents=True)
     with pytest.raises(CheckpointError, match="no checkpoint folder: it holds '7'"):
-        CheckpointWriter(Saving(other, overwrite=True))
+        CheckpointWriter(Saving(checkpoint=other, overwrite=True))
     (tmp_path / "file").touch()
     with pytest.raises(CheckpointError, match="is a file"):
-        CheckpointWriter(Saving(tmp_path / "file"))
+        CheckpointWriter(Saving(checkpoint=tmp_path / "file"))
 
 
 def test_a_log_in_the_folder_and_a_removal_cut_short_do_no_harm(tmp_path: Path) -> None:
@@ -195,7 +197,7 @@ def test_a_log_in_the_folder_and_a_removal_cut_short_do_no_harm(tmp_path: Path) 
     (folder / "log.jsonl").touch()
     (folder / "0" / "best").mkdir(parents=True)  # what a kill leaves of a step that was being removed
     assert read_metadata(folder, "test")["task"] == "test"
-    CheckpointWriter(Saving(folder, resume=True)).close()
+    CheckpointWriter(Saving(checkpoint=folder, resume=True)).close()
     assert sorted(path.name for path in folder.iterdir()) == ["1", "log.jsonl"]
 
 
@@ -232,7 +234,7 @@ def test_what_is_missing_or_damaged_is_told_in_one_line(tmp_path: Path) -> None:
     metadata.write_text(json.dumps(content))
     assert read_metadata(folder, "test")["schema"] == 1, "its model can be used"
     with pytest.raises(CheckpointError, match="earlier rnncli"):
-        resumable(folder, "test", {}, "data", print)
+        resumable(folder, "test", {})
     metadata.write_text("{")
     with pytest.raises(CheckpointError, match="damaged"):
         read_metadata(folder, "test")

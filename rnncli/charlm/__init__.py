@@ -1,1 +1,11 @@
-"""`rnncli charlm`: train a character language model, sample from it, measure it on a text."""
+"""Character language models: `fit` one on a text. Loaded when they are first used."""
+
+from typing import TYPE_CHECKING
+
+from rnncli.lazy import attach
+
+if TYPE_CHECKING:
+    from rnncli.charlm.api import Model as Model
+    from rnncli.charlm.api import fit as fit
+
+__getattr__, __dir__, __all__ = attach(__name__, dict.fromkeys(("fit", "Model"), "rnncli.charlm.api"))

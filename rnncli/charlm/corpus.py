@@ -12,20 +12,21 @@ import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
 from dataclasses import dataclass
-from functools import partial
+from functools import cached_property, partial
 from pathlib import Path
 from typing import IO, Any
 
 import numpy as np
 
 from rnncli.charlm.batches import Text
-from rnncli.charlm.config import CharlmConfig
+from rnncli.charlm.settings import Reading
 from rnncli.charlm.vocabulary import UNKNOWN, Vocabulary, to_code_points
 from rnncli.errors import DataError
 from rnncli.files import name_of, read_blocks
 from rnncli.training.checkpoint import METADATA
 
 TINY_SHAKESPEARE = "tfds:tiny_shakespeare"  # how the text that is meant where none is named stands in a checkpoint
+IN_MEMORY = "memory:text"  # how a text stands there that was no file
 _BLOCK = 2**20  # bytes or tokens at a time
 _PROVISIONAL = np.dtype(np.uint16)
 _MOST_SYMBOLS = np.iinfo(_PROVISIONAL).max - 1
@@ -46,6 +47,7 @@ class Corpus:
     def __len__(self) -> int:
         return len(self.tokens)
 
+    @cached_property
     def digest(self) -> str:
         """The SHA-256 of vocabulary and tokens: the same text read in the same way."""
         sha = hashlib.sha256(json.dumps(self.vocabulary.as_dict(), sort_keys=True).encode())
@@ -69,7 +71,7 @@ class Corpus:
 
 def read_corpus(
     sources: Iterable[str],
-    config: CharlmConfig,
+    config: Reading,
     *,
     vocabulary: Vocabulary | None = None,
     skip_unknown: bool = False,
@@ -102,7 +104,7 @@ def read_corpus(
 class _Reader:
     """Tokens of one document after the other into a file."""
 
-    def __init__(self, file: IO[bytes], config: CharlmConfig, vocabulary: Vocabulary | None, skip_unknown: bool):
+    def __init__(self, file: IO[bytes], config: Reading, vocabulary: Vocabulary | None, skip_unknown: bool):
         self._file = file
         self._config, self._fixed, self._skip = config, vocabulary, skip_unknown
         codes = 256 if config.vocabulary == "bytes" else 0x110000
@@ -171,7 +173,7 @@ class _Reader:
         if any(0xD800 <= code <= 0xDFFF for code in codes.tolist()):
             raise DataError(f"the text, read as {self._config.encoding}, has half characters (surrogates)")
         if self._met + len(codes) > _MOST_SYMBOLS:
-            raise DataError(f"more than {_MOST_SYMBOLS:,} different characters; use --vocabulary bytes")
+            raise DataError(f"more than {_MOST_SYMBOLS:,} different characters; use `vocabulary` bytes")
         self._table[codes] = np.arange(self._met + 1, self._met + 1 + len(codes))
         self._met += len(codes)
 
@@ -232,12 +234,12 @@ def _is_binary(path: Path, encoding: str) -> bool:
     return b"\0" in next(iter(read_blocks(str(path))), b"")[:8000]
 
 
-def _separator(config: CharlmConfig) -> Any:
+def _separator(config: Reading) -> Any:
     """What stands between documents, as the text is read."""
     return config.separator.encode("utf-8", "surrogateescape") if config.vocabulary == "bytes" else config.separator
 
 
-def _decoded(pieces: Pieces, name: str, config: CharlmConfig, *, learns: bool) -> Iterator[np.ndarray]:
+def _decoded(pieces: Pieces, name: str, config: Reading, *, learns: bool) -> Iterator[np.ndarray]:
     """The code points (bytes) of a file in blocks; an empty block where a separator stood."""
     blocks: Any = pieces if config.vocabulary == "bytes" else _characters(pieces, name, config, learns=learns)
     separator = _separator(config)
@@ -251,12 +253,12 @@ def _decoded(pieces: Pieces, name: str, config: CharlmConfig, *, learns: bool) -
                 yield to_code_points(part) if isinstance(part, str) else np.frombuffer(part, np.uint8)
 
 
-def _characters(pieces: Pieces, name: str, config: CharlmConfig, *, learns: bool) -> Iterator[str]:
+def _characters(pieces: Pieces, name: str, config: Reading, *, learns: bool) -> Iterator[str]:
     """Decoded text. A byte-order mark at the beginning is not part of it."""
     codec = "utf-8-sig" if config.encoding == "utf-8" else config.encoding
     decoder = codecs.getincrementaldecoder(codec)("strict")
     taken = 0
-    advice = "name its --encoding (latin-1?)" + (", or take any bytes with --vocabulary bytes" if learns else "")
+    advice = "name its `encoding` (latin-1?)" + (", or take any bytes with `vocabulary` bytes" if learns else "")
 
     def decoded(piece: bytes, *, final: bool = False) -> str:
         try:

@@ -5,7 +5,7 @@ import optax
 from flax import nnx
 from jax import Array
 
-from rnncli.charlm.config import CharlmConfig
+from rnncli.charlm.settings import CharlmSettings
 from rnncli.nn.cells import Carry, Gates
 from rnncli.nn.dropout import DropoutKey, dropout_mask
 from rnncli.nn.layers import Dense, Embedding, RecurrentStack, looked_up
@@ -25,29 +25,25 @@ class CharModel(nnx.Module):
 
     operands: Operands
 
-    def __init__(self, config: CharlmConfig, symbols: int, *, operands: Operands = "float32", rngs: nnx.Rngs):
-        """`symbols` are those of the vocabulary, the boundary (the last one) included."""
-        self.operands = operands
-        self.variational, self.output_dropout = config.variational, config.output_dropout
-        self.embedding = Embedding(symbols, config.embedding, rngs=rngs)
-        self.stack = RecurrentStack(
-            config.cell,
+    def __init__(self, settings: CharlmSettings, symbols: int, *, operands: Operands | None = None, rngs: nnx.Rngs):
+        """`symbols` are those of the vocabulary, the boundary (the last one) included.
+
+        `operands` is the precision of the products, that of the settings if None.
+        """
+        self.operands = operands = settings.operands if operands is None else operands
+        self.variational, self.output_dropout = settings.variational, settings.output_dropout
+        self.embedding = Embedding(symbols, settings.embedding, rngs=rngs)
+        self.stack = RecurrentStack.of(
+            settings,
             self.embedding.out_features,
-            config.units,
-            layers=config.layers,
-            layer_norm=config.layer_norm,
-            dropout=config.dropout,
-            input_dropout=config.input_dropout,
-            recurrent_dropout=config.recurrent_dropout,
-            kernel_dropout=config.kernel_dropout,
-            variational=config.variational,
             operands=operands,
+            variational=settings.variational,
             rngs=rngs,
         )
-        features = config.embedding if config.tied else symbols
-        through = not config.tied or config.embedding != config.units
-        self.output = Dense(config.units, features, operands=operands, rngs=rngs) if through else None
-        self.tied_bias = nnx.Param(jnp.zeros(symbols)) if config.tied else None
+        features = settings.embedding if settings.tied else symbols
+        through = not settings.tied or settings.embedding != settings.units
+        self.output = Dense(settings.units, features, operands=operands, rngs=rngs) if through else None
+        self.tied_bias = nnx.Param(jnp.zeros(symbols)) if settings.tied else None
 
     def initial_carries(self, batch: int) -> Carries:
         """The state before a text's beginning."""
@@ -102,3 +98,8 @@ class CharModel(nnx.Module):
 def surprisals(logits: Array, tokens: Array) -> Array:
     """−ln p of each token, in nats: `[…, symbols]` and `[…]` → `[…]`."""
     return optax.softmax_cross_entropy_with_integer_labels(logits, tokens.astype(jnp.int32))
+
+
+def empty_network(settings: CharlmSettings, symbols: int, operands: Operands = "float32") -> CharModel:
+    """The network with shapes in the place of arrays, to restore a saved one into: no weights are drawn for it."""
+    return nnx.eval_shape(lambda: CharModel(settings, symbols, operands=operands, rngs=nnx.Rngs(0)))

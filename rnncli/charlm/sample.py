@@ -6,7 +6,6 @@ sample's number and the place in the text, on nothing else: the same seed gives 
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -16,26 +15,17 @@ import numpy as np
 from flax import nnx
 from jax import Array, lax
 
+from rnncli.charlm.drawing import Drawing
 from rnncli.charlm.model import Carries, CharModel
 from rnncli.charlm.vocabulary import Vocabulary
-from rnncli.training.parallel import WHOLE, possible, rows, shared_out, split, spread, whole
+from rnncli.training.parallel import WHOLE, possible, rows, sharded, split, spread, whole
 
 _CHUNK = 512  # symbols a dispatch, at most: a text flows, and a dispatch costs little beside it
 _NOISE = 2**22  # random numbers a dispatch, at most
 _RECENT = 64  # symbols that a repetition penalty looks back
 _FEW_SYMBOLS = 512  # so many are projected before each dispatch, and looked up in its loop
+_AS_IT_IS = Drawing()
 _FREE = -1  # stands where a prompt does not say what comes next
-
-
-@dataclass(frozen=True)
-class Drawing:
-    """How a symbol is chosen from its logits."""
-
-    temperature: float = 1.0  # 0: the likeliest
-    top_k: int = 0  # only the k likeliest; 0: all
-    top_p: float = 1.0  # only the likeliest that together have this probability (Holtzman et al. 2020)
-    min_p: float = 0.0  # only those with this share of the likeliest one's probability (Nguyen et al. 2024)
-    repetition_penalty: float = 1.0  # divides the positive logits of recent symbols, multiplies the negative ones
 
 
 class _Loop(NamedTuple):
@@ -87,7 +77,7 @@ def penalised(logits: Array, recent: Array, penalty: float, exempt: Array) -> Ar
 class Sampler:
     """A model compiled for sampling."""
 
-    def __init__(self, model: CharModel, vocabulary: Vocabulary, drawing: Drawing = Drawing()):
+    def __init__(self, model: CharModel, vocabulary: Vocabulary, drawing: Drawing = _AS_IT_IS):
         self._vocabulary = vocabulary
         self._initial = model.initial_carries
         self._graph, self._state = nnx.split(model)
@@ -103,7 +93,7 @@ class Sampler:
             devices = possible(len(loop.token))[-1]
             parts = _parts(loop)
             arguments, results = (WHOLE, parts, WHOLE, WHOLE, WHOLE), (parts, split(forced[:, None], 1))
-            return shared_out(partial(generate, devices), arguments, results, devices)(state, loop, seed, forced, steps)
+            return sharded(partial(generate, devices), arguments, results, devices)(state, loop, seed, forced, steps)
 
         self._run = run
 
@@ -142,10 +132,10 @@ class Sampler:
             forced[: len(part)] = part
             loop, tokens = self._run(state, loop, np.uint32(seed), forced, steps)
             if pending is not None:  # the device goes on while these are looked at
-                yield from _said(*pending)
+                yield from _after_prompt(*pending)
             pending = tokens, len(part), steps
         if pending is not None:
-            yield from _said(*pending)
+            yield from _after_prompt(*pending)
 
 
 def _parts(loop: _Loop) -> Any:
@@ -153,7 +143,7 @@ def _parts(loop: _Loop) -> Any:
     return jax.tree.map(lambda each: split(each, 0) if each.ndim else WHOLE, loop)
 
 
-def _said(tokens: Array, first: int, end: int) -> Iterator[np.ndarray]:
+def _after_prompt(tokens: Array, first: int, end: int) -> Iterator[np.ndarray]:
     """What of a dispatch is not the prompt."""
     if first < end:
         yield np.asarray(tokens)[first:end]
@@ -178,21 +168,21 @@ def _generate(
     places = jnp.maximum(loop.place + jnp.arange(len(forced)), 0)
     noise = _noise(seed, places, rows(samples, devices), symbols) if drawing.temperature else None
 
-    def choose(logits: Array, recent: Array, number: Array) -> Array:
+    def choose(logits: Array, recent: Array, index: Array) -> Array:
         logits = jnp.where(never, -jnp.inf, logits)
         if drawing.repetition_penalty != 1:
             logits = penalised(logits, recent, drawing.repetition_penalty, jnp.asarray(exempt))
-        return logits.argmax(-1) if noise is None else draw(logits, noise[number], drawing)
+        return logits.argmax(-1) if noise is None else draw(logits, noise[index], drawing)
 
-    def body(number: Array, now: tuple[_Loop, Array]) -> tuple[_Loop, Array]:
-        loop, said = now
+    def body(index: Array, state: tuple[_Loop, Array]) -> tuple[_Loop, Array]:
+        loop, tokens = state
         logits, carries = model.step(loop.token, loop.carries, projected)
-        drawn = choose(logits, loop.recent, number).astype(jnp.int32)
-        token = jnp.where(forced[number] >= 0, forced[number], drawn)
+        drawn = choose(logits, loop.recent, index).astype(jnp.int32)
+        token = jnp.where(forced[index] >= 0, forced[index], drawn)
         recent = loop.recent
         if drawing.repetition_penalty != 1:
             recent = jnp.concatenate([recent[:, 1:], token[:, None]], 1)
-        return _Loop(carries, token, recent, loop.place + 1), said.at[number].set(token)
+        return _Loop(carries, token, recent, loop.place + 1), tokens.at[index].set(token)
 
     return lax.fori_loop(0, steps, body, (loop, jnp.zeros((len(forced), samples), jnp.int32)))
 

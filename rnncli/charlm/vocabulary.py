@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from rnncli.charlm.config import VocabularyKind
+from rnncli.charlm.settings import VocabularyKind
 from rnncli.errors import DataError
 
 UNKNOWN = np.uint32(2**32 - 1)
@@ -104,7 +104,7 @@ class Vocabulary:
         nearest = self.nearest(code)
         if nearest is not None:
             message += f"; the nearest that it knows is {described(nearest)}"
-        return f"{message}; --unknown skip leaves such characters out"
+        return f"{message}; `unknown` skip leaves such characters out"
 
     def nearest(self, code: int) -> int | None:
         """The symbol that stands best for a character: its other case, its base letter, the most similar name."""

@@ -8,9 +8,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnncli.forecast.config import Normalize
 from rnncli.forecast.data import Dataset
 from rnncli.forecast.normalize import window_statistics
+from rnncli.forecast.settings import Normalize
 
 
 def naive(data: Dataset, part: str) -> np.ndarray:
@@ -32,6 +32,14 @@ def drift(data: Dataset, part: str) -> np.ndarray:
     begin = data.begins[part]
     slope = (data.values[last] - data.values[begin]) / np.maximum(last - begin, 1)
     return data.values[last][:, None] + slope[:, None] * np.arange(1, data.horizon + 1)
+
+
+def forecasts(data: Dataset, part: str, season: int, linear: "Linear") -> dict[str, np.ndarray]:
+    """Every baseline's forecasts of a part, by name."""
+    named = {"naive": naive(data, part)}
+    if season > 1:
+        named["seasonal_naive"] = seasonal_naive(data, part, season)
+    return named | {"drift": drift(data, part), "linear": linear(data.windows(part), data)}
 
 
 class Linear(NamedTuple):

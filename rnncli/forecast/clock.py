@@ -214,7 +214,7 @@ def _moment(microseconds: int, times: pd.DatetimeIndex) -> pd.Timestamp:
         moment = pd.Timestamp(microseconds, unit="us", tz="UTC" if times.tz else None)
         return cast(pd.Timestamp, moment.tz_convert(times.tz) if times.tz else moment)
     except (OverflowError, ValueError) as error:
-        raise DataError(f"the forecast runs out of the calendar: {error}; shorten --horizon") from error
+        raise DataError(f"the forecast runs out of the calendar: {error}; shorten `horizon`") from error
 
 
 def _read_business_days(times: pd.DatetimeIndex, notation: str) -> tuple[np.ndarray, Clock]:
@@ -262,7 +262,7 @@ def _common_step(times: np.ndarray, stamps: Sequence[str], *, weekends: bool = F
         raise Irregular(
             f"time steps are irregular: {after!r} follows {before!r}, but most are as far apart as "
             f"{stamps[order[usual]]!r} and {stamps[order[usual + 1]]!r}; resample the series first, or choose "
-            "another --time-column"
+            "another `time_column`"
         )
     return width
 

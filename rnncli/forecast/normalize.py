@@ -5,7 +5,7 @@ from typing import Any
 
 import jax.numpy as jnp
 
-from rnncli.forecast.config import Normalize
+from rnncli.forecast.settings import Normalize
 
 # In units of the training data's standard deviation: a flat window must not be blown up to noise.
 _LEAST_SCALE = 0.01

@@ -6,48 +6,52 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnncli.forecast.series import Series
-from rnncli.plots import BLACK, BLUE, GREY, VERMILION, canvas, safe, save, style
+from rnncli.forecast.task import ForecastTask
+from rnncli.plots import BLACK, BLUE, GREY, VERMILION, canvas, draw_curves, panels, safe, save, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-    from rnncli.forecast.run import Outcome
+    from rnncli.forecast.api import Model
+    from rnncli.forecast.series import Forecast
 
 _PAST, _TRUTH, _HELD_OUT, _FUTURE = GREY, BLACK, BLUE, VERMILION
 
 
-def plot_training(outcome: "Outcome", path: Path) -> None:
+def plot_training(model: "Model", forecast: "Forecast | None", path: Path) -> None:
     """A series: the end of its past, the last test window, the future. Synthetic data: six test windows."""
-    if outcome.data.series is None:
-        save(_panels(outcome), path)
-    else:
-        save(_timeline(outcome.data.series, outcome.forecast, outcome), path)
+    save(_panels(model) if forecast is None else _timeline(forecast, model), path)
 
 
-def plot_forecast(series: Series, forecast: list[tuple[str, float]], path: Path) -> None:
+def plot_forecast(forecast: "Forecast", path: Path) -> None:
     """The end of a series and its forecast."""
-    save(_timeline(series, forecast, None), path)
+    save(_timeline(forecast, None), path)
 
 
-def _timeline(series: Series, forecast: list[tuple[str, float]], outcome: "Outcome | None") -> "Figure":
-    figure, axes = canvas(10, 4.5)
-    size, horizon = len(series.values), len(forecast)
+def _timeline(forecast: "Forecast", model: "Model | None") -> "Figure":
+    series = forecast.series
+    trained = None if model is None else model.result
+    if trained is not None and trained.history:
+        figure, (axes, curves) = panels(10, 7, rows=2, heights=(2, 1))
+        draw_curves(curves, trained.history, trained.best_epoch, trained.task.criterion)
+    else:
+        figure, axes = canvas(10, 4.5)
+    size, horizon = len(series.values), len(forecast.values)
     shown = 7 * max(horizon, 2)  # a forecast that fills a sixth of the picture can be judged at a glance
     first = max(0, size - shown)
-    past = np.arange(first, size)
-    axes.plot(past, series.values[first:], color=_PAST, linewidth=1.3, label="history")
-    if outcome is not None:
-        held_out = int(outcome.data.starts["test"][-1]) + outcome.config.window
+    axes.plot(np.arange(first, size), series.values[first:], color=_PAST, linewidth=1.3, label="history")
+    if trained is not None:
+        assert isinstance(trained.task, ForecastTask)
+        held_out = int(trained.task.dataset.starts["test"][-1]) + trained.task.settings.window
         at = np.arange(held_out, held_out + horizon)
-        truth = series.values[at]
-        error = float(np.abs(outcome.recent[-1] - truth).mean())
-        label = f"forecast of the held-out end (mae {error:.4g})"
+        truth, recent = series.values[at], trained.scored.details.recent[-1]
+        label = f"forecast of the held-out end (mae {np.abs(recent - truth).mean():.4g})"
         axes.plot(at, truth, color=_TRUTH, linewidth=1.8, label="held-out truth")
-        axes.plot(at, outcome.recent[-1], color=_HELD_OUT, linewidth=1.8, linestyle="--", label=label)
+        axes.plot(at, recent, color=_HELD_OUT, linewidth=1.8, linestyle="--", label=label)
         axes.axvspan(held_out - 0.5, held_out + horizon - 0.5, color=_HELD_OUT, alpha=0.07, linewidth=0)
     ahead = np.arange(size - 1, size + horizon)
-    values = [series.values[-1], *(value for _, value in forecast)]
+    values = [series.values[-1], *forecast.values]
     axes.plot(ahead, values, color=_FUTURE, linewidth=1.8, label=f"forecast, {horizon} ahead")
     axes.axvspan(size - 0.5, size + horizon - 0.5, color=_FUTURE, alpha=0.07, linewidth=0)
     _stamps(axes, series, first, size + horizon)
@@ -67,31 +71,24 @@ def _stamps(axes: "Axes", series: Series, first: int, end: int, most: int = 9) -
     axes.tick_params(axis="x", labelrotation=0 if max(map(len, stamps)) <= 10 else 20)
 
 
-def _panels(outcome: "Outcome") -> "Figure":
+def _panels(model: "Model") -> "Figure":
     """Six test windows: past, true and forecast future."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(11, 5.5), layout="constrained")
-    slices, window = outcome.data.slices("test"), outcome.config.window
+    assert model.result is not None and isinstance(model.result.task, ForecastTask)
+    slices, window = model.result.task.dataset.slices("test"), model.settings.window
+    steps, recent = np.arange(slices.shape[1]), model.result.scored.details.recent
+    ahead = steps[window:]
     for index, axes in enumerate(figure.subplots(2, 3, sharex=True, sharey=True).flat):
         style(axes)
-        steps = np.arange(slices.shape[1])
+        truth = slices[index, window:]
         axes.plot(steps[:window], slices[index, :window], color=_PAST, linewidth=1.2, label="past")
-        axes.plot(
-            steps[window:], slices[index, window:], color=_TRUTH, marker="o", markersize=3, linewidth=1, label="truth"
-        )
-        axes.plot(
-            steps[window:],
-            outcome.recent[index],
-            color=_FUTURE,
-            marker="x",
-            markersize=5,
-            linewidth=1.3,
-            label="forecast",
-        )
-        mse = float(np.square(outcome.recent[index] - slices[index, window:]).mean())
+        axes.plot(ahead, truth, color=_TRUTH, marker="o", markersize=3, linewidth=1, label="truth")
+        axes.plot(ahead, recent[index], color=_FUTURE, marker="x", markersize=5, linewidth=1.3, label="forecast")
+        mse = float(np.square(recent[index] - truth).mean())
         axes.set_title(f"test series {index + 1}, mse {mse:.4f}", fontsize=9, loc="left")
     figure.axes[0].legend(frameon=False, fontsize=8, loc="upper left")
-    total = outcome.scores["test"]["model"]["mse"]
-    figure.suptitle(f"{outcome.config.cell}, {outcome.config.strategy}: test mse {total:.5f}", fontsize=11)
+    total = model.scores["test"]["model"]["mse"]
+    figure.suptitle(f"{model.settings.cell}, {model.settings.strategy}: test mse {total:.5f}", fontsize=11)
     return figure

@@ -4,13 +4,14 @@ import difflib
 import math
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from rnncli.errors import DataError
 from rnncli.forecast.clock import Clock, Irregular, read_clock
-from rnncli.forecast.config import Fill
+from rnncli.forecast.settings import Fill
 from rnncli.tables import is_number
 
 _TIME_NAMES = {
@@ -47,6 +48,24 @@ class Series:
     def stamp(self, position: int) -> str:
         """The stamp at `position`, counted from the first value: the row number where there is no time column."""
         return str(position + 1) if self.clock is None else self.clock.stamp(position)
+
+
+class Forecast(NamedTuple):
+    """What follows a series."""
+
+    times: list[str]  # stamps in the notation of the data; row numbers where it has no time
+    values: np.ndarray  # float64 [horizon]
+    series: Series  # what it follows
+
+    @classmethod
+    def of(cls, values: np.ndarray, series: Series) -> "Forecast":
+        """Values of the steps after the last one of a series."""
+        size = len(series.values)
+        return cls([series.stamp(size + ahead) for ahead in range(len(values))], values, series)
+
+    def rows(self) -> list[tuple[str, float]]:
+        """Stamp and value of each step ahead."""
+        return [(time, float(value)) for time, value in zip(self.times, self.values, strict=True)]
 
 
 def read_series(
@@ -155,7 +174,7 @@ def _find_target(table: pd.DataFrame, time_name: str | None) -> str:
     if not candidates:
         others = [str(column) for column in table.columns if column != time_name]
         raise DataError(f"no column of numbers to forecast; the columns are {', '.join(map(repr, others))}")
-    raise DataError(f"several columns could be forecast; choose one with --target: {', '.join(map(repr, candidates))}")
+    raise DataError(f"several columns could be forecast; choose one with `target`: {', '.join(map(repr, candidates))}")
 
 
 def _mostly_numbers(column: Iterable[str]) -> bool:
@@ -219,7 +238,7 @@ def _on_grid(
             notes.append(f"{_count(len(empty), 'missing value')} ({_places(empty, clock)}): filled, {fill}")
         if fill == "none":
             raise DataError(
-                f"{_count(len(absent), 'time step')} missing: {places}; choose a --fill: linear, previous or zero"
+                f"{_count(len(absent), 'time step')} missing: {places}; choose a `fill`: linear, previous or zero"
             )
         kind = _count(len(absent), f"time step of one {clock.step}", f"time steps of one {clock.step}")
         notes.append(f"{kind} {'was' if len(absent) == 1 else 'were'} missing ({places}): filled, {fill}")
@@ -233,7 +252,7 @@ def _fill(values: np.ndarray, fill: Fill, clock: Clock | None, name: str, notes:
     places = _places(np.flatnonzero(missing), clock)
     amount = _count(int(missing.sum()), "missing value")
     if fill == "none":
-        raise DataError(f"column {name!r} has {amount} ({places}); choose a --fill: linear, previous or zero")
+        raise DataError(f"column {name!r} has {amount} ({places}); choose a `fill`: linear, previous or zero")
     if clock is None or not any("missing" in note and "filled" in note for note in notes):
         notes.append(f"column {name!r} had {amount} ({places}): filled, {fill}")
     column = pd.Series(values)

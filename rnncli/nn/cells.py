@@ -24,7 +24,7 @@ With layer normalisation (Ba et al. 2016, arXiv 1607.06450) each gate's pre-acti
 units, then scaled and shifted by learnt vectors, before its nonlinearity.
 """
 
-from typing import ClassVar, Literal
+from typing import ClassVar
 
 import jax
 import jax.numpy as jnp
@@ -35,14 +35,17 @@ from rnncli.nn.precision import Operands, products
 
 Carry = tuple[Array, ...]
 Gates = tuple[Array, ...]
-Small = dict[str, Array]
-CellName = Literal["simple", "lstm", "gru"]
+Vectors = dict[str, Array]
 
 _EPSILON = 1e-5
 
 
-class _GatedCell(nnx.Module):
-    """What the three cells share: their parameters and the products with them."""
+class Cell(nnx.Module):
+    """What all cells share: their parameters and the products with them.
+
+    A new cell is a subclass with `gates`, the number of its gates, and `step`, one step of its elementwise maths; and a
+    line in `nn.settings.CELLS`, or a call of `register_cell` from elsewhere.
+    """
 
     operands: Operands
     gates: ClassVar[int]
@@ -84,40 +87,45 @@ class _GatedCell(nnx.Module):
         return self._of_gates(self.recurrent_kernel)
 
     def biases(self) -> Gates:
-        """A vector `[H]` for each of the `sums`."""
+        """A vector `[H]` for each of the shares that `combine` returns."""
         return self._of_gates(self.bias)
 
     def pre_activations(self, projected: Gates, recurrent: Gates) -> Gates:
         """What `step` is given."""
-        return biased(self.sums(projected, recurrent), self.biases())
+        return add_biases(self.combine(projected, recurrent), self.biases())
 
     def _of_gates(self, joined: nnx.Param | None) -> Gates:
         assert joined is not None
         return tuple(jnp.split(joined[...], self.gates, -1))
 
     @staticmethod
-    def sums(projected: Gates, recurrent: Gates) -> Gates:
+    def step(vectors: Vectors, carry: Carry, pre: Gates) -> Carry:
+        """One step of the elementwise maths: the carry after it, from the pre-activations of each gate `[B, H]`."""
+        raise NotImplementedError
+
+    @staticmethod
+    def combine(projected: Gates, recurrent: Gates) -> Gates:
         """The gates' two shares put together, a linear function. The first of them are the G gates', in their order."""
         return tuple(x + h for x, h in zip(projected, recurrent, strict=True))
 
-    def small_parameters(self) -> Small:
+    def vectors(self) -> Vectors:
         """The learnt vectors that `step` needs, and that therefore cannot leave the loop."""
         named = {"scale": self.norm_scale, "shift": self.norm_shift}
         return {name: param[...] for name, param in named.items() if param is not None}
 
 
-def biased(sums: Gates, biases: Gates) -> Gates:
+def add_biases(shares: Gates, biases: Gates) -> Gates:
     """The pre-activations."""
-    return tuple(each + bias for each, bias in zip(sums, biases, strict=True))
+    return tuple(share + bias for share, bias in zip(shares, biases, strict=True))
 
 
-def _normalised(gate: Array, small: Small, index: int) -> Array:
+def _normalised(gate: Array, vectors: Vectors, index: int) -> Array:
     """Layer normalisation of the gate `[B, H]` at place `index`; the identity for a cell without it."""
-    if "scale" not in small:
+    if "scale" not in vectors:
         return gate
     mean = gate.mean(-1, keepdims=True)
     variance = jnp.square(gate - mean).mean(-1, keepdims=True)
-    return (gate - mean) * jax.lax.rsqrt(variance + _EPSILON) * small["scale"][index] + small["shift"][index]
+    return (gate - mean) * jax.lax.rsqrt(variance + _EPSILON) * vectors["scale"][index] + vectors["shift"][index]
 
 
 def _sigmoid(x: Array) -> Array:
@@ -125,7 +133,7 @@ def _sigmoid(x: Array) -> Array:
     return 0.5 + 0.5 * jnp.tanh(0.5 * x)
 
 
-class SimpleCell(_GatedCell):
+class SimpleCell(Cell):
     """The layer of recurrent neurons of the lecture, equation (2).
 
     h_t = tanh(x_t·W + h_{t-1}·U + b)
@@ -136,12 +144,12 @@ class SimpleCell(_GatedCell):
     gates = 1
 
     @staticmethod
-    def step(small: Small, carry: Carry, pre: Gates) -> Carry:
+    def step(vectors: Vectors, carry: Carry, pre: Gates) -> Carry:
         """One step of the elementwise maths."""
-        return (jnp.tanh(_normalised(pre[0], small, 0)),)
+        return (jnp.tanh(_normalised(pre[0], vectors, 0)),)
 
 
-class LSTMCell(_GatedCell):
+class LSTMCell(Cell):
     """Long short-term memory (Hochreiter & Schmidhuber 1997), the lecture's equations (3) to (8).
 
     i, f, o = σ(x_t·W_{i,f,o} + h_{t-1}·U_{i,f,o} + b_{i,f,o})
@@ -159,14 +167,14 @@ class LSTMCell(_GatedCell):
         return jnp.zeros(4 * units).at[units : 2 * units].set(1.0)
 
     @staticmethod
-    def step(small: Small, carry: Carry, pre: Gates) -> Carry:
+    def step(vectors: Vectors, carry: Carry, pre: Gates) -> Carry:
         """One step of the elementwise maths."""
-        i, f, g, o = (_normalised(gate, small, number) for number, gate in enumerate(pre))
+        i, f, g, o = (_normalised(gate, vectors, index) for index, gate in enumerate(pre))
         c = _sigmoid(f) * carry[1] + _sigmoid(i) * jnp.tanh(g)
         return _sigmoid(o) * jnp.tanh(c), c
 
 
-class GRUCell(_GatedCell):
+class GRUCell(Cell):
     """Gated recurrent unit (Cho et al. 2014), the reset gate applied after the product, as cuDNN has it.
 
     r, z = σ(x_t·W_{r,z} + b_{r,z} + h_{t-1}·U_{r,z} + b'_{r,z})
@@ -180,34 +188,20 @@ class GRUCell(_GatedCell):
     has_recurrent_bias = True
 
     def biases(self) -> Gates:
-        """Those of the sums for r and z; of n the two."""
+        """Those for r and z; of n the two."""
         (b_r, b_z, b_n), (r, z, n) = self._of_gates(self.bias), self._of_gates(self.recurrent_bias)
         return b_r + r, b_z + z, b_n, n
 
     @staticmethod
-    def sums(projected: Gates, recurrent: Gates) -> Gates:
+    def combine(projected: Gates, recurrent: Gates) -> Gates:
         """Those for r and z; of n the two shares, as r stands between them."""
         (x_r, x_z, x_n), (h_r, h_z, h_n) = projected, recurrent
         return x_r + h_r, x_z + h_z, x_n, h_n
 
     @staticmethod
-    def step(small: Small, carry: Carry, pre: Gates) -> Carry:
+    def step(vectors: Vectors, carry: Carry, pre: Gates) -> Carry:
         """One step of the elementwise maths."""
-        r = _sigmoid(_normalised(pre[0], small, 0))
-        z = _sigmoid(_normalised(pre[1], small, 1))
-        n = jnp.tanh(_normalised(pre[2] + r * pre[3], small, 2))
+        r = _sigmoid(_normalised(pre[0], vectors, 0))
+        z = _sigmoid(_normalised(pre[1], vectors, 1))
+        n = jnp.tanh(_normalised(pre[2] + r * pre[3], vectors, 2))
         return (n + z * (carry[0] - n),)
-
-
-Cell = SimpleCell | LSTMCell | GRUCell
-
-
-def cell_class(name: CellName) -> type[Cell]:
-    """The class that a configuration names."""
-    match name:
-        case "simple":
-            return SimpleCell
-        case "lstm":
-            return LSTMCell
-        case "gru":
-            return GRUCell

@@ -1,7 +1,7 @@
-"""First weights, drawn by one compiled program."""
+"""First weights, drawn by one compiled program; a model with other weights."""
 
 from collections.abc import Callable
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import jax
 from flax import nnx
@@ -21,3 +21,9 @@ def initialised(make: Callable[[nnx.Rngs], Model], seed: int) -> Model:
         return nnx.state(make(nnx.Rngs(key)))
 
     return nnx.merge(graph, draw(jax.random.key(seed)))
+
+
+def with_parameters(model: Model, params: Any) -> Model:
+    """A model of the same architecture with other parameters, a pytree as `nnx.state(model, nnx.Param)` gives it."""
+    graph, _, rest = nnx.split(model, nnx.Param, ...)
+    return nnx.merge(graph, params, rest)

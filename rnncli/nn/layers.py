@@ -8,10 +8,11 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from rnncli.nn.cells import Carry, Cell, CellName, Gates, cell_class
+from rnncli.nn.cells import Carry, Cell, Gates
 from rnncli.nn.dropout import DropoutKey, dropout_mask, kernel_mask
 from rnncli.nn.precision import Operands, matmul
 from rnncli.nn.recurrence import unroll
+from rnncli.nn.settings import Dropout, Network, TextDropout, cell_class
 
 
 class RecurrentStack(nnx.Module):
@@ -27,7 +28,7 @@ class RecurrentStack(nnx.Module):
 
     def __init__(
         self,
-        cell: CellName,
+        cell: str,
         in_features: int,
         units: int,
         *,
@@ -60,6 +61,36 @@ class RecurrentStack(nnx.Module):
         self.forward = nnx.List([make(size) for size in sizes])
         self.backward = nnx.List([make(size) for size in sizes]) if bidirectional else None
 
+    @classmethod
+    def of(
+        cls,
+        settings: Network,
+        in_features: int,
+        *,
+        operands: Operands,
+        bidirectional: bool = False,
+        variational: bool = False,
+        rngs: nnx.Rngs,
+    ) -> "RecurrentStack":
+        """The stack that settings of a network, with those of its dropout, describe."""
+        rates = {}
+        if isinstance(settings, Dropout):
+            rates = {"dropout": settings.dropout, "recurrent_dropout": settings.recurrent_dropout}
+        if isinstance(settings, TextDropout):
+            rates |= {"input_dropout": settings.input_dropout, "kernel_dropout": settings.kernel_dropout}
+        return cls(
+            settings.cell,
+            in_features,
+            settings.units,
+            layers=settings.layers,
+            bidirectional=bidirectional,
+            layer_norm=settings.layer_norm,
+            variational=variational,
+            operands=operands,
+            rngs=rngs,
+            **rates,
+        )
+
     def initial_carries(self, batch: int) -> list[Carry]:
         """A carry of zeros for each cell: a layer's forward one, then its backward one."""
         return [cell.initial_carry(batch) for layer in self._layers() for cell, _ in layer]
@@ -83,21 +114,21 @@ class RecurrentStack(nnx.Module):
         if isinstance(x, list) and key is not None and self.input_dropout:
             raise ValueError("nothing can be dropped from inputs that are projected already")
         steps, batch = x.shape[:2] if not isinstance(x, list) else x[0][0].shape[:2]
-        given = iter(carries if carries is not None else self.initial_carries(batch))
+        initial = iter(carries if carries is not None else self.initial_carries(batch))
         finals: list[Carry] = []
-        for number, layer in enumerate(self._layers()):
-            drop_key = None if key is None else key.fold_in(number)
-            rate = self.dropout if number else self.input_dropout
+        for index, layer in enumerate(self._layers()):
+            drop_key = None if key is None else key.fold_in(index)
+            rate = self.dropout if index else self.input_dropout
             if drop_key is not None and rate:
                 assert not isinstance(x, list)  # refused above
                 x = x * dropout_mask(drop_key.fold_in(0), rate, x.shape, variational=self.variational)
             inputs = x if isinstance(x, list) else [x] * len(layer)
             outputs = []
-            for (cell, reverse), each in zip(layer, inputs, strict=True):
+            for (cell, reverse), cell_input in zip(layer, inputs, strict=True):
                 hidden, final = unroll(
                     cell,
-                    each,
-                    next(given),
+                    cell_input,
+                    next(initial),
                     lengths=lengths,
                     reverse=reverse,
                     state_dropout=self._state_dropout(drop_key, cell, reverse, (steps, batch)),
@@ -128,7 +159,7 @@ class RecurrentStack(nnx.Module):
             joined = matmul(carry[0], cell.recurrent_kernel[...], cell.operands)
             recurrent = tuple(jnp.split(joined, cell.gates, -1))
             projected = x[0] if isinstance(x, list) else cell.project(x)
-            carry = cell.step(cell.small_parameters(), carry, cell.pre_activations(projected, recurrent))
+            carry = cell.step(cell.vectors(), carry, cell.pre_activations(projected, recurrent))
             x = carry[0]
             finals.append(carry)
         assert not isinstance(x, list)  # there is a layer

@@ -23,15 +23,15 @@ import jax
 import jax.numpy as jnp
 from jax import Array, lax
 
-from rnncli.nn.cells import Carry, Cell, Gates, Small, biased
+from rnncli.nn.cells import Carry, Cell, Gates, Vectors, add_biases
 from rnncli.nn.precision import Operands, joined_rows, matmul, transposed_product
 
 
 class _Loop(NamedTuple):
     """What the loop is made of, fixed when it is compiled."""
 
-    sums: Callable[[Gates, Gates], Gates]
-    step: Callable[[Small, Carry, Gates], Carry]
+    combine: Callable[[Gates, Gates], Gates]
+    step: Callable[[Vectors, Carry, Gates], Carry]
     operands: Operands
     reverse: bool
 
@@ -40,14 +40,14 @@ class _Weights(NamedTuple):
     """What is learnt and used at every step."""
 
     kernels: Gates  # U of each gate, [H, H]
-    biases: Gates  # of each of the sums, [H]
-    small: Small
+    biases: Gates  # of each share that `combine` returns, [H]
+    vectors: Vectors
 
 
-class _Given(NamedTuple):
-    """What each step is given: arrays `[T, …]` that the loop slices, or None. None of them has a gradient."""
+class _StepInputs(NamedTuple):
+    """What each step reads besides: arrays `[T, …]` that the loop slices, or None. None of them has a gradient."""
 
-    drop: Array | None  # factors on h_{t-1} where it meets U, [T, B, H]
+    state_mask: Array | None  # factors on h_{t-1} where it meets U, [T, B, H]
     valid: Array | None  # False where a step is padding, [T, B]
 
 
@@ -67,7 +67,7 @@ def unroll(
         for x_t in x:                      # reversed(x) and outputs reversed, with `reverse`
             recurrent = tuple(carry[0] @ kernel for kernel in cell.recurrent_kernels())
             pre = cell.pre_activations(cell.project(x_t), recurrent)
-            carry = cell.step(cell.small_parameters(), carry, pre)
+            carry = cell.step(cell.vectors(), carry, pre)
             outputs.append(carry[0])
         return jnp.stack(outputs), carry
 
@@ -95,39 +95,39 @@ def unroll(
     kernels = cell.recurrent_kernels()
     if kernel_dropout is not None:
         kernels = tuple(u * mask for u, mask in zip(kernels, jnp.split(kernel_dropout, cell.gates, -1), strict=True))
-    loop = _Loop(cell.sums, cell.step, cell.operands, reverse)
-    weights = _Weights(kernels, cell.biases(), cell.small_parameters())
-    return _scan(loop, weights, carry, x, _Given(state_dropout, valid))
+    loop = _Loop(cell.combine, cell.step, cell.operands, reverse)
+    weights = _Weights(kernels, cell.biases(), cell.vectors())
+    return _scan(loop, weights, carry, x, _StepInputs(state_dropout, valid))
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(0,))
-def _scan(loop: _Loop, weights: _Weights, carry: Carry, projected: Gates, given: _Given) -> tuple[Array, Carry]:
-    def body(carry: Carry, now: tuple[Gates, _Given]) -> tuple[Carry, Array]:
+def _scan(loop: _Loop, weights: _Weights, carry: Carry, projected: Gates, inputs: _StepInputs) -> tuple[Array, Carry]:
+    def body(carry: Carry, now: tuple[Gates, _StepInputs]) -> tuple[Carry, Array]:
         carry, _ = _step(loop, weights, carry, *now)
         return carry, carry[0]
 
-    final, hidden = lax.scan(body, carry, (projected, given), reverse=loop.reverse)
+    final, hidden = lax.scan(body, carry, (projected, inputs), reverse=loop.reverse)
     return hidden, final
 
 
-def _step(loop: _Loop, weights: _Weights, carry: Carry, projected: Gates, given: _Given) -> tuple[Carry, Gates]:
+def _step(loop: _Loop, weights: _Weights, carry: Carry, projected: Gates, inputs: _StepInputs) -> tuple[Carry, Gates]:
     """The carry after a step, and the step's pre-activations."""
-    h = _dropped(carry[0], given)
+    h = _dropped(carry[0], inputs)
     recurrent = tuple(matmul(h, kernel, loop.operands) for kernel in weights.kernels)
-    pre = biased(loop.sums(projected, recurrent), weights.biases)
-    return _advance(loop, given, weights.small, carry, pre), pre
+    pre = add_biases(loop.combine(projected, recurrent), weights.biases)
+    return _advance(loop, inputs, weights.vectors, carry, pre), pre
 
 
-def _dropped(h: Array, given: _Given) -> Array:
-    return h if given.drop is None else h * given.drop
+def _dropped(h: Array, inputs: _StepInputs) -> Array:
+    return h if inputs.state_mask is None else h * inputs.state_mask
 
 
-def _advance(loop: _Loop, given: _Given, small: Small, carry: Carry, pre: Gates) -> Carry:
+def _advance(loop: _Loop, inputs: _StepInputs, vectors: Vectors, carry: Carry, pre: Gates) -> Carry:
     """The elementwise part of a step; over padding the carry stands still."""
-    new = loop.step(small, carry, pre)
-    if given.valid is None:
+    new = loop.step(vectors, carry, pre)
+    if inputs.valid is None:
         return new
-    return tuple(jnp.where(given.valid[:, None], n, old) for n, old in zip(new, carry, strict=True))
+    return tuple(jnp.where(inputs.valid[:, None], n, old) for n, old in zip(new, carry, strict=True))
 
 
 def _in_place(
@@ -150,67 +150,69 @@ def _in_place(
     """
     steps = len(jax.tree.leaves(arrays)[0])
 
-    def at(number: Array | int) -> Any:
-        return steps - 1 - number if reverse else number
+    def at(index: Array | int) -> Any:
+        return steps - 1 - index if reverse else index
 
-    def put(arrays: Any, new: Any, number: Array | int) -> Any:
-        return jax.tree.map(lambda each, now: lax.dynamic_update_index_in_dim(each, now, at(number), 0), arrays, new)
+    def put(arrays: Any, new: Any, index: Array | int) -> Any:
+        return jax.tree.map(
+            lambda array, value: lax.dynamic_update_index_in_dim(array, value, at(index), 0), arrays, new
+        )
 
-    def take(arrays: Any, number: Array | int) -> Any:
-        return jax.tree.map(lambda each: each[at(number)], arrays)
+    def take(arrays: Any, index: Array | int) -> Any:
+        return jax.tree.map(lambda array: array[at(index)], arrays)
 
-    def step(number: Array, now: tuple[Any, Any, Any, Any]) -> tuple[Any, Any, Any, Any]:
+    def step(index: Array, now: tuple[Any, Any, Any, Any]) -> tuple[Any, Any, Any, Any]:
         state, arrays, kept, written = now
-        arrays = put(arrays, written, jnp.maximum(number - 1, 0))  # at first, what stands there
-        state, written, new = body(state, take(arrays, number), take(read, number))
-        return state, arrays, put(kept, new, number), written
+        arrays = put(arrays, written, jnp.maximum(index - 1, 0))  # at first, what stands there
+        state, written, new = body(state, take(arrays, index), take(read, index))
+        return state, arrays, put(kept, new, index), written
 
     state, arrays, kept, written = lax.fori_loop(0, steps, step, (state, arrays, kept, take(arrays, 0)))
     return state, put(arrays, written, steps - 1), kept
 
 
 def _scan_forward(
-    loop: _Loop, weights: _Weights, carry: Carry, projected: Gates, given: _Given
+    loop: _Loop, weights: _Weights, carry: Carry, projected: Gates, inputs: _StepInputs
 ) -> tuple[tuple[Array, Carry], Any]:
     gates = len(projected)
 
-    def body(carry: Carry, projected_t: Gates, given_t: _Given) -> tuple[Carry, Gates, tuple[Gates, Carry]]:
-        new, pre = _step(loop, weights, carry, projected_t, given_t)
+    def body(carry: Carry, projected_t: Gates, inputs_t: _StepInputs) -> tuple[Carry, Gates, tuple[Gates, Carry]]:
+        new, pre = _step(loop, weights, carry, projected_t, inputs_t)
         return new, pre[:gates], (pre[gates:], (new[0], *carry[1:]))
 
     empty = jnp.zeros_like(projected[0])
     kept = (empty,) * (len(weights.biases) - gates), (empty,) * len(carry)
-    final, pre, (more, (hidden, *before)) = _in_place(body, carry, projected, kept, given, reverse=loop.reverse)
-    return (hidden, final), (weights, carry[0], hidden, tuple(before), pre + more, given)
+    final, pre, (more, (hidden, *before)) = _in_place(body, carry, projected, kept, inputs, reverse=loop.reverse)
+    return (hidden, final), (weights, carry[0], hidden, tuple(before), pre + more, inputs)
 
 
 def _scan_backward(loop: _Loop, saved: Any, cotangents: tuple[Array, Carry]) -> tuple[Any, ...]:
-    weights, first, hidden, before, pre, given = saved
+    weights, first, hidden, before, pre, inputs = saved
     d_hidden, d_final = cotangents
     previous = _shift(hidden, first, loop.reverse)
     transposed = [kernel.T for kernel in weights.kernels]
     share = jax.ShapeDtypeStruct(first.shape, first.dtype)
-    of_shares = jax.linear_transpose(loop.sums, *[(share,) * len(transposed)] * 2)
+    of_shares = jax.linear_transpose(loop.combine, *[(share,) * len(transposed)] * 2)
 
     def body(
-        now: tuple[Carry, Small], pre_t: Gates, of_step: tuple[Carry, Array, _Given]
-    ) -> tuple[tuple[Carry, Small], Gates, tuple[()]]:
-        (d_carry, d_small), (previous_t, d_hidden_t, given_t) = now, of_step
-        pullback = jax.vjp(partial(_advance, loop, given_t), weights.small, previous_t, pre_t)[1]
-        d_small_t, d_previous, d_pre = pullback((d_carry[0] + d_hidden_t, *d_carry[1:]))
+        now: tuple[Carry, Vectors], pre_t: Gates, of_step: tuple[Carry, Array, _StepInputs]
+    ) -> tuple[tuple[Carry, Vectors], Gates, tuple[()]]:
+        (d_carry, d_vectors), (previous_t, d_hidden_t, inputs_t) = now, of_step
+        pullback = jax.vjp(partial(_advance, loop, inputs_t), weights.vectors, previous_t, pre_t)[1]
+        d_vectors_t, d_previous, d_pre = pullback((d_carry[0] + d_hidden_t, *d_carry[1:]))
         _, d_recurrent = of_shares(d_pre)
         d_h = reduce(jnp.add, (matmul(d, u, loop.operands) for d, u in zip(d_recurrent, transposed, strict=True)))
-        d_previous = (d_previous[0] + _dropped(d_h, given_t), *d_previous[1:])
-        return (d_previous, jax.tree.map(jnp.add, d_small, d_small_t)), d_pre, ()
+        d_previous = (d_previous[0] + _dropped(d_h, inputs_t), *d_previous[1:])
+        return (d_previous, jax.tree.map(jnp.add, d_vectors, d_vectors_t)), d_pre, ()
 
-    start = d_final, jax.tree.map(jnp.zeros_like, weights.small)
-    read = (previous, *before), d_hidden, given
-    (d_first, d_small), d_pre, _ = _in_place(body, start, pre, (), read, reverse=not loop.reverse)
+    start = d_final, jax.tree.map(jnp.zeros_like, weights.vectors)
+    read = (previous, *before), d_hidden, inputs
+    (d_first, d_vectors), d_pre, _ = _in_place(body, start, pre, (), read, reverse=not loop.reverse)
     d_projected, d_recurrent = jax.vmap(of_shares)(d_pre)
-    h = _dropped(previous, given)
+    h = _dropped(previous, inputs)
     d_kernels = transposed_product(h, joined_rows(d_recurrent, loop.operands), loop.operands)
     d_biases = tuple(d.sum((0, 1)) for d in d_pre)
-    d_weights = _Weights(tuple(jnp.split(d_kernels, len(d_recurrent), -1)), d_biases, d_small)
+    d_weights = _Weights(tuple(jnp.split(d_kernels, len(d_recurrent), -1)), d_biases, d_vectors)
     return d_weights, d_first, d_projected, None
 
 

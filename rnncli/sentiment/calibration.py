@@ -2,13 +2,10 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Literal
 
 import numpy as np
 
 from rnncli.sentiment.metrics import fit_temperature, probabilities
-
-System = Literal["model", "ngram", "both"]  # the network, the linear baseline, the mean of their logits
 
 
 @dataclass(frozen=True)

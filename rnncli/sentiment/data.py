@@ -4,37 +4,18 @@ import hashlib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
-from rnncli.errors import DataError, OptionError
+from rnncli.errors import DataError, ParameterError
 from rnncli.sentiment import imdb
-from rnncli.sentiment.records import ANY, Columns, Labelled, parts_of, read_labelled
+from rnncli.sentiment.records import Labelled, parts_of, read_labelled
+from rnncli.sentiment.settings import Columns, DataSource, Parts
 
 PARTS = ("train", "validation", "test")
-
-
-@dataclass(frozen=True)
-class Source:
-    """Where the texts are."""
-
-    data: str | None  # None: TFDS' imdb_reviews
-    validation: str | None = None
-    test: str | None = None
-    columns: Columns = ANY
-    data_dir: Path | None = None
-
-    def named(self) -> dict[str, str]:
-        """The source of each part that was named."""
-        named = {"train": self.data or imdb.NAME, "validation": self.validation, "test": self.test}
-        return {part: name for part, name in named.items() if name}
-
-    def described(self) -> dict[str, str]:
-        """The same, and the columns that were named: enough to read them again."""
-        columns = {"text_column": self.columns.text, "label_column": self.columns.label}
-        return self.named() | {option: name for option, name in columns.items() if name is not None}
 
 
 @dataclass(frozen=True)
@@ -56,6 +37,7 @@ class Dataset:
     parts: dict[str, Part]
     sources: dict[str, str]
 
+    @cached_property
     def digest(self) -> str:
         """A short name of what is trained and validated with."""
         digest = hashlib.sha256(repr(self.classes).encode())
@@ -66,16 +48,25 @@ class Dataset:
         return digest.hexdigest()[:16]
 
 
-def load_data(source: Source, validation_fraction: float, test_fraction: float, say: Callable[[str], None]) -> Dataset:
-    """Read all parts; those that are not named are drawn from the training texts, class by class.
+def described(source: DataSource) -> dict[str, str]:
+    """Where the parts and the columns are that were named: enough to read them again."""
+    named = {"train": source.data or imdb.NAME, "validation": source.validation, "test": source.test}
+    named |= {"text_column": source.text_column, "label_column": source.label_column}
+    return {name: value for name, value in named.items() if value is not None}
+
+
+def split_data(
+    labelled: dict[str, Labelled], sources: dict[str, str], fractions: Parts, say: Callable[[str], None]
+) -> Dataset:
+    """All parts; those that were not given are drawn from the training texts, class by class.
 
     Raises:
         DataError: they cannot be read, have one class only, or a part has a class that is not trained.
     """
+    validation_fraction, test_fraction = fractions.validation_fraction, fractions.test_fraction
     if validation_fraction + test_fraction >= 1:
-        fractions = f"--validation-fraction {validation_fraction:g} and --test-fraction {test_fraction:g}"
-        raise OptionError(f"{fractions} leave nothing to train; lower one")
-    labelled = _read(source)
+        both = f"`validation_fraction` {validation_fraction:g} and `test_fraction` {test_fraction:g}"
+        raise ParameterError(f"{both} leave nothing to train; lower one")
     classes = class_names(labelled["train"])
     rest = with_classes(labelled["train"], classes)
     parts: dict[str, Part] = {}
@@ -88,7 +79,7 @@ def load_data(source: Source, validation_fraction: float, test_fraction: float, 
     parts["train"] = rest
     counts = ", ".join(f"{len(parts[part]):,} {verb}" for part, verb in _VERBS if part in parts)
     say(f"{len(classes)} classes ({_listed(classes)}); texts: {counts}")
-    return Dataset(classes, {part: parts[part] for part in PARTS if part in parts}, source.described())
+    return Dataset(classes, {part: parts[part] for part in PARTS if part in parts}, sources)
 
 
 _VERBS = (("train", "train"), ("validation", "validate"), ("test", "test"))
@@ -111,7 +102,7 @@ def class_names(labelled: Labelled) -> tuple[str, ...]:
     if len(names) > max(50, len(labelled) // 2):
         raise DataError(
             f"the {len(labelled):,} texts of {labelled.name} have {len(names):,} different labels, as "
-            f"'{sorted(names)[0][:40]}'; name the right column with --label-column"
+            f"'{sorted(names)[0][:40]}'; name the right column with `label_column`"
         )
     return tuple(sorted(names, key=lambda name: (_number(name), name)))
 
@@ -132,21 +123,24 @@ def with_classes(labelled: Labelled, classes: Sequence[str]) -> Part:
     return Part(labelled.texts, np.array([numbers[label] for label in labelled.labels], np.int32))
 
 
-def _read(source: Source) -> dict[str, Labelled]:
-    named = source.named()
+def read_parts(source: DataSource) -> dict[str, Labelled]:
+    """The labelled texts of each part that was named.
+
+    Raises:
+        DataError: they cannot be read, or texts or labels are not found in them.
+    """
+    columns = Columns(text_column=source.text_column, label_column=source.label_column)
+    named = {part: name for part, name in (("validation", source.validation), ("test", source.test)) if name}
     if source.data is None:
-        if source.columns != ANY:
-            raise OptionError("--text-column and --label-column choose columns of DATA; name the file too")
-        labelled = {
-            part: _imdb(source.data_dir, part) for part in ("train", "test") if part == "train" or not source.test
-        }
-        named.pop("train")
+        if columns != Columns():
+            raise ParameterError("`text_column` and `label_column` choose columns of `data`; name the file too")
+        parts = ("train",) if source.test else ("train", "test")
+        labelled = {part: _imdb(source.data_dir, part) for part in parts}
     else:
-        named = {**parts_of(source.data), **{part: name for part, name in named.items() if part != "train"}}
-        named.setdefault("train", source.data)
-        labelled = {"train": read_labelled(named.pop("train"), source.columns)}
+        named = {**parts_of(source.data), **named}
+        labelled = {"train": read_labelled(named.pop("train", source.data), columns)}
     known = set(labelled["train"].labels)
-    return labelled | {part: read_labelled(name, source.columns, known) for part, name in named.items()}
+    return labelled | {part: read_labelled(name, columns, known) for part, name in named.items()}
 
 
 def _imdb(data_dir: Path | None, part: str) -> Labelled:
@@ -170,7 +164,7 @@ def _drawn(part: Part, fraction: float, classes: Sequence[str]) -> tuple[Part, P
     if not inside.any():
         raise DataError(
             f"{len(part)} texts of {len(classes)} classes are too few to draw {fraction:.0%} of them for validation "
-            "or test; raise --validation-fraction and --test-fraction, or name files with --validation and --test"
+            "or test; raise `validation_fraction` and `test_fraction`, or name files with `validation` and `test`"
         )
     return _selected(part, ~inside), _selected(part, inside)
 

@@ -37,7 +37,7 @@ class Explainer:
 
     def __init__(self, model: TextClassifier, longest: int, temperature: float):
         """`longest` as for `Scorer`; logits are divided by the `temperature`, as those of the probabilities are."""
-        self._lengths = padded_lengths(longest) if model.config.mask else np.array([longest])
+        self._lengths = padded_lengths(longest) if model.settings.mask else np.array([longest])
         self._temperature = temperature
         graph, _, rest = nnx.split(model, nnx.Param, ...)
 

@@ -1,49 +1,35 @@
 """Pictures of a classifier: how training went, which classes it confuses, how far it can be believed."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from rnncli.plots import BLACK, BLUE, GREY, VERMILION, safe, save, style
+from rnncli.plots import BLACK, BLUE, GREY, draw_curves, panels, safe, save, style
 from rnncli.sentiment.metrics import Measures
+from rnncli.training.task import Result
+
+if TYPE_CHECKING:
+    from rnncli.sentiment.api import Evaluation
 
 _BINS = 15
 _NUMBERED = 12  # classes whose confusions are written into the matrix
 
 
-def plot_training(
-    history: list[dict[str, float]],
-    best: float,
-    part: str,
-    measures: Measures,
-    classes: tuple[str, ...],
-    path: Path,
-) -> None:
+def plot_training(result: Result, part: str, measures: Measures, classes: tuple[str, ...], path: Path) -> None:
     """Losses over the epochs, and the confusion matrix of a part's texts."""
-    figure, (curves, matrix) = _panels()
-    epochs = [point["epoch"] for point in history]
-    validation = [point["validation"] for point in history]
-    curves.plot(epochs, [point["train"] for point in history], color=GREY, label="training, with dropout", marker=".")
-    curves.plot(epochs, validation, color=BLUE, linewidth=1.8, label="validation, calibrated", marker=".")
-    if best in epochs:
-        point = history[epochs.index(best)]
-        label = f"best epoch {best:g}: accuracy {point['accuracy']:.3f}"
-        curves.plot([best], [point["validation"]], "o", color=VERMILION, label=label)
-    curves.set_xlabel("epoch")
-    curves.set_ylabel("log loss (nats)")
-    curves.set_ylim(bottom=0)
+    figure, (curves, matrix) = panels(10, 4.5, columns=2)
+    draw_curves(curves, result.history, result.best_epoch, "log loss", " (nats)")
     curves.xaxis.get_major_locator().set_params(integer=True)
-    curves.legend(frameon=False)
     _draw_confusion(matrix, measures, classes, f"{part}: accuracy {measures.accuracy:.3f}")
     save(figure, path)
 
 
-def plot_evaluation(
-    probability: np.ndarray, labels: np.ndarray, measures: Measures, classes: tuple[str, ...], path: Path
-) -> None:
-    """The reliability of the probabilities `[n, C]`, and the confusion matrix."""
-    figure, (curve, matrix) = _panels()
+def plot_evaluation(evaluation: "Evaluation", classes: tuple[str, ...], path: Path) -> None:
+    """The reliability of the network's probabilities, and the confusion matrix."""
+    probability, labels, measures = evaluation.probability, evaluation.labels, evaluation.measures["model"]
+    figure, (curve, matrix) = panels(10, 4.5, columns=2)
+    style(curve)
     confidence, right = probability.max(1), probability.argmax(1) == labels
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
     filled = np.unique(bins)
@@ -66,15 +52,6 @@ def plot_evaluation(
     curve.legend(frameon=False, loc="upper left")
     _draw_confusion(matrix, measures, classes, f"accuracy {measures.accuracy:.3f}")
     save(figure, path)
-
-
-def _panels() -> Any:
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(10, 4.5), layout="constrained")
-    panels: Any = figure.subplots(1, 2)
-    style(panels[0])
-    return figure, panels
 
 
 def _draw_confusion(axes: Any, measures: Measures, classes: tuple[str, ...], title: str) -> None:

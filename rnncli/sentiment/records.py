@@ -7,14 +7,15 @@ them, or `pos a fine film`), and a folder with a folder of text files for each c
 import csv
 import io
 from collections import Counter
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import DataError
 from rnncli.files import name_of, read_bytes
-from rnncli.tables import SEPARATORS, table_of
+from rnncli.sentiment.settings import Columns
+from rnncli.tables import SEPARATORS, table_from, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -39,17 +40,6 @@ class Labelled:
         return len(self.texts)
 
 
-@dataclass(frozen=True)
-class Columns:
-    """Which columns of a table the user named."""
-
-    text: str | None = None
-    label: str | None = None
-
-
-ANY = Columns()
-
-
 def read_labelled(source: str, columns: Columns, known: Collection[str] = ()) -> Labelled:
     """The labelled texts in `source`, a path or `-`. Labels in `known` tell lines of `label text` from a table.
 
@@ -61,13 +51,33 @@ def read_labelled(source: str, columns: Columns, known: Collection[str] = ()) ->
     raw, name = read_bytes(source), name_of(source)
     if not raw.strip():
         raise DataError(f"{name} is empty")
-    if columns == ANY and not raw.startswith(_TABLES) and raw.lstrip()[:1] not in b"{[":
+    if columns == Columns() and not raw.startswith(_TABLES) and raw.lstrip()[:1] not in b"{[":
         lines = decoded_lines(raw, name)
         if next(line for line in lines if line.strip()).startswith(_MARK):
             return _read_marked(lines, name)
         if not _is_table(lines[0]) and _has_labels_in_front(lines, known):
             return _read_lines(lines, name)
     return _from_table(table_of(raw, name), columns, name)
+
+
+def labelled_of(texts: Any, labels: Sequence[Any] | None, columns: Columns) -> Labelled:
+    """Labelled texts that are in memory: texts with as many labels, or a data frame of both.
+
+    Raises:
+        DataError: a text has no label, or a data frame no such columns.
+    """
+    if labels is None:
+        if not hasattr(texts, "columns"):
+            raise DataError("the texts have no labels; give `labels`, one for each text, or a data frame with both")
+        return _from_table(table_from(texts), columns, "the data frame")
+    found = Labelled([str(text) for text in texts], [str(label) for label in labels], "the data")
+    if len(found.texts) != len(found.labels):
+        raise DataError(
+            f"there are {len(found.texts):,} texts and {len(found.labels):,} labels; give one for each text"
+        )
+    if not found.texts:
+        raise DataError("there are no texts")
+    return found
 
 
 def parts_of(source: str) -> dict[str, str]:
@@ -97,7 +107,7 @@ def column_of(table: "pd.DataFrame", wanted: str | None, names: Collection[str],
     if wanted is not None:
         if wanted in columns:
             return wanted
-        raise DataError(f"{source} has no column '{wanted}' for --{what}-column; it has: {', '.join(columns)}")
+        raise DataError(f"{source} has no column '{wanted}' for `{what}_column`; it has: {', '.join(columns)}")
     return next((column for name in names for column in columns if column.strip().lower() == name), None)
 
 
@@ -170,19 +180,19 @@ def _read_marked(lines: list[str], name: str) -> Labelled:
 
 
 def _from_table(table: "pd.DataFrame", columns: Columns, name: str) -> Labelled:
-    text = column_of(table, columns.text, _TEXT_NAMES, "text", name)
-    label = column_of(table, columns.label, _LABEL_NAMES, "label", name)
+    text = column_of(table, columns.text_column, _TEXT_NAMES, "text", name)
+    label = column_of(table, columns.label_column, _LABEL_NAMES, "label", name)
     others = [column for column in table.columns if column not in (text, label)]
     if len(others) == 1 and (text is None) != (label is None):  # the other one of two
         text, label = text or others[0], label or others[0]
     for what, column in (("text", text), ("label", label)):
         if column is None:
             raise DataError(
-                f"{name}: which column is the {what}? name it with --{what}-column; "
+                f"{name}: which column is the {what}? name it with `{what}_column`; "
                 f"there are: {', '.join(map(repr, table.columns))}"
             )
     if text == label:
-        raise DataError(f"{name}: --text-column and --label-column are both '{text}'; choose two columns")
+        raise DataError(f"{name}: `text_column` and `label_column` are both '{text}'; choose two columns")
     labels = table[label].tolist()
     for number, each in enumerate(labels, 1):
         if not each:

@@ -30,7 +30,7 @@ class Scorer:
 
     def __init__(self, model: TextClassifier, longest: int):
         """`longest` is the length that the longest texts are padded to (all, for a model without a mask)."""
-        self._lengths = padded_lengths(longest) if model.config.mask else np.array([longest])
+        self._lengths = padded_lengths(longest) if model.settings.mask else np.array([longest])
         self._classes = model.classes
         graph, _, rest = nnx.split(model, nnx.Param, ...)
 
@@ -44,7 +44,7 @@ class Scorer:
 
         self._run, self._run_projected = run, run_projected
         self._project = jax.jit(lambda params: nnx.merge(graph, params, rest).projected_words())
-        self._projects = model.config.encoder == "rnn"
+        self._projects = model.encoder.projects
         self._projected: tuple[Any, Any] = (None, None)  # the parameters, and the words with them
 
     def logits(self, params: Any, texts: Ragged | Sentences) -> np.ndarray:

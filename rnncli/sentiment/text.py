@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from rnncli.sentiment.config import SentimentConfig
+from rnncli.sentiment.settings import Splitting
 
 PADDING = 0  # what stands where a text has ended; no word of any text
 _TAG = re.compile(r"<br\s*/?>", re.IGNORECASE)
@@ -32,7 +32,7 @@ _ANY = f"(?:{_LETTER}|[{_MARK}])"
 _WORD_OF_ANY_SCRIPT = re.compile(_WORD.pattern.replace(f"{_LETTER}+", f"{_ANY}+"), re.IGNORECASE)
 
 
-def split(text: str, config: SentimentConfig) -> list[str]:
+def split(text: str, config: Splitting) -> list[str]:
     """The words of a text, all of them; none of a blank one."""
     if config.max_chars:
         text = text[: config.max_chars]
@@ -93,7 +93,7 @@ class Words:
     texts: Ragged
     spellings: list[str]
 
-    def cut(self, config: SentimentConfig) -> "Words":
+    def cut(self, config: Splitting) -> "Words":
         """Without the words of texts longer than `max_words` that the network does not read."""
         most = config.max_words
         head = {"head": most, "tail": 0, "both": most // 2}[config.cut]
@@ -111,7 +111,7 @@ class Words:
         return [self.spellings[number] for number in self.texts.flat[start:end]]
 
 
-def split_all(texts: Iterable[str], config: SentimentConfig) -> Words:
+def split_all(texts: Iterable[str], config: Splitting) -> Words:
     """All texts at once. A word that comes often is kept once."""
     places: dict[str, int] = {}
     numbers: list[np.ndarray] = []
@@ -159,7 +159,7 @@ class Vocabulary:
         return known or PADDING
 
     @staticmethod
-    def of(words: Words, config: SentimentConfig) -> "Vocabulary":
+    def of(words: Words, config: Splitting) -> "Vocabulary":
         """The commonest words, `vocabulary_size` with the padding; words as common as each other by the alphabet."""
         counts = np.bincount(words.texts.flat, minlength=len(words.spellings))
         common = sorted(

@@ -11,12 +11,13 @@ A save writes a new step, which appears by an atomic rename, and only then remov
 import json
 import logging
 import os
+import re
 import shutil
 import sys
+import tempfile
 import warnings
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -25,58 +26,37 @@ import numpy as np
 from absl import logging as absl_logging
 from orbax.checkpoint import v1 as ocp
 
-from rnncli.errors import CheckpointError, OptionError
+from rnncli.errors import CheckpointError
 from rnncli.training.loop import leaf_name
+from rnncli.training.settings import Saving
 
-SCHEMA = 2  # since 2 a state knows its devices
-_UNFINISHED = ".orbax-checkpoint-tmp"
+SCHEMA = 3  # since 2 a state knows its devices; since 3 a text classifier's layers stand below `encoder`
 METADATA = "_CHECKPOINT_METADATA"  # what Orbax writes into each step's folder
+_UNFINISHED = ".orbax-checkpoint-tmp"
+_PLAIN = re.compile(r"[\w /.,:;@=+~-]*", re.ASCII)  # paths that Orbax and TensorStore take as they are
 
 
-@dataclass(frozen=True)
-class Saving:
-    """Where to save, and what to do with a checkpoint that is there."""
+def resumable(folder: Path, task: str, current: dict[str, Any]) -> dict[str, Any] | None:
+    """The metadata of a checkpoint that a run with the metadata `current` can go on with; None if none was saved.
 
-    folder: Path
-    resume: bool = False
-    overwrite: bool = False
+    A run may go on for more epochs, or with another patience, than it was begun with; the former only at a constant
+    rate, as a schedule would be another.
 
-
-def saving_options(options: dict[str, Any]) -> Saving | None:
-    """Take `--checkpoint`, `--resume` and `--overwrite` out of a command's options."""
-    folder, resume, overwrite = (options.pop(name) for name in ("checkpoint", "resume", "overwrite"))
-    if folder is None and (resume or overwrite):
-        raise OptionError("--resume and --overwrite need a --checkpoint DIR")
-    if resume and overwrite:
-        raise OptionError("--resume goes on with a checkpoint, --overwrite replaces it: choose one")
-    return None if folder is None else Saving(folder, resume, overwrite)
-
-
-def resumable(
-    folder: Path, task: str, current: dict[str, Any], what: str, say: Callable[[str], None]
-) -> dict[str, Any] | None:
-    """The metadata of a checkpoint that a run with the metadata `current` can go on with.
-
-    None, and a word to the user, where none was saved before the run was killed. A run may go on for more epochs, or
-    with another patience, than it was begun with; the former only at a constant rate, as a schedule would be another.
-
-    Raises:
-        CheckpointError: it is damaged, or was trained on other data (`what` names them) or with another configuration.
+    Raises CheckpointError: it is damaged, or was trained on other data or with another configuration.
     """
     if not _steps(folder):
-        say(f"nothing to resume in '{folder}': training starts from the beginning")
         return None
     metadata = read_metadata(folder, task)
     if metadata["schema"] < SCHEMA:
         raise CheckpointError(
-            f"'{folder}' was saved by an earlier rnncli, whose trainings cannot go on; train anew with --overwrite"
+            f"'{folder}' was saved by an earlier rnncli, whose trainings cannot go on; train anew with `overwrite`"
         )
     if metadata["data"] != current["data"]:
-        raise CheckpointError(f"'{folder}' was trained on other data; resume with the same {what}")
+        raise CheckpointError(f"'{folder}' was trained on other data; resume with the same data")
     constant = metadata["config"].get("schedule") == "constant"
     free = {"patience", "epochs"} if constant else {"patience"}
     changed = [
-        f"--{name.replace('_', '-')} {was} → {now}"
+        f"`{name}` {was} → {now}"
         for name, was in metadata["config"].items()
         if (now := current["config"].get(name)) != was and name not in free
     ]
@@ -91,21 +71,22 @@ class CheckpointWriter:
     def __init__(self, saving: Saving):
         """Claim the folder. A checkpoint that is in it is refused unless `overwrite` or `resume` says what to do.
 
-        Raises:
-            CheckpointError: the folder holds a checkpoint or something else, or cannot be written.
+        Raises CheckpointError: the folder holds a checkpoint or something else, or cannot be written.
         """
-        self.folder = folder = saving.folder
+        assert saving.checkpoint is not None
+        self.folder = folder = saving.checkpoint
         if os.path.exists(folder):  # noqa: PTH110 - Path.exists raises where a name is too long
             _check_free(folder, wanted=saving.overwrite or saving.resume)
             if _steps(folder) and not (saving.overwrite or saving.resume):
                 raise CheckpointError(
-                    f"'{folder}' already holds a checkpoint; go on with --resume, replace it with --overwrite, "
-                    "or choose another --checkpoint"
+                    f"'{folder}' already holds a checkpoint; go on with `resume`, replace it with `overwrite`, "
+                    "or choose another `checkpoint`"
                 )
         place = next(path for path in (folder.absolute(), *folder.absolute().parents) if os.path.exists(path))  # noqa: PTH110
         if not (place.is_dir() and os.access(place, os.W_OK)):
             raise CheckpointError(f"cannot write to '{folder}': '{place}' is no folder that you may write to")
         self._writer: Any = None  # opened with the first save, as that makes the folder
+        self._path = ExitStack()
         self._step = max((int(step.name) for step in _steps(folder)), default=0)
 
     def save(self, metadata: dict[str, Any], **items: Any) -> None:
@@ -114,7 +95,7 @@ class CheckpointWriter:
         flat = {name: _flat(tree) for name, tree in items.items()}
         with _quiet(), _reported(f"cannot save to '{self.folder}'"):
             if self._writer is None:
-                self._writer = _open(self.folder)
+                self._writer = _open(self._path.enter_context(_plain_path(self.folder, make=True)))
             self._writer.save_checkpointables(
                 self._step, flat, custom_metadata={"schema": SCHEMA, **metadata}, force=True
             )
@@ -123,15 +104,42 @@ class CheckpointWriter:
         """Wait until all is on disk."""
         if self._writer is None:
             return
-        with _quiet(), _reported(f"cannot save to '{self.folder}'"):
+        with _quiet(), _reported(f"cannot save to '{self.folder}'"), self._path:
             self._writer.close()
 
 
-def _open(folder: Path) -> Any:
+def save_model(folder: Path, metadata: dict[str, Any], *, overwrite: bool = False, **items: Any) -> None:
+    """Write a model that predicts and is trained no further.
+
+    Raises CheckpointError: the folder holds something, unless it is to be overwritten, or cannot be written.
+    """
+    writer = CheckpointWriter(Saving(checkpoint=folder, overwrite=overwrite))
+    writer.save(metadata, **items)
+    writer.close()
+
+
+@contextmanager
+def _plain_path(folder: Path, *, make: bool = False) -> Iterator[str]:
+    """The folder's absolute path; where that has characters that Orbax reads as a pattern, one that links to it."""
+    path = str(folder.absolute())
+    if _PLAIN.fullmatch(path):
+        yield path
+        return
+    if make:
+        folder.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix="rnncli-") as temporary:
+        if not _PLAIN.fullmatch(temporary):
+            raise CheckpointError(f"cannot use '{folder}' below TMPDIR '{temporary}': both have unusual characters")
+        link = Path(temporary) / "checkpoint"
+        link.symlink_to(path)
+        yield str(link)
+
+
+def _open(path: str) -> Any:
     """Orbax' writer: every save is wanted, and only the latest is kept."""
     training: Any = ocp.training
     return training.Checkpointer(
-        str(folder.absolute()),
+        path,
         save_decision_policy=training.save_decision_policies.FixedIntervalPolicy(1),
         preservation_policy=training.preservation_policies.LatestN(1),
     )
@@ -140,36 +148,54 @@ def _open(folder: Path) -> Any:
 def read_metadata(folder: Path, task: str) -> dict[str, Any]:
     """The metadata of the checkpoint in `folder`, which must be one of `task`.
 
-    Raises:
-        CheckpointError: no checkpoint, a damaged one, one of another task or of a newer version of the program.
+    Raises CheckpointError: no checkpoint, a damaged one, one of another task or of a newer version of the program.
     """
-    try:
-        metadata = json.loads((_latest(folder, task) / METADATA).read_text())["custom_metadata"]
-        schema, kind = metadata["schema"], metadata["task"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {METADATA} cannot be read") from error
-    if kind != task:
-        raise CheckpointError(f"'{folder}' holds a checkpoint of {kind}, not of {task}; choose another --checkpoint")
-    if schema > SCHEMA:
+    metadata = _stored(folder, task)
+    if metadata["task"] != task:
+        kind = metadata["task"]
+        raise CheckpointError(f"'{folder}' holds a checkpoint of {kind}, not of {task}; choose another `checkpoint`")
+    if metadata["schema"] > SCHEMA:
+        schema = metadata["schema"]
         raise CheckpointError(f"the checkpoint in '{folder}' was written by a newer rnncli (schema {schema}); upgrade")
     return metadata
 
 
-def restore(folder: Path, task: str, item: str, like: Any) -> Any:
+def _stored(folder: Path, task: str) -> dict[str, Any]:
+    try:
+        metadata = json.loads((_latest(folder, task) / METADATA).read_text())["custom_metadata"]
+        _ = metadata["schema"], metadata["task"]
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {METADATA} cannot be read") from error
+    return metadata
+
+
+def task_of(folder: Path) -> str:
+    """The task of the checkpoint in `folder`. Raises CheckpointError: there is none, or it is damaged."""
+    return _stored(folder, "TASK")["task"]
+
+
+def restore(folder: Path, task: str, item: str, like: Any, renamed: Mapping[str, str] = {}) -> Any:
     """The item as a pytree of the structure, shapes and types of `like`.
 
-    Raises:
-        CheckpointError: it is not there, is damaged, or has other leaves than `like`.
+    `renamed` says which beginnings of the leaves' names stand in the checkpoint for today's.
+
+    Raises CheckpointError: it is not there, is damaged, or has other leaves than `like`.
     """
     step = _latest(folder, task)
     if not (step / item).is_dir():
-        raise CheckpointError(f"the checkpoint in '{folder}' has no {item} to go on from; train with --overwrite")
-    template = {name: np.empty(leaf.shape, leaf.dtype) for name, leaf in _flat(like).items()}
-    with _quiet(), _reported(f"the checkpoint in '{folder}' is damaged"):
-        flat = ocp.load_checkpointables(str(step.absolute()), {item: template})[item]
+        raise CheckpointError(f"the checkpoint in '{folder}' has no {item} to go on from; train with `overwrite`")
+    template = {_then(name, renamed): np.empty(leaf.shape, leaf.dtype) for name, leaf in _flat(like).items()}
+    with _quiet(), _reported(f"the checkpoint in '{folder}' is damaged"), _plain_path(step) as path:
+        flat = ocp.load_checkpointables(path, {item: template})[item]
     leaves = [_same(folder, name, flat[name], wanted) for name, wanted in template.items()]
     # put there as they are: `jnp.asarray` would compile a program for each shape
     return jax.tree.unflatten(jax.tree.structure(like), jax.device_put(leaves))
+
+
+def _then(name: str, renamed: Mapping[str, str]) -> str:
+    """The name that a leaf had."""
+    now = next((now for now in renamed if name.startswith(now)), "")
+    return renamed[now] + name.removeprefix(now) if now else name
 
 
 def _same(folder: Path, name: str, stored: np.ndarray, wanted: np.ndarray) -> np.ndarray:
@@ -194,7 +220,7 @@ def _steps(folder: Path) -> list[Path]:
 
 def _latest(folder: Path, task: str) -> Path:
     if folder.is_file():
-        raise CheckpointError(f"'{folder}' is a file, not a checkpoint folder; choose another --checkpoint")
+        raise CheckpointError(f"'{folder}' is a file, not a checkpoint folder; choose another `checkpoint`")
     steps = _steps(folder)
     if not steps:
         raise CheckpointError(
@@ -210,7 +236,7 @@ def _check_free(folder: Path, *, wanted: bool) -> None:
     below the latest whole step is what is left of one whose removal was cut short.
     """
     if not folder.is_dir():
-        raise CheckpointError(f"'{folder}' is a file, not a checkpoint folder; choose another --checkpoint")
+        raise CheckpointError(f"'{folder}' is a file, not a checkpoint folder; choose another `checkpoint`")
     latest = max((int(step.name) for step in _steps(folder)), default=-1)
     whole = {step.name for step in _steps(folder)}
     for path in sorted(folder.iterdir()):
@@ -219,7 +245,7 @@ def _check_free(folder: Path, *, wanted: bool) -> None:
             continue
         if not path.name.isdigit() or int(path.name) > latest:
             raise CheckpointError(
-                f"'{folder}' is no checkpoint folder: it holds '{path.name}'; choose another --checkpoint"
+                f"'{folder}' is no checkpoint folder: it holds '{path.name}'; choose another `checkpoint`"
             )
         shutil.rmtree(path, ignore_errors=True)
 

@@ -9,13 +9,12 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rnncli.errors import RnncliError
+from rnncli.training.settings import DeviceChoice, PrecisionChoice
 
-DeviceChoice = Literal["auto", "cpu", "gpu", "tpu"]
-PrecisionChoice = Literal["auto", "float32", "bfloat16"]
 _WORTH_BFLOAT16 = 96  # units
 
 
-def use_device(device: DeviceChoice) -> None:
+def use_device(device: DeviceChoice = "auto") -> None:
     """Make `device` JAX's default; "auto" leaves the choice, the fastest there is, to JAX.
 
     Raises:
@@ -32,7 +31,7 @@ def use_device(device: DeviceChoice) -> None:
     except RuntimeError as error:
         present = ", ".join(sorted({each.platform for each in jax.devices()}))
         raise RnncliError(
-            f"no {device} here; JAX sees: {present}; leave --device out to take the best of them"
+            f"no {device} here; JAX sees: {present}; leave `device` out to take the best of them"
         ) from error
     jax.config.update("jax_default_device", chosen)
 

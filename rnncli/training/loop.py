@@ -12,7 +12,7 @@ import math
 import zlib
 from collections.abc import Callable, Iterator
 from functools import cache, partial
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 import jax
 import jax.numpy as jnp
@@ -22,32 +22,37 @@ from flax import nnx
 from jax import Array, lax
 
 from rnncli.nn.dropout import DropoutKey
+from rnncli.training.batches import Batches
+from rnncli.training.events import Metrics
 from rnncli.training.parallel import (
     WHOLE,
     copied,
     fastest,
-    in_one_place,
+    gathered,
     mean,
     possible,
     rows,
-    shared_out,
+    sharded,
     split,
     spread,
     spread_copies,
     whole,
 )
+from rnncli.training.settings import Training
 
 Params = Any  # a pytree of arrays: nnx.State as a model splits into it
-Metrics = dict[str, float]
 
-# objective(model, carry, data, batch, key) -> (loss, carry): what a step of training minimises
-# a batch's arrays are [T, B, …] or [B], the carry's [B, …]
-Objective = Callable[[Any, Any, Any, Any, DropoutKey], tuple[Array, Any]]
+
+class Loss(Protocol):
+    """What a step of training minimises."""
+
+    def __call__(self, model: Any, carry: Any, data: Any, batch: Any, key: DropoutKey) -> tuple[Array, Any]:
+        """The loss of a batch, arrays `[T, B, …]` or `[B]`, and the carry `[B, …]` for the next one."""
+        ...
+
+
 # evaluate(params) -> metrics; the entry "loss" decides which epoch is the best
 Evaluate = Callable[[Params], Metrics]
-# batches(step) -> (arrays [S, …], n): the batches of the n ≤ S steps from `step` on, all of one epoch. S is best the
-# same each time, as each new one is compiled anew
-Batches = Callable[[int], tuple[Any, int]]
 
 
 class TrainState(NamedTuple):
@@ -88,6 +93,11 @@ class Plan(NamedTuple):
     seed: int
     evaluate_every: int | None = None  # steps between evaluations in an epoch; None: only at its end
 
+    @classmethod
+    def of(cls, settings: Training, steps_per_epoch: int, evaluate_every: int | None = None) -> "Plan":
+        """The plan that the settings ask for."""
+        return cls(steps_per_epoch, settings.epochs, settings.patience or None, settings.seed, evaluate_every)
+
     @property
     def steps(self) -> int:
         """Steps of the whole run."""
@@ -100,45 +110,13 @@ class Plan(NamedTuple):
         return left if self.evaluate_every is None else min(left, self.evaluate_every - place % self.evaluate_every)
 
 
-class Shuffled:
-    """Batches of indices `[B]`: every example once an epoch, in an order drawn from seed and epoch.
-
-    The last batch of an epoch is filled up with its first examples again.
-    """
-
-    def __init__(self, examples: int, batch_size: int, seed: int, *, chunk: int = 200):
-        """`chunk` is the number of steps a dispatch, at most."""
-        self.examples, self.chunk = examples, chunk
-        self.batch = min(batch_size, examples)
-        self.steps_per_epoch = math.ceil(examples / self.batch)
-        self._key = jax.random.key(seed)
-        self._draw = jax.jit(lambda key, epoch: self._order(key, epoch))
-        self._drawn: tuple[int, np.ndarray] | None = None  # the epoch and its order
-
-    def order(self, epoch: int) -> np.ndarray:
-        """The order of the examples in an epoch, `[steps_per_epoch, B]`."""
-        if self._drawn is None or self._drawn[0] != epoch:
-            self._drawn = epoch, np.asarray(self._draw(self._key, epoch))
-        return self._drawn[1]
-
-    def _order(self, key: Array, epoch: Array) -> Array:
-        order = jax.random.permutation(jax.random.fold_in(jax.random.fold_in(key, epoch), 1), self.examples)
-        return jnp.resize(order, (self.steps_per_epoch, self.batch))
-
-    def __call__(self, step: int) -> tuple[np.ndarray, int]:
-        """The indices of the next steps, `[chunk, B]`, and how many of them there are."""
-        epoch, place = divmod(step, self.steps_per_epoch)
-        rows = self.order(epoch)[place : place + self.chunk]
-        return np.resize(rows, (self.chunk, self.batch)), len(rows)
-
-
 def leaf_name(path: tuple[Any, ...]) -> str:
     """A parameter's place in its model, as in `stack.forward.0.kernel`."""
     return jax.tree_util.keystr(path, simple=True, separator=".")
 
 
 def initial_state(model: nnx.Module, optimizer: optax.GradientTransformation, carry: Any = ()) -> TrainState:
-    """The state before the first step. `carry` is what the objective hands from batch to batch.
+    """The state before the first step. `carry` is what the loss hands from batch to batch.
 
     Its parameters are the model's own arrays, not copies, in variables of their own.
     """
@@ -168,7 +146,7 @@ def evaluation(model: nnx.Module, measure: Callable[[Any, Any], dict[str, Array]
 
 
 def _compiler(
-    model: nnx.Module, optimizer: optax.GradientTransformation, objective: Objective, plan: Plan, specs: TrainState
+    model: nnx.Module, optimizer: optax.GradientTransformation, loss_of: Loss, plan: Plan, specs: TrainState
 ) -> Callable[[int], Callable[[TrainState, Any, Any, Array], TrainState]]:
     """A function from a number of devices to the compiled function `(state, data, batches, steps) → state`.
 
@@ -178,7 +156,7 @@ def _compiler(
     key = jax.random.key(plan.seed)
 
     def loss(params: Params, carry: Any, data: Any, batch: Any, key: DropoutKey) -> tuple[Array, Any]:
-        return objective(nnx.merge(graph, params, rest), carry, data, batch, key)
+        return loss_of(nnx.merge(graph, params, rest), carry, data, batch, key)
 
     def train(devices: int, state: TrainState, data: Any, batches: Any, steps: Array) -> TrainState:
         places = rows(_sequences(batches), devices)
@@ -203,7 +181,7 @@ def _compiler(
     def compiled(devices: int) -> Callable[[TrainState, Any, Any, Array], TrainState]:
         def run(state: TrainState, data: Any, batches: Any, steps: Array) -> TrainState:
             parts = jax.tree.map(lambda each: split(each, _axis(each)), batches)
-            shared = shared_out(partial(train, devices), (specs, WHOLE, parts, WHOLE), specs, devices)
+            shared = sharded(partial(train, devices), (specs, WHOLE, parts, WHOLE), specs, devices)
             return shared(state, data, batches, steps)
 
         return jax.jit(run, donate_argnums=0)
@@ -235,7 +213,7 @@ def _sequences(batches: Any) -> int:
 def fit(
     model: nnx.Module,
     optimizer: optax.GradientTransformation,
-    objective: Objective,
+    loss_of: Loss,
     evaluate: Evaluate,
     data: Any,
     batches: Batches,
@@ -245,7 +223,7 @@ def fit(
 ) -> Iterator[Report]:
     """Train `model`'s architecture from `state`, `initial_state` or a restored one; yield after each dispatch.
 
-    `data` goes to the objective as it is, `batches` a batch at a time. The carry starts at zero in each epoch. The
+    `data` goes to the loss as it is, `batches` a batch at a time. The carry starts at zero in each epoch. The
     model itself is left alone: trained parameters are in the reports' states. A state that is yielded lives until
     the next report is asked for. The untrained model is evaluated too, as the first candidate for the best.
 
@@ -253,9 +231,9 @@ def fit(
     if that is not known or not possible, as are fastest.
     """
     specs = whole(_moving(state))._replace(carry=jax.tree.map(lambda each: split(each, 0), state.carry))
-    run_chunk = _compiler(model, optimizer, objective, plan, specs)
+    run_chunk = _compiler(model, optimizer, loss_of, plan, specs)
 
-    def fastest_count(arrays: Any) -> int:
+    def fastest_devices(arrays: Any) -> int:
         trials: dict[int, tuple[TrainState, Any]] = {}
 
         def trial(count: int, steps: int) -> None:
@@ -273,8 +251,8 @@ def fit(
             gc.collect()  # JAX lets go of the copies at the next collection, which may be long after
         return found
 
-    def judged(state: TrainState) -> tuple[TrainState, Metrics]:
-        params = in_one_place(state.params)
+    def evaluated(state: TrainState) -> tuple[TrainState, Metrics]:
+        params = gathered(state.params)
         metrics = evaluate(params)
         loss = np.float32(metrics["loss"])
         if loss < float(state.best_loss):
@@ -283,20 +261,21 @@ def fit(
         return state, metrics
 
     count = devices or int(state.devices)
-    if devices is None:
+    if devices is None and plan.steps:
         arrays, _ = batches(0)
         if count not in possible(_sequences(arrays)):
-            count = fastest_count(arrays)
+            count = fastest_devices(arrays)
+    count = max(count, 1)
     state = _with_best(spread_copies(_moving(state)._replace(devices=jnp.int32(count)), specs, count), state)
     data = spread(data, whole(data), count)
     step = int(state.step)
     if step == 0 and not math.isfinite(state.best_loss):
-        state, _ = judged(state)
+        state, _ = evaluated(state)
 
-    def waited() -> bool:
+    def out_of_patience() -> bool:
         return plan.patience is not None and step - int(state.best_step) >= plan.patience * plan.steps_per_epoch
 
-    while step < plan.steps and not waited():
+    while step < plan.steps and not out_of_patience():
         place = step % plan.steps_per_epoch
         arrays, steps = batches(step)
         until = plan.until_evaluation(step)
@@ -306,8 +285,8 @@ def fit(
         train_loss = float(state.epoch_loss) / (place + steps)
         metrics = None
         if steps == until:
-            state, metrics = judged(state)
-        finished = step >= plan.steps or waited() or not math.isfinite(train_loss)
-        yield Report(in_one_place(state), step, step / plan.steps_per_epoch, train_loss, metrics, finished)
+            state, metrics = evaluated(state)
+        finished = step >= plan.steps or out_of_patience() or not math.isfinite(train_loss)
+        yield Report(gathered(state), step, step / plan.steps_per_epoch, train_loss, metrics, finished)
         if finished:
             return

@@ -43,17 +43,17 @@ def split(array: Any, axis: int) -> PartitionSpec:
 
 
 def mean(tree: Any, devices: int) -> Any:
-    """The mean over the devices, inside a function that is `shared_out`."""
+    """The mean over the devices, inside a function that is `sharded`."""
     return tree if devices == 1 else lax.pmean(tree, _AXIS)
 
 
 def rows(count: int, devices: int) -> Array:
-    """The places in the whole batch of this device's `count` rows, inside a function that is `shared_out`."""
+    """The places in the whole batch of this device's `count` rows, inside a function that is `sharded`."""
     first = 0 if devices == 1 else lax.axis_index(_AXIS) * count
     return first + jax.numpy.arange(count)
 
 
-def shared_out(function: Callable[..., Any], arguments: Any, results: Any, devices: int) -> Callable[..., Any]:
+def sharded(function: Callable[..., Any], arguments: Any, results: Any, devices: int) -> Callable[..., Any]:
     """The function on several devices at once; what each of them has of arguments and results is `WHOLE` or `split`."""
     if devices == 1:
         return function
@@ -84,7 +84,7 @@ def copied(tree: Any) -> Any:
     return jax.tree.map(jax.numpy.copy, tree)
 
 
-def in_one_place(tree: Any) -> Any:
+def gathered(tree: Any) -> Any:
     """The arrays on the first device; of what each device has, its own, without a copy."""
 
     def first(array: Array) -> Array:

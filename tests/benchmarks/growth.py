@@ -54,8 +54,9 @@ def measure_step(cell: str, precision: str, sizes: dict[str, int]) -> list[float
 def measure_corpus(precision: str, megabytes: int) -> list[float]:
     """Seconds to read and digest, seconds of a step, and bytes at most above those of the imports."""
     from rnncli.charlm.config import for_text
-    from rnncli.charlm.corpus import read_corpus
     from rnncli.charlm.fit import prepare, train
+
+    from rnncli.charlm.corpus import read_corpus
     from rnncli.training.devices import use_device
 
     use_device("auto")

@@ -25,8 +25,8 @@ LENGTHS = {1: 4000, 64: 1000}
 
 def ours(streams: int, length: int, options: argparse.Namespace) -> Program:
     from flax import nnx
-
     from rnncli.charlm.config import CharlmConfig
+
     from rnncli.charlm.model import CharModel
     from rnncli.charlm.sample import Drawing, Sampler
     from rnncli.charlm.vocabulary import Vocabulary

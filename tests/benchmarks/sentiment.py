@@ -57,6 +57,7 @@ def config_of(options: argparse.Namespace, precision: str) -> Any:
 def train_ours(options: argparse.Namespace, precision: str) -> Program:
     """The command's own loop without its evaluations."""
     from rnncli.sentiment.fit import prepare
+
     from rnncli.sentiment.text import Vocabulary
     from rnncli.training.devices import use_device
     from rnncli.training.loop import fit

@@ -34,9 +34,10 @@ SYMBOLS = 65
 
 def ours(options: argparse.Namespace, tokens: np.ndarray, precision: str) -> Program:
     """The command's own loop, stateful, a dispatch of `--steps` steps a round."""
-    from rnncli.charlm.batches import Streams, Text
     from rnncli.charlm.config import CharlmConfig
     from rnncli.charlm.fit import prepare
+
+    from rnncli.charlm.batches import Streams, Text
     from rnncli.training.devices import use_device
     from rnncli.training.loop import fit
     from rnncli.training.optimizer import optimizer_of

@@ -1,0 +1,231 @@
+"""Character language models as a library: fit, sample, evaluate, save, load. The command line calls nothing else."""
+
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from flax import nnx
+
+from rnncli.charlm.batches import Text
+from rnncli.charlm.corpus import Corpus
+from rnncli.charlm.defaults import for_text
+from rnncli.charlm.drawing import Drawing
+from rnncli.charlm.model import CharModel, empty_network
+from rnncli.charlm.reading import Say, read_text, text_to_evaluate
+from rnncli.charlm.sample import Sampler
+from rnncli.charlm.score import Scored, Scorer
+from rnncli.charlm.settings import CharlmSettings, Preset, TextSource
+from rnncli.charlm.task import TASK, CharlmTask
+from rnncli.charlm.vocabulary import Vocabulary
+from rnncli.errors import CheckpointError, ParameterError
+from rnncli.settings import Chosen, distributed
+from rnncli.training.checkpoint import CheckpointWriter, read_metadata, restore
+from rnncli.training.devices import operands, use_device
+from rnncli.training.events import Evaluated, Event, Listener, Note, follow, ignore
+from rnncli.training.model import TrainedModel, with_precision
+from rnncli.training.runner import run
+from rnncli.training.settings import NOT_SAVED, PrecisionChoice, Saving
+
+_PREVIEW, _PREVIEW_TEMPERATURE = 200, 0.8
+Metrics = dict[str, dict[str, float]]  # protocol → metric → figure
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model(TrainedModel):
+    """A character language model that was trained or loaded; `vocabulary` leads from characters to tokens and back."""
+
+    settings: CharlmSettings
+    network: CharModel
+    vocabulary: Vocabulary
+
+    def sample(self, prompt: str = "", length: int = 500, *, seed: int = 0, **drawing: Any) -> str:
+        """A text from the model.
+
+        Args:
+            prompt: what it begins with; nothing: the beginning of a text.
+            length: how many characters are drawn.
+            seed: the same seed gives the same text.
+            **drawing: `temperature`, `top_k`, `top_p`, `min_p`, `repetition_penalty`.
+
+        Returns:
+            The prompt and what follows it.
+
+        Raises:
+            ParameterError: a parameter is unknown or wrong.
+            DataError: the prompt has a character that the model never saw.
+
+        Example:
+            >>> model = rnncli.charlm.fit("to be or not to be, " * 50, units=16, epochs=1)
+            >>> len(model.sample("to be", 20))
+            25
+        """
+        tokens, _ = self.vocabulary.encode(prompt, what="the prompt")
+        drawn = list(self.stream(tokens, length, Chosen(Drawing, drawing).over(), seed=seed))
+        return prompt + self.vocabulary.text(np.concatenate([each[:, 0] for each in drawn])) if drawn else prompt
+
+    def stream(
+        self, prompt: np.ndarray, length: int, drawing: Drawing, *, samples: int = 1, seed: int = 0
+    ) -> Iterator[np.ndarray]:
+        """Tokens `[n, samples]` that follow the prompt's, as they are drawn; `length` in all."""
+        return Sampler(self.network, self.vocabulary, drawing).sample(prompt, length, samples=samples, seed=seed)
+
+    def evaluate(self, text: Any = None, *, skip_unknown: bool = False, **parameters: Any) -> Metrics:
+        """How well the model predicts a text.
+
+        Args:
+            text: as for `fit`; the validation part of the model's own text if None.
+            skip_unknown: leave characters out that the model never saw, instead of refusing them.
+            **parameters: `window`, of the evaluation from cold states; `encoding` of files; `data_dir`.
+
+        Returns:
+            For the protocols "carried" and "cold": loss in nats, bits per character, perplexity, accuracy, characters.
+
+        Raises:
+            DataError: the text cannot be read, or has characters that the model never saw.
+            CheckpointError: the text that the model was trained on is not there any more, or has changed.
+
+        Example:
+            >>> model = rnncli.charlm.fit("to be or not to be, " * 50, units=16, epochs=1)
+            >>> sorted(model.evaluate("to be, to be")["carried"])
+            ['accuracy', 'bpc', 'characters', 'loss', 'perplexity']
+        """
+        window = parameters.pop("window", None)
+        part = text_to_evaluate(self, text, lambda _: None, skip_unknown=skip_unknown, **parameters)
+        return self.measure(part.text, window)[0]
+
+    def measure(self, text: Text, window: int | None = None, kept: str | None = None) -> tuple[Metrics, Scored | None]:
+        """The metrics of a text in both protocols, and every character's score in the protocol `kept`."""
+        scorer, params = Scorer(self.network), nnx.state(self.network, nnx.Param)
+        carried = scorer.carried(params, text)
+        metrics, scored = {"carried": carried.metrics()}, carried if kept == "carried" else None
+        del carried  # five bytes a character
+        cold = scorer.cold(params, text, window or self.settings.evaluation_window)
+        return metrics | {"cold": cold.metrics()}, cold if kept == "cold" else scored
+
+
+def fit(text: Any = None, *, preset: Preset = "default", on_event: Listener = ignore, **parameters: Any) -> Model:
+    """Train a model on a text, and score it on the text's end.
+
+    Args:
+        text: the text itself, or a path, or a list of paths, to files and folders; TFDS' tiny_shakespeare if None. A
+            string that names a file is a path.
+        preset: "default", "small", "large", or "lecture" for the settings of the lecture's slides.
+        on_event: hears what happens; see `rnncli.training.events`.
+        **parameters: the options of `rnncli charlm train`, as in `units=512`, `lowercase=True`, `checkpoint="folder"`.
+
+    Returns:
+        The trained model: its best epoch by the validation part.
+
+    Raises:
+        ParameterError: a parameter is unknown, wrong, or does not go with the others.
+        DataError: the text cannot be read or is too short.
+        CheckpointError: the `checkpoint` folder cannot be used.
+
+    Example:
+        >>> model = rnncli.charlm.fit("to be or not to be, " * 50, units=16, epochs=1)
+        >>> sorted(model.scores["validation"])
+        ['carried', 'cold']
+    """
+    use_device()
+    source, saving, chosen = distributed(parameters, (TextSource, Saving), CharlmSettings)
+    return train(text, source, chosen, preset=preset, saving=saving, on_event=on_event)
+
+
+def train(
+    text: Any,
+    source: TextSource,
+    chosen: Chosen[CharlmSettings],
+    *,
+    preset: Preset = "default",
+    saving: Saving = NOT_SAVED,
+    on_event: Listener = ignore,
+    sample_every: int = 0,
+    except_for: Collection[Path] = (),
+) -> Model:
+    """The same as `fit`, with parameters that were checked.
+
+    A sample is told every `sample_every` epochs. Files `except_for`, which the caller writes, are no part of a folder's
+    text.
+    """
+    if saving.checkpoint is not None:
+        CheckpointWriter(saving)  # refuses a folder that may not be written before the text is read
+
+    def say(note: str) -> None:
+        on_event(Note(note))
+
+    units = chosen.get("units", CharlmSettings.presets.get(preset, {}).get("units", CharlmSettings.units))
+    chosen = with_precision(chosen, units)
+    settings, corpus, training, validation = prepare(text, source, chosen, preset, say, except_for)
+    task = CharlmTask(settings, corpus, training, validation)
+    if sample_every:
+        on_event = _with_previews(task, sample_every, on_event)
+    result = follow(run(task, saving), on_event)
+    return Model(
+        settings=settings,
+        network=result.scored.details,
+        metadata=result.metadata,
+        result=result,
+        folder=saving.checkpoint,
+        vocabulary=corpus.vocabulary,
+    )
+
+
+def prepare(
+    text: Any,
+    source: TextSource,
+    chosen: Chosen[CharlmSettings],
+    preset: Preset,
+    say: Say,
+    except_for: Collection[Path] = (),
+) -> tuple[CharlmSettings, Corpus, Text, Text]:
+    """The settings that suit a text, the text, its training and its validation part."""
+    reading = chosen.over(CharlmSettings.presets.get(preset, {}))  # refuses what does not go together at once
+    corpus = read_text(text, reading, source.data_dir, say, except_for=except_for)
+    training, validation = corpus.parts(reading.validation_fraction)
+    settings = for_text(chosen, len(training), preset)
+    unit = corpus.vocabulary.unit
+    say(
+        f"{len(corpus):,} {unit}s, {len(corpus.vocabulary.symbols):,} different"
+        + (f", in {corpus.documents:,} documents" if corpus.documents > 1 else "")
+        + f"; the first {len(training):,} train, the last {len(validation):,} validate"
+    )
+    for name in ("window", "batch_size"):
+        fits = getattr(settings, name)
+        if fits < chosen.get(name, 0):
+            say(f"the text is short: `{name}` {fits} instead of {chosen[name]}")
+    return settings, corpus, training, validation
+
+
+def load_model(folder: Path, precision: PrecisionChoice = "float32") -> Model:
+    """The model in a checkpoint, its products in `precision`, whatever it was trained in.
+
+    Raises CheckpointError: there is none, or it is damaged.
+    """
+    metadata = read_metadata(folder, TASK)
+    try:
+        settings = CharlmSettings(**metadata["config"])
+        vocabulary = Vocabulary.from_dict(metadata["vocabulary"])
+        _ = metadata["sources"]["named"], metadata["sources"]["found"], metadata["data"]
+    except (KeyError, TypeError, ParameterError) as error:
+        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
+    network = empty_network(settings, vocabulary.size, operands(precision, settings.units))
+    nnx.update(network, restore(folder, TASK, "best", nnx.state(network, nnx.Param)))
+    return Model(settings=settings, network=network, metadata=metadata, folder=folder, vocabulary=vocabulary)
+
+
+def _with_previews(task: CharlmTask, every: int, on_event: Listener) -> Listener:
+    """A listener that tells a sample of the model as it stands, every so many epochs."""
+    vocabulary = task.corpus.vocabulary
+    sampler = Sampler(task.model, vocabulary, Drawing(temperature=_PREVIEW_TEMPERATURE))
+    nothing = np.zeros(0, np.uint32)
+
+    def listen(event: Event) -> None:
+        on_event(event)
+        if isinstance(event, Evaluated) and event.epoch % every == 0:
+            drawn = sampler.sample(nothing, _PREVIEW, seed=task.settings.seed, params=event.params)
+            text = vocabulary.text(np.concatenate([tokens[:, 0] for tokens in drawn]))
+            on_event(Note(f"after epoch {event.epoch:g}, at temperature {_PREVIEW_TEMPERATURE}:\n{text}\n"))
+
+    return listen

@@ -1,0 +1,85 @@
+"""The text behind what a user names: the text itself, files, the data set that is meant, or a model's own text."""
+
+import os
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from rnncli.charlm.batches import Text
+from rnncli.charlm.corpus import IN_MEMORY, TINY_SHAKESPEARE, Corpus, Pieces, read_corpus
+from rnncli.charlm.settings import Reading
+from rnncli.charlm.shakespeare import read_tiny_shakespeare
+from rnncli.charlm.task import CharlmTask
+from rnncli.errors import CheckpointError, DataError
+from rnncli.files import names_file, read_blocks
+
+if TYPE_CHECKING:
+    from rnncli.charlm.api import Model
+
+Say = Callable[[str], None]
+
+
+@dataclass(frozen=True)
+class TextPart:
+    """A text that was read to be measured."""
+
+    part: str  # "text", or "validation" of the model's own text
+    sources: tuple[str, ...]  # as they were named; none for the model's own
+    text: Text
+
+
+def text_to_evaluate(
+    model: "Model",
+    text: Any,
+    say: Say,
+    *,
+    skip_unknown: bool = False,
+    data_dir: Path | None = None,
+    encoding: str | None = None,
+) -> TextPart:
+    """A text in the model's tokens; the validation part of the model's own text if None.
+
+    Raises DataError: the text cannot be read, or has characters that the model never saw. Raises CheckpointError: the
+    text that the model was trained on is not there any more, or has changed.
+    """
+    settings = model.settings
+    if text is not None and text != ():
+        reading = replace(settings, encoding=encoding or settings.encoding)
+        corpus = read_text(text, reading, data_dir, say, vocabulary=model.vocabulary, skip_unknown=skip_unknown)
+        if corpus.left_out:
+            say(f"warning: {corpus.left_out:,} {model.vocabulary.unit}s that the model never saw are left out")
+        return TextPart("text", corpus.sources, corpus.whole())
+    own = model.result.task if model.result is not None else None
+    if isinstance(own, CharlmTask):
+        return TextPart("validation", (), own.corpus.parts(settings.validation_fraction)[1])
+    named, folder = model.metadata["sources"], model.folder
+    advice = "name a `text` to evaluate"
+    for gone, what in (("-", "standard input"), (IN_MEMORY, "a text in memory")):
+        if gone in named["named"]:
+            raise CheckpointError(f"the model in '{folder}' was trained on {what}, which is gone; {advice}")
+    failure = ""
+    for names in (named["found"], named["named"]):  # where it was, or where this folder's neighbours are now
+        try:
+            corpus = read_text(tuple(names), settings, data_dir, lambda _: None, except_for=[folder] if folder else [])
+        except DataError as error:
+            failure = failure or f"the text that '{folder}' was trained on is not here ({error})"
+            continue
+        if corpus.digest == model.metadata["data"]:
+            return TextPart("validation", (), corpus.parts(settings.validation_fraction)[1])
+        failure = f"{', '.join(names)} is not the text that '{folder}' was trained on"
+    raise CheckpointError(f"{failure}; {advice}")
+
+
+def read_text(text: Any, reading: Reading, data_dir: Path | None, say: Say, **how: Any) -> Corpus:
+    """The text itself, or what files hold."""
+    if isinstance(text, str) and not names_file(text):
+        raw = text.encode(reading.encoding, "surrogatepass" if reading.encoding.startswith("utf") else "strict")
+        return read_corpus((IN_MEMORY,), reading, read=lambda _: iter([raw]), say=say, **how)
+    paths = [text] if isinstance(text, str | os.PathLike) else text if isinstance(text, Sequence) else ()
+    names = tuple(os.fspath(path) for path in paths) or (TINY_SHAKESPEARE,)
+
+    def read(name: str) -> Pieces:
+        return read_tiny_shakespeare(data_dir) if name == TINY_SHAKESPEARE else read_blocks(name)
+
+    return read_corpus(names, reading, read=read, say=say, **how)

@@ -1,0 +1,105 @@
+"""A character language model as a task for the runner."""
+
+import os
+from typing import Any
+
+import jax
+from flax import nnx
+from jax import Array
+
+from rnncli.charlm.batches import Streams, Text, Windows
+from rnncli.charlm.corpus import IN_MEMORY, TINY_SHAKESPEARE, Corpus
+from rnncli.charlm.model import CharModel, empty_network
+from rnncli.charlm.score import Scorer
+from rnncli.charlm.settings import CharlmSettings
+from rnncli.nn.dropout import DropoutKey
+from rnncli.nn.initial import initialised, with_parameters
+from rnncli.training.devices import computing_devices
+from rnncli.training.events import Metrics
+from rnncli.training.loop import Params, Plan
+from rnncli.training.optimizer import optimizer_of
+from rnncli.training.task import Scored
+
+TASK = "charlm"
+_VALIDATION_STREAMS = 64  # after each epoch the validation text is read in so many streams at once, at most …
+_VALIDATION_STREAM = 1024  # … of so many characters, at least
+_VALIDATION_MOST = 2**20  # characters that are scored after each epoch, at most
+_SCORED_MOST = 2**18  # characters of the training text that are scored at the end, from its beginning
+_EVALUATE_EVERY = 2**21  # characters of training, roughly; a longer epoch has several evaluations
+_DISPATCH_FLOP = 5e10  # a second or two of work on two cores: how often training reports, and hears Ctrl-C
+_ACCELERATED = 100  # how much more an accelerator does in that time, roughly
+
+
+class CharlmTask:
+    """See `training.task.Task`."""
+
+    name, criterion, has_prior, data = TASK, "loss", False, None
+
+    def __init__(self, settings: CharlmSettings, corpus: Corpus, training: Text, validation: Text):
+        """`training` and `validation` are parts of the corpus."""
+        self.settings, self.corpus = settings, corpus
+        self._training, self._validation = training, validation
+        symbols = corpus.vocabulary.size
+        self.model = initialised(lambda rngs: CharModel(settings, symbols, rngs=rngs), settings.seed)
+        weights = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(self.model, nnx.Param)))
+        flop = _DISPATCH_FLOP * (1 if computing_devices()[0].platform == "cpu" else _ACCELERATED)
+        chunk = max(1, round(flop / (6 * weights * settings.batch_size * settings.window)))
+        kind = Streams if settings.stateful else Windows
+        self.batches = kind(training, settings.batch_size, settings.window, settings.seed, chunk=chunk)
+        evaluations = max(1, round(len(training) / _EVALUATE_EVERY))
+        self.plan = Plan.of(settings, self.batches.steps_per_epoch, -(-self.batches.steps_per_epoch // evaluations))
+        self.optimizer = optimizer_of(settings, self.plan)
+        self.carry = self.model.initial_carries(self.batches.batch) if settings.stateful else ()
+        self.examples, self.unit = self.batches.batch * self.batches.window, f"{corpus.vocabulary.unit}s"
+        self._scorer = Scorer(self.model)
+
+    def loss(self, model: CharModel, carry: Any, data: None, batch: Array, key: DropoutKey) -> tuple[Array, Any]:
+        """The cross-entropy of windows `[T + 1, B]`."""
+        loss, carries = model.loss(batch, carry or None, key)
+        return loss, carries if self.settings.stateful else ()
+
+    def evaluate(self, params: Params) -> Metrics:
+        """The metrics of the validation text: stateful, in several streams at once; else in cold windows."""
+        text = Text(self._validation.tokens[:_VALIDATION_MOST], self._validation.boundary)
+        if self.settings.stateful:
+            streams = max(1, min(_VALIDATION_STREAMS, len(text) // _VALIDATION_STREAM))
+            metrics = self._scorer.carried(params, text, streams=streams, warm_up=0).metrics()
+        else:
+            metrics = self._scorer.cold(params, text, self.settings.evaluation_window).metrics()
+        del metrics["characters"]
+        return metrics
+
+    def score(self, params: Params) -> Scored:
+        """The metrics of the validation text, and of the training text's beginning, in both protocols."""
+        scorer = Scorer(empty_network(self.settings, self.corpus.vocabulary.size))
+        parts = {
+            "validation": self._validation,
+            "train": Text(self._training.tokens[:_SCORED_MOST], self._training.boundary),
+        }
+        window = self.settings.evaluation_window
+        scores = {
+            name: {
+                "carried": scorer.carried(params, part).metrics(),
+                "cold": scorer.cold(params, part, window).metrics(),
+            }
+            for name, part in parts.items()
+        }
+        return Scored(scores, details=with_parameters(self.model, params))
+
+    def metadata(self) -> dict[str, Any]:
+        """The vocabulary, a digest of the text, and where it was."""
+        sources = list(self.corpus.sources)
+        return {
+            "vocabulary": self.corpus.vocabulary.as_dict(),
+            "data": self.corpus.digest,
+            "sources": {"named": sources, "found": [_absolute(name) for name in sources]},
+        }
+
+    def arrays(self) -> dict[str, Any]:
+        """Nothing beside the network."""
+        return {}
+
+
+def _absolute(name: str) -> str:
+    """A path that holds in another folder, too."""
+    return name if name in ("-", TINY_SHAKESPEARE, IN_MEMORY) else os.path.abspath(name)  # noqa: PTH100 - links stay links

@@ -1,0 +1,170 @@
+"""The settings of a forecast, and what the data makes of their defaults.
+
+The defaults are those for the lecture's synthetic data, where nothing has to be found out; `for_series` replaces the
+ones that depend on a user's series. The preset "lecture" has the settings of the lecture's slides.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import ClassVar, Literal
+
+from rnncli.nn.settings import Dropout, Network, cell_names
+from rnncli.settings import COUNT, FRACTION, REQUIRED, Bounds, Presets, Settings, setting
+from rnncli.training.settings import LECTURE, SavedModel, Training
+
+Strategy = Literal["recursive", "direct", "seq2seq", "encoder-decoder"]
+Normalize = Literal["none", "global", "shift", "last", "mean", "median"]
+Fill = Literal["linear", "previous", "zero", "none"]
+Readout = Literal["dense", "recurrent"]
+ErrorKind = Literal["mse", "mae"]
+Preset = Literal["default", "lecture"]
+
+STEPS = Bounds(1, 1_000_000, metavar="STEPS")
+NOT_RECURRENT = ("wavenet", "linear")
+
+
+def forecast_cells() -> tuple[str, ...]:
+    """What `cell` chooses from: the recurrent cells, and two kinds of network without any."""
+    return (*cell_names(), *NOT_RECURRENT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SeriesSource(Settings):
+    """The data."""
+
+    series: str | None = setting(
+        None,
+        "CSV, TSV, Parquet or JSON Lines, compressed or not; - for stdin. Without: the lecture's synthetic data.",
+        metavar="[SERIES]",
+        positional=True,
+    )
+    target: str | None = setting(None, "Column to forecast.", None, "COLUMN", shown="the only numeric one")
+    time_column: str | None = setting(
+        None, "Column of the time stamps.", None, "COLUMN", shown="found by name, content"
+    )
+    fill: Fill | None = setting(
+        None,
+        "What stands in for missing values and time steps; none refuses them.",
+        shown="linear; predict: as trained",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class PastSource(SeriesSource):
+    """The data."""
+
+    series: str = setting(REQUIRED, "The past: a table as for train; - for stdin.", metavar="SERIES", positional=True)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Windows(Settings):
+    """What is forecast from what."""
+
+    window: int = setting(50, "Steps of the past a forecast sees.", STEPS, by_data="series: whole seasons")
+    horizon: int = setting(10, "Steps ahead to forecast.", STEPS, by_data="series: a season, at most 48")
+    season: int = setting(
+        1, "Steps in a season; 1: none.", STEPS, shown="from the time column, else from the autocorrelation"
+    )
+    validation_fraction: float = setting(
+        0.1, "Share of the series before the test part, that chooses the best epoch; in whole horizons.", FRACTION
+    )
+    test_fraction: float = setting(
+        0.1, "Share of the series, at its end, held out for the scores; in whole horizons.", FRACTION
+    )
+    normalize: Normalize = setting(
+        "none",
+        "What is taken from each window and put back at the output: nothing (none: raw values; global: in units of "
+        "the training part), its last value (shift), that and the mean distance to it (last), its mean and standard "
+        "deviation (mean), its median and median deviation (median).",
+        by_data="series: the best of shift, last, mean, global for the linear model on validation",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastNetwork(Network):
+    """The network."""
+
+    strategy: Strategy = setting(
+        "seq2seq",
+        "One step at a time (recursive), all at once (direct), all at every step of the window (seq2seq), or a decoder "
+        "that goes on from the encoder's state (encoder-decoder).",
+    )
+    cell: str = setting("lstm", "Kind of network; linear is the closed-form model.", choose_from=forecast_cells)
+    layers: int = setting(2, "Recurrent layers; blocks of a wavenet.", Bounds(0, 1_000, metavar="N"))
+    units: int = 32
+    readout: Readout = setting(
+        "dense", "What forecasts from the top layer: a dense layer, or one more recurrent layer."
+    )
+    bidirectional: bool = setting(False, "Read the window both ways (direct, recursive).")
+    patch: int = setting(
+        1, "Steps joined into one input of the cells.", STEPS, by_data="series: a season or a part of it"
+    )
+    conv: bool = setting(False, "A strided convolution before the cells.")
+    conv_kernel: int = setting(4, "Its kernel.", STEPS)
+    conv_stride: int = setting(2, "Its stride.", Bounds(2, metavar="STEPS"))
+    linear_skip: bool = setting(
+        False,
+        "Add the closed-form linear forecast to the network's and train both on.",
+        names="--linear-skip/--no-linear-skip",
+        shown="no",
+        by_data="series: yes, but for seq2seq",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastDropout(Dropout):
+    """Dropout."""
+
+    variational: bool = setting(False, "One dropout mask a sequence instead of one a step.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastTraining(Training):
+    """The training."""
+
+    epochs: int = setting(20, "Passes over the training part.", COUNT, by_data="series: 800 batches")
+    learning_rate: float = 0.01
+    warmup: float = 0.1
+    weight_decay: float = 0.0
+    loss: ErrorKind = setting("mse", "Error that training minimises.")
+    loss_from: int = setting(
+        20, "seq2seq: first step whose forecasts count.", Bounds(0, metavar="STEP"), shown="two fifths of the window"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastSettings(ForecastDropout, ForecastTraining, ForecastNetwork, Windows):
+    """Everything that decides a run, besides the data."""
+
+    presets: ClassVar[Presets] = {
+        "lecture": {**LECTURE, "units": 20, "loss_from": 0},  # every time step is scored
+        # what a user's series makes of the defaults; `for_series` adds what depends on its length and season
+        "series": {"strategy": "direct", "layers": 1, "units": 64, "loss": "mae", "learning_rate": 0.001},
+    }
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        from rnncli.forecast.strategies import check_settings
+
+        check_settings(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ForecastPreset(Settings):
+    """The training."""
+
+    preset: Preset = setting("default", "lecture: 20 units, Adam at a constant 0.001, every time step scored.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seeds(Settings):
+    """The training."""
+
+    seeds: int = setting(1, "Train each network N times, from --seed on, and show the mean.", COUNT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedForecaster(SavedModel):
+    """The model."""
+
+    checkpoint: Path = Path("checkpoints/forecast")

@@ -1,0 +1,1 @@
+"""The lecture: its systems, and the command that lists and runs them."""

@@ -1,0 +1,261 @@
+"""Text classification as a library: fit, predict, evaluate, save, load. The command line calls nothing else."""
+
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple, get_args
+
+import jax
+import numpy as np
+from flax import nnx
+
+from rnncli.errors import CheckpointError, ParameterError
+from rnncli.sentiment.calibration import Calibration
+from rnncli.sentiment.data import Part, described, read_parts, split_data, with_classes
+from rnncli.sentiment.hub import SentenceEncoder, Sentences
+from rnncli.sentiment.metrics import Measures, measure
+from rnncli.sentiment.model import TextClassifier, empty_network
+from rnncli.sentiment.ngram import NgramModel, as_arrays, empty_arrays, from_arrays
+from rnncli.sentiment.predict import Prediction, Predictor
+from rnncli.sentiment.records import Labelled, labelled_of, read_labelled
+from rnncli.sentiment.settings import Columns, DataSource, Preset, SentimentSettings, System
+from rnncli.sentiment.task import TASK, Classifier, SentimentTask, check_choices, prepare
+from rnncli.sentiment.text import Ragged, Vocabulary, Words, split_all
+from rnncli.settings import Chosen, distributed
+from rnncli.training.checkpoint import CheckpointWriter, read_metadata, restore
+from rnncli.training.devices import operands, use_device
+from rnncli.training.events import Listener, Note, follow, ignore
+from rnncli.training.model import TrainedModel, with_precision
+from rnncli.training.runner import run
+from rnncli.training.settings import NOT_SAVED, PrecisionChoice, Saving
+
+_RENAMED = {"encoder.stack.": "stack."}  # leaves of the network, as checkpoints before schema 3 have them
+
+
+class Evaluation(NamedTuple):
+    """How good a model is on labelled texts."""
+
+    measures: dict[str, Measures]  # of each system
+    probability: np.ndarray  # the network's, [n, C]
+    labels: np.ndarray  # of the texts, as numbers of classes, [n]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Model(TrainedModel):
+    """A text classifier that was trained or loaded.
+
+    Attributes:
+        classes: the labels, in the order of probabilities.
+        vocabulary: between words and numbers.
+        calibration: the temperatures that make probabilities believable.
+        ngram: the linear model of words and pairs of words beside the network.
+        encoder: of whole texts, where a TF-Hub module has the vectors.
+    """
+
+    settings: SentimentSettings
+    network: TextClassifier
+    classes: tuple[str, ...]
+    vocabulary: Vocabulary
+    calibration: Calibration
+    ngram: NgramModel
+    encoder: SentenceEncoder | None = None
+
+    def arrays(self) -> dict[str, Any]:
+        """The linear model."""
+        return {"ngram": as_arrays(self.ngram)}
+
+    def predict(
+        self, texts: str | Sequence[str], *, system: System = "model", explain: bool = False
+    ) -> list[Prediction]:
+        """Label texts.
+
+        Args:
+            texts: one, or several.
+            system: "model" for the network, "ngram" for the linear model, "both" for the mean of their logits.
+            explain: whether each prediction tells what every word adds to the label's logit.
+
+        Returns:
+            A prediction for each text, in their order.
+
+        Raises:
+            ParameterError: there is no explaining with that system, or that model.
+
+        Example:
+            >>> model = rnncli.sentiment.fit(["good film", "bad film"] * 30, ["pos", "neg"] * 30, units=4)
+            >>> model.predict("a good one")[0].label
+            'pos'
+        """
+        return list(Predictor(self, system, explain=explain)([texts] if isinstance(texts, str) else list(texts)))
+
+    def evaluate(self, texts: Any, labels: Sequence[Any] | None = None, **columns: Any) -> dict[str, dict[str, Any]]:
+        """Measure the model on labelled texts.
+
+        Args:
+            texts: as for `fit`.
+            labels: as for `fit`.
+            **columns: `text_column`, `label_column`.
+
+        Returns:
+            System → metric → figure, as in the documents of the command line.
+
+        Raises:
+            DataError: the texts cannot be read, or have a label that the model does not know.
+
+        Example:
+            >>> model = rnncli.sentiment.fit(["good film", "bad film"] * 30, ["pos", "neg"] * 30, units=4)
+            >>> model.evaluate(["good", "bad"], ["pos", "neg"])["both"]["accuracy"]
+            1.0
+        """
+        measures = self.measure(_labelled(texts, labels, Columns(**columns), self.classes)).measures
+        return {system: each.as_dict(self.classes) for system, each in measures.items()}
+
+    def measure(self, labelled: Labelled) -> Evaluation:
+        """The measures of each system, and what they are made of."""
+        part: Part = with_classes(labelled, self.classes)
+        probability = self.calibration.probabilities(Predictor(self, "both").logits(part.texts))
+        measures = {system: measure(each, part.labels) for system, each in probability.items()}
+        return Evaluation(measures, probability["model"], part.labels)
+
+    def encode(self, texts: list[str]) -> tuple[Words, Words, Ragged | Sentences]:
+        """Texts as all their words, as those that the network reads, and as their numbers or vectors."""
+        words = split_all(texts, self.settings)
+        if self.encoder is not None:
+            return words, words, self.encoder(texts)
+        cut = words.cut(self.settings)
+        numbers, known = self.vocabulary.encode(cut)
+        return words, Words(cut.texts.where(known), cut.spellings), numbers
+
+
+def fit(
+    texts: Any = None,
+    labels: Sequence[Any] | None = None,
+    *,
+    validation: Any = None,
+    test: Any = None,
+    preset: Preset = "default",
+    on_event: Listener = ignore,
+    **parameters: Any,
+) -> Model:
+    """Train a classifier on labelled texts, and score it beside a linear model.
+
+    Args:
+        texts: texts (a list, an array, a column) with `labels`; or without them a data frame, or a path, as the command
+            line takes it; TFDS' imdb_reviews if None.
+        labels: the label of each text.
+        validation: a path, a data frame or a pair (texts, labels), to choose the best epoch and calibrate; drawn from
+            the texts if None.
+        test: the same, to score the model on.
+        preset: "default", or "lecture" for the settings of the lecture's slides.
+        on_event: hears what happens; see `rnncli.training.events`.
+        **parameters: the options of `rnncli sentiment train`, as in `encoder="bag"`, `checkpoint="folder"`.
+
+    Returns:
+        The trained model: its best epoch by the validation texts.
+
+    Raises:
+        ParameterError: a parameter is unknown, wrong, or does not go with the others.
+        DataError: the texts cannot be read, or have one class only.
+        CheckpointError: the `checkpoint` folder cannot be used.
+
+    Example:
+        >>> model = rnncli.sentiment.fit(["good film", "bad film"] * 30, ["pos", "neg"] * 30, units=4)
+        >>> sorted(model.scores["test"])
+        ['both', 'model', 'ngram']
+    """
+    use_device()
+    source, saving, chosen = distributed(parameters, (DataSource, Saving), SentimentSettings)
+    columns = Columns(text_column=source.text_column, label_column=source.label_column)
+    given: dict[str, Labelled] = {}
+    if labels is not None or not isinstance(texts, str | os.PathLike | None):
+        given["train"] = _labelled(texts, labels, columns)
+    elif texts is not None:
+        source = replace(source, data=os.fspath(texts))
+    for part, data in (("validation", validation), ("test", test)):
+        if isinstance(data, str | os.PathLike):
+            source = replace(source, **{part: os.fspath(data)})
+        elif data is not None:
+            part_texts, part_labels = data if isinstance(data, tuple) else (data, None)
+            given[part] = _labelled(part_texts, part_labels, columns)
+    return train(source, chosen, given=given, preset=preset, saving=saving, on_event=on_event)
+
+
+def train(
+    source: DataSource,
+    chosen: Chosen[SentimentSettings],
+    *,
+    given: dict[str, Labelled] | None = None,
+    preset: Preset = "default",
+    saving: Saving = NOT_SAVED,
+    on_event: Listener = ignore,
+) -> Model:
+    """The same as `fit`, with parameters that were checked; parts that are `given` are not read."""
+    if saving.checkpoint is not None:
+        CheckpointWriter(saving)  # refuses a folder that may not be written before the texts are read
+
+    def say(text: str) -> None:
+        on_event(Note(text))
+
+    chosen = with_precision(chosen, chosen.get("units", SentimentSettings.units))
+    reading = check_choices(chosen, preset)
+    labelled = dict(given or {})
+    sources = described(source)
+    if "train" in labelled:
+        sources["train"] = labelled["train"].name
+    else:
+        labelled = read_parts(source) | labelled
+    data = split_data(labelled, sources, reading, say)
+    prepared = prepare(data, chosen, preset, say)
+    result = follow(run(SentimentTask(prepared), saving), on_event)
+    classifier: Classifier = result.scored.details
+    return Model(
+        settings=prepared.settings,
+        network=classifier.network,
+        metadata=result.metadata,
+        result=result,
+        folder=saving.checkpoint,
+        classes=data.classes,
+        vocabulary=prepared.vocabulary,
+        calibration=classifier.calibration,
+        ngram=prepared.ngram,
+        encoder=prepared.encoder,
+    )
+
+
+def load_model(folder: Path, precision: PrecisionChoice = "float32") -> Model:
+    """The model in a checkpoint, its products in `precision`, whatever it was trained in.
+
+    Raises CheckpointError: there is none, or it is damaged.
+    """
+    metadata = read_metadata(folder, TASK)
+    try:
+        settings = SentimentSettings(**metadata["config"])
+        classes = tuple(metadata["classes"])
+        vocabulary = Vocabulary(metadata["vocabulary"], settings.oov_buckets)
+        calibration, ngrams = Calibration(dict(metadata["temperatures"])), int(metadata["ngrams"])
+        _ = [calibration.temperatures[system] for system in get_args(System)]
+    except (KeyError, TypeError, ValueError, ParameterError) as error:
+        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
+    network = empty_network(settings, vocabulary.size, len(classes), operands(precision, settings.units))
+    renamed = _RENAMED if metadata["schema"] < 3 else {}
+    nnx.update(network, restore(folder, TASK, "best", nnx.state(network, nnx.Param), renamed))
+    linear = from_arrays(jax.tree.map(np.asarray, restore(folder, TASK, "ngram", empty_arrays(ngrams, len(classes)))))
+    encoder = SentenceEncoder(settings.embeddings) if settings.sentences else None
+    return Model(
+        settings=settings,
+        network=network,
+        metadata=metadata,
+        folder=folder,
+        classes=classes,
+        vocabulary=vocabulary,
+        calibration=calibration,
+        ngram=linear,
+        encoder=encoder,
+    )
+
+
+def _labelled(texts: Any, labels: Sequence[Any] | None, columns: Columns, known: Sequence[str] = ()) -> Labelled:
+    """Labelled texts from wherever they are."""
+    if labels is None and isinstance(texts, str | os.PathLike):
+        return read_labelled(os.fspath(texts), columns, known)
+    return labelled_of(texts, labels, columns)

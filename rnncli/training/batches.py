@@ -1,0 +1,52 @@
+"""Which batches a training sees, and in which order."""
+
+import math
+from typing import Any, Protocol
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+from jax import Array
+
+
+class Batches(Protocol):
+    """The batches of a training."""
+
+    def __call__(self, step: int) -> tuple[Any, int]:
+        """Arrays `[S, …]` with the batches of the n ≤ S steps from `step` on, all of one epoch, and n.
+
+        S is best the same each time, as each new one is compiled anew.
+        """
+        ...
+
+
+class Shuffled:
+    """Batches of indices `[B]`: every example once an epoch, in an order drawn from seed and epoch.
+
+    The last batch of an epoch is filled up with its first examples again.
+    """
+
+    def __init__(self, examples: int, batch_size: int, seed: int, *, chunk: int = 200):
+        """`chunk` is the number of steps a dispatch, at most."""
+        self.examples, self.chunk = examples, chunk
+        self.batch = min(batch_size, examples)
+        self.steps_per_epoch = math.ceil(examples / self.batch)
+        self._key = jax.random.key(seed)
+        self._draw = jax.jit(lambda key, epoch: self._order(key, epoch))
+        self._drawn: tuple[int, np.ndarray] | None = None  # the epoch and its order
+
+    def order(self, epoch: int) -> np.ndarray:
+        """The order of the examples in an epoch, `[steps_per_epoch, B]`."""
+        if self._drawn is None or self._drawn[0] != epoch:
+            self._drawn = epoch, np.asarray(self._draw(self._key, epoch))
+        return self._drawn[1]
+
+    def _order(self, key: Array, epoch: Array) -> Array:
+        order = jax.random.permutation(jax.random.fold_in(jax.random.fold_in(key, epoch), 1), self.examples)
+        return jnp.resize(order, (self.steps_per_epoch, self.batch))
+
+    def __call__(self, step: int) -> tuple[np.ndarray, int]:
+        """The indices of the next steps, `[chunk, B]`, and how many of them there are."""
+        epoch, place = divmod(step, self.steps_per_epoch)
+        rows = self.order(epoch)[place : place + self.chunk]
+        return np.resize(rows, (self.chunk, self.batch)), len(rows)

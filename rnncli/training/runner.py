@@ -1,0 +1,210 @@
+"""The conductor of every training: claims the folder, restores, trains, saves, hears signals, evaluates, scores.
+
+`run` is a generator of events. It knows no screen and no option: whoever consumes the events shows, logs or samples.
+"""
+
+import math
+import time
+from collections.abc import Iterator
+from typing import Any
+
+from rnncli.errors import Interrupted, RnncliError
+from rnncli.training.checkpoint import CheckpointWriter, restore, resumable
+from rnncli.training.events import Diverged, Evaluated, Event, Finished, Note, Progress, Saved, Stopped
+from rnncli.training.loop import Params, Report, TrainState, fit, initial_state
+from rnncli.training.settings import NOT_SAVED, Saving
+from rnncli.training.signals import stop_requests
+from rnncli.training.task import Result, Task
+
+
+def run(task: Task, saving: Saving = NOT_SAVED) -> Iterator[Event]:
+    """Train a task from its beginning, or from where a checkpoint stands.
+
+    Args:
+        task: what is trained.
+        saving: where to save and how often; whether to go on with what is saved there, or to replace it.
+
+    Yields:
+        Events; the last one is `Finished`.
+
+    Raises:
+        CheckpointError: the folder cannot be used, or holds another training.
+        Interrupted: Ctrl-C or SIGTERM came; what was trained is saved, where a folder was named.
+        RnncliError: the loss was no number from the start.
+    """
+    begun = time.monotonic()
+    training = _Run(task, saving)
+    if saving.resume and not training.resume():
+        yield Note(f"nothing to resume in '{saving.checkpoint}': training starts from the beginning")
+    training.claim()
+    yield from training.train()
+    yield from training.save()
+    params, state = training.state.best_params, training.state
+    scored = task.score(params)
+    training.add({"scores": scored.scores, **scored.metadata})
+    yield from training.save()
+    training.close()
+    result = Result(
+        task=task,
+        params=params,
+        metadata=training.metadata(),
+        history=training.history,
+        scored=scored,
+        best_epoch=int(state.best_step) / task.plan.steps_per_epoch,
+        devices=max(1, int(state.devices)),
+        seconds=time.monotonic() - begun,
+        steps_per_second=training.pace.overall(int(state.step)),
+    )
+    yield Finished(result)
+
+
+class _Pace:
+    """Steps a second. The first dispatch does not count, as it compiles."""
+
+    def __init__(self) -> None:
+        self.begun = self._since = time.monotonic()
+        self._first = self._from = self._reports = 0
+
+    def start(self, step: int) -> None:
+        """Training goes on from `step`."""
+        self.begun = self._since = time.monotonic()
+        self._first = self._from = step
+
+    def per_second(self, step: int) -> float:
+        """Since the first report; of the first one, its own."""
+        now = time.monotonic()
+        rate = (step - self._from) / max(now - self._since, 1e-9)
+        if not self._reports:
+            self._since, self._from = now, step
+        self._reports += 1
+        return rate
+
+    def overall(self, step: int) -> float:
+        """Since the start."""
+        return (step - self._first) / max(self._ended - self.begun, 1e-9)
+
+    def end(self) -> None:
+        """Training is over."""
+        self._ended = time.monotonic()
+
+
+class _Run:
+    """A training as it stands."""
+
+    def __init__(self, task: Task, saving: Saving):
+        self.task, self._saving = task, saving
+        self.state: TrainState = initial_state(task.model, task.optimizer, task.carry)
+        self.history: list[dict[str, float]] = []
+        self.pace = _Pace()
+        self._more: dict[str, Any] = {}
+        self._writer: CheckpointWriter | None = None
+        self._saved = time.monotonic()
+        self._validation: dict[str, float] | None = None
+
+    def resume(self) -> bool:
+        """Take up a saved training; False where none was saved."""
+        folder = self._saving.checkpoint
+        assert folder is not None
+        metadata = resumable(folder, self.task.name, self.metadata())
+        if metadata is None:
+            return False
+        self.state = restore(folder, self.task.name, "state", self.state)
+        self.history = list(metadata["history"])
+        return True
+
+    def claim(self) -> None:
+        """Make the folder this training's."""
+        if self._saving.checkpoint is not None:
+            self._writer = CheckpointWriter(self._saving)
+
+    def add(self, metadata: dict[str, Any]) -> None:
+        """Let further metadata be saved."""
+        self._more |= metadata
+
+    def metadata(self) -> dict[str, Any]:
+        """What is saved beside the arrays."""
+        task = self.task
+        own = {"task": task.name, "config": task.settings.as_dict(), "history": self.history}
+        return own | task.metadata() | self._more
+
+    def train(self) -> Iterator[Event]:
+        """Train to the end, which a loss that is no number is, too."""
+        task = self.task
+        self.pace.start(int(self.state.step))
+        reports = fit(
+            task.model, task.optimizer, task.loss, task.evaluate, task.data, task.batches, task.plan, self.state
+        )
+        with stop_requests() as stop:
+            for report in reports:
+                self.state = report.state
+                if not math.isfinite(report.train_loss):
+                    yield self._diverged(report.step)
+                    break
+                yield self._progress(report)
+                if stop.signal is not None and not report.finished:
+                    yield from self._stop(report, stop.signal)
+                due = time.monotonic() - self._saved > self._saving.save_every
+                if due and not report.finished:
+                    # before an evaluation in training, the untrained network is the best that the state knows
+                    yield from self.save(self._better(report) if not int(report.state.best_step) else None)
+        self.pace.end()
+
+    def save(self, params: Params | None = None) -> Iterator[Event]:
+        """Write a checkpoint that predicts with `params`, with the best ones if None; nothing without a folder."""
+        if self._writer is not None:
+            best = self.state.best_params if params is None else params
+            self._writer.save(self.metadata(), best=best, state=self.state, **self.task.arrays())
+            self._saved = time.monotonic()
+            yield Saved(self._writer.folder, int(self.state.step))
+
+    def close(self) -> None:
+        """Wait until all is on the disk."""
+        if self._writer is not None:
+            self._writer.close()
+
+    def _progress(self, report: Report) -> Progress:
+        if report.metrics is not None:
+            self._validation = report.metrics
+            figures = {"validation" if name == "loss" else name: value for name, value in report.metrics.items()}
+            self.history.append({"epoch": report.epoch, "train": report.train_loss, **figures})
+        common = {
+            "step": report.step,
+            "epoch": report.epoch,
+            "epochs": self.task.plan.epochs,
+            "seconds": time.monotonic() - self.pace.begun,
+            "train_loss": report.train_loss,
+            "validation": self._validation,
+            "criterion": self.task.criterion,
+            "rate": self.pace.per_second(report.step) * self.task.examples,
+            "unit": self.task.unit,
+        }
+        if report.metrics is not None:
+            return Evaluated(**common, params=report.state.params)
+        return Progress(**common)
+
+    def _stop(self, report: Report, signal: int) -> Iterator[Event]:
+        """Save what was trained, and raise `Interrupted`."""
+        yield from self.save(self._better(report) if report.metrics is None else None)
+        self.close()
+        saved = self._writer is not None
+        yield Stopped(signal, report.step, saved)
+        what = "saved; go on with `resume`" if saved else "nothing was saved: no `checkpoint` was given"
+        raise Interrupted(signal, f"stopped at epoch {report.epoch:.1f} of {self.task.plan.epochs}; {what}")
+
+    def _better(self, report: Report) -> Params | None:
+        """The current parameters where they do better on validation data than the best that the state knows.
+
+        The state itself stays as it is, so that a training that goes on equals one that was never stopped.
+        """
+        if self._writer is None:
+            return None
+        loss = self.task.evaluate(report.state.params)["loss"]
+        return report.state.params if loss < float(report.state.best_loss) else None
+
+    def _diverged(self, step: int) -> Diverged:
+        """Raises RnncliError: nothing was trained before that could be kept."""
+        settings = self.task.settings
+        advice = f"lower `learning_rate` (now {settings.learning_rate:g}) or `clip` (now {settings.clip:g})"
+        if not int(self.state.best_step) and not self.task.has_prior:
+            raise RnncliError(f"the loss is not a number after step {step}; {advice}")
+        return Diverged(step, advice)

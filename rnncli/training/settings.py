@@ -1,0 +1,92 @@
+"""The settings that all trainings have, and those of saving, watching and computing."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from rnncli.errors import ParameterError
+from rnncli.settings import COUNT, NOT_NEGATIVE, POSITIVE, RATE, SEED, Settings, setting
+
+Schedule = Literal["constant", "cosine"]
+DeviceChoice = Literal["auto", "cpu", "gpu", "tpu"]
+PrecisionChoice = Literal["auto", "float32", "bfloat16"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Precision(Settings):
+    """Computing."""
+
+    precision: PrecisionChoice = setting("auto", "Type of the operands of matrix products.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Device(Settings):
+    """Computing."""
+
+    device: DeviceChoice = setting("auto", "Where to compute.")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Computing(Device, Precision):
+    """Computing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Training(Precision):
+    """The training."""
+
+    epochs: int = setting(20, "Passes over the training data.", COUNT)
+    batch_size: int = setting(32, "Windows, streams or texts in a batch.", COUNT)
+    learning_rate: float = setting(0.001, "Highest rate of Adam.", POSITIVE, "RATE")
+    schedule: Schedule = setting("cosine", "How the rate goes on: a cosine to 0 after --warmup, or constant.")
+    warmup: float = setting(0.05, "Share of the steps with a rising rate (cosine).", RATE)
+    clip: float = setting(1.0, "Largest norm of the gradient; 0: any.", NOT_NEGATIVE, "NORM")
+    weight_decay: float = setting(0.01, "Of AdamW.", NOT_NEGATIVE, "RATE")
+    patience: int = setting(
+        0, "Stop after N epochs without a better validation loss; 0: never. The best epoch is kept.", NOT_NEGATIVE
+    )
+    seed: int = setting(0, "Of the first weights, the order and the dropout.", SEED)
+
+    @property
+    def operands(self) -> Literal["float32", "bfloat16"]:
+        """The type of the operands of products; float32 until `training.devices.operands` has settled "auto"."""
+        return "float32" if self.precision == "auto" else self.precision
+
+
+DATA_DIR_DEFAULT = "TFDS_DATA_DIR, else ~/tensorflow_datasets"  # in words
+# What the lecture's slides say of each of its trainings: Adam at a constant rate.
+LECTURE = {"learning_rate": 0.001, "schedule": "constant", "warmup": 0.0, "clip": 0.0, "weight_decay": 0.0}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Saving(Settings):
+    """Saving."""
+
+    checkpoint: Path | None = setting(None, "Folder to save the model in.", metavar="DIR", shown="not saved")
+    resume: bool = setting(False, "Go on with the training saved in --checkpoint.")
+    overwrite: bool = setting(False, "Replace the model in --checkpoint.")
+    save_every: float = setting(15.0, "Time between checkpoints.", POSITIVE, "SECONDS")
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.checkpoint is None and (self.resume or self.overwrite):
+            raise ParameterError("`resume` and `overwrite` need a `checkpoint` DIR")
+        if self.resume and self.overwrite:
+            raise ParameterError("`resume` goes on with a checkpoint, `overwrite` replaces it: choose one")
+
+
+NOT_SAVED = Saving()  # a training that leaves nothing on the disk
+
+
+@dataclass(frozen=True, kw_only=True)
+class SavedModel(Settings):
+    """The model."""
+
+    checkpoint: Path = setting(Path(), "Folder of the saved model.", metavar="DIR")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Log(Settings):
+    """Output."""
+
+    log: Path | None = setting(None, "Append the losses to FILE as JSON Lines.", metavar="FILE.jsonl")
