@@ -37,8 +37,7 @@ class PublicSet:
     def ready(self, data_dir: Path | None, prepare: Callable[[Path, Path], None]) -> Path:
         """The folder of all data sets, with this one in it: `prepare(download, folder)` writes it where it is not.
 
-        Raises:
-            DataError: it is there in a form that cannot be read, or cannot be fetched or written.
+        Raises DataError where it is there in a form that cannot be read, or cannot be fetched or written.
         """
         folder = self.folder(data_dir)
         if folder is None:
@@ -50,11 +49,7 @@ class PublicSet:
         return folder
 
     def folder(self, data_dir: Path | None) -> Path | None:
-        """The folder of all data sets in which this one stands ready; None if it is to be prepared in `home`.
-
-        Raises:
-            DataError: it stands there in a form that cannot be read without TensorFlow.
-        """
+        """The folder of all data sets; None if this one is not in it. Raises DataError where it needs TensorFlow."""
         home = self.home(data_dir)
         place = home / self.name / (self.config or "") / self.version
         try:
@@ -71,15 +66,11 @@ class PublicSet:
         return None
 
     def home(self, data_dir: Path | None) -> Path:
-        """Where it is, or goes: `data_dir`, TFDS' own folder if None."""
+        """The folder of all data sets, where this one is or goes: `data_dir`, TFDS' own folder if None."""
         return Path(data_dir or os.environ.get("TFDS_DATA_DIR") or _DATA_DIR).expanduser()
 
     def fetch(self, target: Path, home: Path) -> None:
-        """Download it to `target`; `home` is where it was looked for.
-
-        Raises:
-            DataError: it cannot be had, or is not what it was.
-        """
+        """Download it to `target`, as `home` lacks it. Raises DataError where it cannot be had, or has another hash."""
         digest = hashlib.sha256()
         try:
             with urllib.request.urlopen(self.url, timeout=_PATIENCE) as answer, target.open("wb") as file:
@@ -95,11 +86,7 @@ class PublicSet:
             raise DataError(f"what {self.url} gives is not {self.name}; {self.instead}")
 
     def write(self, home: Path, features: Any, splits: Mapping[str, Iterable[dict[str, Any]]]) -> None:
-        """Write the examples of each split as array_record, where TFDS looks for them.
-
-        Raises:
-            DataError: the folder cannot be written.
-        """
+        """Write the examples of each split as array_record to the folder `home`. Raises DataError where that fails."""
         import tensorflow_datasets as tfds
 
         public = self
@@ -118,8 +105,8 @@ class PublicSet:
                 return {split: self._generate_examples(split) for split in splits}
 
             def _generate_examples(self, split: str) -> Any:
-                for number, example in enumerate(splits[split]):
-                    yield f"{split}-{number}", example
+                for index, example in enumerate(splits[split]):
+                    yield f"{split}-{index}", example
 
         tfds.disable_progress_bar()
         try:

@@ -122,7 +122,8 @@ def rows_of(lines: Iterable[str], separator: str, name: str, *, strip: bool) -> 
                 raise DataError(f"{name} is ragged: line {reader.line_num} has {len(row)} cells, the header {width}")
             yield row
     except csv.Error as error:
-        raise DataError(f"{name} is no table: line {reader.line_num}, {error}") from error
+        line = reader.line_num if width or strip else 1  # a header that never ends begins in the first line
+        raise DataError(f"{name} is no table: line {line}, {error}") from error
 
 
 def is_number(cell: str) -> bool:

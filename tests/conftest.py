@@ -3,8 +3,13 @@
 import os
 
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-# as the commands set it, for tests that use JAX before any of them
-os.environ.setdefault("XLA_FLAGS", "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion")
+# Most programs here run for milliseconds, so they are compiled as quickly as can be: with the pass that the commands
+# ask for, but without LLVM's optimisations. The fixture `own_compiler` leaves these options to the commands.
+os.environ.setdefault(
+    "XLA_FLAGS",
+    "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
+    " --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false",
+)
 
 import subprocess
 import sys
@@ -19,15 +24,16 @@ from rnncli.cli import run
 
 jax.config.update("jax_num_cpu_devices", 2)
 
-# programs that several tests, or their subprocesses, need are compiled once
-_COMPILED = tempfile.TemporaryDirectory(prefix="rnncli-tests-")
-jax.config.update("jax_compilation_cache_dir", _COMPILED.name)
-jax.config.update("jax_persistent_cache_min_compile_time_secs", 0.05)
-jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
-os.environ["JAX_COMPILATION_CACHE_DIR"] = _COMPILED.name
-os.environ["XDG_CACHE_HOME"] = _COMPILED.name  # and what was measured on this machine is measured anew
-os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0.05"
+# Programs that several tests, or their subprocesses, need are compiled once: pytest-xdist's workers inherit the folder
+# from the process that starts them. What the environment names is kept, for the next time.
+_FOLDER = tempfile.TemporaryDirectory(prefix="rnncli-tests-")
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", _FOLDER.name)
+os.environ["JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS"] = "0"
 os.environ["JAX_PERSISTENT_CACHE_MIN_ENTRY_SIZE_BYTES"] = "-1"
+os.environ["XDG_CACHE_HOME"] = _FOLDER.name  # and what was measured on this machine is measured anew
+jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE_DIR"])
+jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
+jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 

@@ -1,6 +1,6 @@
 """A task from outside the package: a network that tags each letter of a text, for the tests of the runner.
 
-`python tests/tagger.py FOLDER` trains it, with checkpoints in FOLDER.
+`python tests/tagger.py FOLDER EPOCHS SECONDS` trains it, with a checkpoint in FOLDER every so many seconds.
 """
 
 import hashlib
@@ -69,5 +69,5 @@ class Tagger:
 
 
 if __name__ == "__main__":
-    saving = Saving(checkpoint=Path(sys.argv[1]), resume=True, save_every=0.05)
+    saving = Saving(checkpoint=Path(sys.argv[1]), resume=True, save_every=float(sys.argv[3]))
     print(follow(run(Tagger(Training(epochs=int(sys.argv[2]))), saving)).scored.scores)

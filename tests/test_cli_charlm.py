@@ -289,7 +289,7 @@ def test_resumed_equals_never_stopped_and_refuses_other_texts(rnncli, text: Path
     other.write_text(SENTENCES * 59)
     wrong = rnncli("charlm", "train", other, *train[3:], "--checkpoint", tmp_path / "whole", "--resume")
     assert wrong.code == 1
-    assert "was trained on other data; resume with the same text" in wrong.err
+    assert "was trained on other data; resume with the same data" in wrong.err
 
 
 def test_a_run_at_a_constant_rate_goes_on_for_more_epochs(rnncli, text: Path, tmp_path: Path) -> None:

@@ -58,18 +58,26 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     ("verb", "example"),
     [pytest.param(*each, marks=pytest.mark.slow) if each[1] in SLOW else each for each in EXAMPLES],
 )
-def test_every_example_of_every_help_runs(shell, place: Path, tmp_path: Path, verb: str, example: str) -> None:
+def test_every_example_of_every_help_runs(
+    shell, rnncli, place: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, verb: str, example: str
+) -> None:
     here = tmp_path / "here"
     shutil.copytree(place, here)
     if verb.endswith(TRAINING):  # briefly, into new folders
         shutil.rmtree(here / "checkpoints")
         shutil.rmtree(here / "model")
         brief = "--epochs 1" if "compare" in verb else "--epochs 1 --units 4"
-        example = re.sub(r"( \||$)", rf" {brief}\1", example, count=1)
-    result = shell(example, cwd=here)
-    assert result.returncode == 0, result.stderr
-    assert "error" not in result.stderr
-    assert result.stdout or "--output" in example
+        example = re.sub(r"(rnncli [^|]*?)( \||$)", rf"\1 {brief}\2", example, count=1)
+    if "|" in example:
+        piped = shell(example, cwd=here)
+        code, out, err = piped.returncode, piped.stdout, piped.stderr
+    else:
+        monkeypatch.chdir(here)
+        result = rnncli(*shlex.split(example)[1:])
+        code, out, err = result.code, result.out, result.err
+    assert code == 0, err
+    assert "error:" not in err
+    assert out or "--output" in example
 
 
 @pytest.mark.parametrize("verb", sorted(verbs()))

@@ -49,14 +49,14 @@ def test_a_task_is_trained_saved_loaded_and_scored(tmp_path: Path) -> None:
 def test_killed_and_resumed_equals_never_killed_bit_for_bit(tmp_path: Path) -> None:
     command = [sys.executable, str(Path(__file__).with_name("tagger.py"))]
     killed, whole = tmp_path / "killed", tmp_path / "whole"
-    with subprocess.Popen([*command, str(killed), "400"], stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen([*command, str(killed), "60", "0.01"], stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 120
         while not list(killed.glob("[0-9]*/_CHECKPOINT_METADATA")) and time.monotonic() < deadline:
             time.sleep(0.02)
         assert process.poll() is None, "the training came to its end before it was killed"
         process.kill()
     done = [
-        subprocess.run([*command, str(folder), "400"], capture_output=True, text=True, check=True).stdout
+        subprocess.run([*command, str(folder), "60", "9"], capture_output=True, text=True, check=True).stdout
         for folder in (killed, whole)
     ]
     assert done[0] == done[1]

@@ -26,32 +26,35 @@ class Text:
         return len(self.tokens)
 
     def windows(self, starts: np.ndarray, length: int) -> np.ndarray:
-        """Windows from `starts` `[B]` on, each with the token before it: `[length + 1, B]`, time-major."""
+        """Windows from `starts` `[B]` on, each with the token before it: `[length + 1, B]`, time-major.
+
+        Past the end of the text, the last token is repeated.
+        """
         places = starts[None, :] + np.arange(-1, length)[:, None]
-        found = self.tokens[np.maximum(places, 0)]
-        found[places < 0] = self.boundary
-        return found
+        tokens = self.tokens[np.clip(places, 0, len(self) - 1)]
+        tokens[places < 0] = self.boundary
+        return tokens
 
 
 class _Batches:
-    """What both kinds share: chunks of steps of one epoch."""
+    """Chunks of steps of one epoch: what both kinds of batches share."""
 
     def __init__(self, text: Text, batch: int, window: int, seed: int, steps_per_epoch: int, chunk: int):
         self.text, self.batch, self.window, self.seed = text, batch, window, seed
         self.steps_per_epoch, self.chunk = steps_per_epoch, min(chunk, steps_per_epoch)
 
     def starts(self, epoch: int, place: int, steps: int) -> np.ndarray:
-        """Where the windows of some steps of an epoch start, `[steps, B]`."""
+        """The starts of the windows of `steps` steps of an epoch, from step `place` of it on: `[steps, B]`."""
         raise NotImplementedError
 
     def __call__(self, step: int) -> tuple[np.ndarray, int]:
-        """Tokens of the next steps, `[chunk, window + 1, B]`, and how many steps there are."""
+        """Tokens of the steps from `step` on, `[chunk, window + 1, B]`, and how many of these steps there are."""
         epoch, place = divmod(step, self.steps_per_epoch)
         steps = min(self.chunk, self.steps_per_epoch - place)
-        found = np.zeros((self.chunk, self.window + 1, self.batch), self.text.tokens.dtype)
-        for number, row in enumerate(self.starts(epoch, place, steps)):
-            found[number] = self.text.windows(row, self.window)
-        return found, steps
+        tokens = np.zeros((self.chunk, self.window + 1, self.batch), self.text.tokens.dtype)
+        for index, starts in enumerate(self.starts(epoch, place, steps)):
+            tokens[index] = self.text.windows(starts, self.window)
+        return tokens, steps
 
 
 class Streams(_Batches):
@@ -62,12 +65,11 @@ class Streams(_Batches):
     """
 
     def __init__(self, text: Text, batch: int, window: int, seed: int, *, chunk: int):
-        stride = (len(text) - window + 1) // batch
-        if stride < _SHORT * window:  # shifted as far as whole windows leave room
-            stride = len(text) // batch
-        self._stride = stride
-        super().__init__(text, batch, window, seed, stride // window, chunk)
-        self._shifts = min(window, len(text) - (batch - 1) * stride - self.steps_per_epoch * window + 1)
+        self._stride = (len(text) - window + 1) // batch
+        if self._stride < _SHORT * window:  # shifted as far as whole windows leave room
+            self._stride = len(text) // batch
+        super().__init__(text, batch, window, seed, self._stride // window, chunk)
+        self._shifts = min(window, len(text) - (batch - 1) * self._stride - self.steps_per_epoch * window + 1)
 
     def starts(self, epoch: int, place: int, steps: int) -> np.ndarray:
         """See `_Batches.starts`."""
@@ -95,8 +97,8 @@ class Windows(_Batches):
     def starts(self, epoch: int, place: int, steps: int) -> np.ndarray:
         """See `_Batches.starts`."""
         if self._drawn is None or self._drawn[0] != epoch:
-            cycle, number = divmod(epoch, self._offsets)
-            offset = int(np.random.default_rng([self.seed, cycle]).permutation(self._offsets)[number])
+            cycle, index = divmod(epoch, self._offsets)
+            offset = int(np.random.default_rng([self.seed, cycle]).permutation(self._offsets)[index])
             order = np.random.default_rng([self.seed, epoch, 1]).permutation(np.arange(self._windows, dtype=np.uint32))
             self._drawn = epoch, offset, order
         _, offset, order = self._drawn

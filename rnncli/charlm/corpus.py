@@ -56,22 +56,22 @@ class Corpus:
         return sha.hexdigest()
 
     def whole(self) -> Text:
-        """All of it."""
+        """All of it, as one text."""
         return Text(self.tokens, self.vocabulary.boundary)
 
     def parts(self, validation_fraction: float) -> tuple[Text, Text]:
         """The first part, to train on, and the last, to validate on."""
-        size = len(self.tokens)
+        size, boundary = len(self.tokens), self.vocabulary.boundary
         train = min(size - 1, int(size * (1 - validation_fraction)))
-        unit = self.vocabulary.unit
         if train < 2:
+            unit = self.vocabulary.unit
             raise DataError(f"{size} {unit}s are too few: at least 2 train and 1 validates; give more text")
-        return tuple(Text(part, self.vocabulary.boundary) for part in (self.tokens[:train], self.tokens[train:]))  # pyright: ignore[reportReturnType]
+        return Text(self.tokens[:train], boundary), Text(self.tokens[train:], boundary)
 
 
 def read_corpus(
     sources: Iterable[str],
-    config: Reading,
+    settings: Reading,
     *,
     vocabulary: Vocabulary | None = None,
     skip_unknown: bool = False,
@@ -81,48 +81,39 @@ def read_corpus(
 ) -> Corpus:
     """Read files, folders (every text file below, sorted) and `-`, each file a document.
 
-    Args:
-        sources: their names.
-        config: how they are to be read (vocabulary, encoding, lowercase, separator).
-        vocabulary: the one to use; learnt from the text if None.
-        skip_unknown: leave characters out that `vocabulary` does not have.
-        say: hears what is left out.
-        except_for: files and folders that are no part of a folder's text.
-        read: the bytes behind a name.
+    The vocabulary is learnt from the text where `vocabulary` is None; `skip_unknown` leaves characters out that it does
+    not have. `say` is told which files are left out; those in `except_for` are no part of a folder's text. `read` gives
+    the bytes behind a name.
 
-    Raises:
-        DataError: nothing there, an empty text, bytes that are not of the encoding, unknown characters.
+    Raises DataError where nothing is there, a text is empty, bytes are not of the encoding, or a character is unknown.
     """
     sources = tuple(sources)
     with tempfile.TemporaryFile() as file:
-        reader = _Reader(file, config, vocabulary, skip_unknown)
-        for name in _files(sources, config.encoding, say, {path.resolve() for path in except_for}):
-            reader.document(name, _decoded(read(name), name, config, learns=vocabulary is None))
+        reader = _Reader(file, settings, vocabulary, skip_unknown)
+        for name in _files(sources, settings.encoding, say, {path.resolve() for path in except_for}):
+            reader.document(name, _decoded(read(name), name, settings, learns=vocabulary is None))
         return reader.corpus(sources)
 
 
 class _Reader:
-    """Tokens of one document after the other into a file."""
+    """Writes the tokens of one document after the other to a file."""
 
-    def __init__(self, file: IO[bytes], config: Reading, vocabulary: Vocabulary | None, skip_unknown: bool):
-        self._file = file
-        self._config, self._fixed, self._skip = config, vocabulary, skip_unknown
-        codes = 256 if config.vocabulary == "bytes" else 0x110000
+    def __init__(self, file: IO[bytes], settings: Reading, vocabulary: Vocabulary | None, skip_unknown: bool):
+        self._file, self._settings, self._fixed, self._skip = file, settings, vocabulary, skip_unknown
         if vocabulary is None:  # provisional tokens: 0 for a boundary, then the symbols as they are met
-            self._table, self._met = np.full(codes, UNKNOWN, np.uint32), 0
+            codes = 256 if settings.vocabulary == "bytes" else 0x110000
+            self._table, self._dtype, self._boundary = np.full(codes, UNKNOWN, np.uint32), _PROVISIONAL, 0
         else:
-            self._table = vocabulary.table()
-        self._dtype = _PROVISIONAL if vocabulary is None else vocabulary.dtype
-        self._boundary = 0 if vocabulary is None else vocabulary.boundary
-        self._size = self._documents = self._left_out = 0
+            self._table, self._dtype, self._boundary = vocabulary.table(), vocabulary.dtype, vocabulary.boundary
+        self._met = self._size = self._documents = self._left_out = 0
 
     def document(self, name: str, blocks: Iterator[np.ndarray]) -> None:
-        """One file: its code points, in blocks; a separator within it is an empty block."""
+        """Write one file: its code points, in blocks; a separator within it is an empty block."""
         began, place = False, 0
         for block in blocks:
             if not len(block):
                 began = False
-                place += len(_separator(self._config))
+                place += len(_separator(self._settings))
                 continue
             if not began:
                 if self._documents and (self._fixed is None or self._fixed.documents):
@@ -133,21 +124,20 @@ class _Reader:
             place += len(block)
 
     def corpus(self, sources: tuple[str, ...]) -> Corpus:
-        """What was read."""
+        """The corpus of all that was read."""
         if not self._size:
             what = "has no character that the model knows" if self._left_out else "is empty"
-            raise DataError(f"{_named(sources)} {what}; there is nothing to read")
+            text = name_of(sources[0]) if len(sources) == 1 else f"the text of {len(sources)} sources"
+            raise DataError(f"{text} {what}; there is nothing to read")
         if self._fixed is not None:
             tokens = _mapped(self._file, self._dtype, self._size)
             return Corpus(self._fixed, tokens, sources, self._documents, self._left_out)
-        config = self._config
-        symbols = range(256) if config.vocabulary == "bytes" else np.flatnonzero(self._table != UNKNOWN).tolist()
-        vocabulary = Vocabulary(
-            config.vocabulary, tuple(symbols), config.lowercase, config.separator, self._documents > 1
-        )
+        kind, lowercase, separator = self._settings.vocabulary, self._settings.lowercase, self._settings.separator
+        known = np.flatnonzero(self._table != UNKNOWN)
+        symbols = range(256) if kind == "bytes" else known.tolist()
+        vocabulary = Vocabulary(kind, tuple(symbols), lowercase, separator, self._documents > 1)
         final = np.zeros(_MOST_SYMBOLS + 1, vocabulary.dtype)
         final[0] = vocabulary.boundary
-        known = np.flatnonzero(self._table != UNKNOWN)
         final[self._table[known]] = vocabulary.table()[known]
         self._file.seek(0)
         with tempfile.TemporaryFile() as file:
@@ -164,14 +154,14 @@ class _Reader:
             self._meet(np.unique(block[unknown]))
             return self._table[block]
         if not self._skip:
-            first = int(np.flatnonzero(unknown)[0])
+            first = int(unknown.argmax())
             raise DataError(self._fixed.unknown(int(block[first]), place + first, name_of(name)))
         self._left_out += int(unknown.sum())
         return tokens[~unknown]
 
     def _meet(self, codes: np.ndarray) -> None:
         if any(0xD800 <= code <= 0xDFFF for code in codes.tolist()):
-            raise DataError(f"the text, read as {self._config.encoding}, has half characters (surrogates)")
+            raise DataError(f"the text, read as {self._settings.encoding}, has half characters (surrogates)")
         if self._met + len(codes) > _MOST_SYMBOLS:
             raise DataError(f"more than {_MOST_SYMBOLS:,} different characters; use `vocabulary` bytes")
         self._table[codes] = np.arange(self._met + 1, self._met + 1 + len(codes))
@@ -186,10 +176,8 @@ def _put(file: IO[bytes], tokens: np.ndarray) -> None:
     try:
         file.write(tokens.tobytes())
     except OSError as error:
-        raise DataError(
-            f"cannot write the text's tokens to '{tempfile.gettempdir()}': {error.strerror}; "
-            "set TMPDIR to a folder with room"
-        ) from error
+        what = f"cannot write the text's tokens to '{tempfile.gettempdir()}': {error.strerror}"
+        raise DataError(f"{what}; set TMPDIR to a folder with room") from error
 
 
 def _mapped(file: IO[bytes], dtype: np.dtype, size: int) -> np.ndarray:
@@ -207,7 +195,7 @@ def _files(sources: tuple[str, ...], encoding: str, say: Callable[[str], None], 
         if source == "-" or not os.path.isdir(source):  # noqa: PTH112 - Path.is_dir raises where a name is too long
             yield source
             continue
-        binary, found = [], 0
+        binary, texts = [], 0
         for folder, folders, names in os.walk(source, onerror=unreadable):
             if METADATA in names or Path(folder).resolve() in except_for:
                 folders.clear()
@@ -219,11 +207,11 @@ def _files(sources: tuple[str, ...], encoding: str, say: Callable[[str], None], 
                 if _is_binary(path, encoding):
                     binary.append(str(path))
                     continue
-                found += 1
+                texts += 1
                 yield str(path)
         if binary:
             say(f"{len(binary)} files in '{source}' are no text and are left out, '{binary[0]}' the first")
-        if not found:
+        if not texts:
             raise DataError(f"'{source}' has no text file in it")
 
 
@@ -234,28 +222,29 @@ def _is_binary(path: Path, encoding: str) -> bool:
     return b"\0" in next(iter(read_blocks(str(path))), b"")[:8000]
 
 
-def _separator(config: Reading) -> Any:
-    """What stands between documents, as the text is read."""
-    return config.separator.encode("utf-8", "surrogateescape") if config.vocabulary == "bytes" else config.separator
+def _separator(settings: Reading) -> Any:
+    """What stands between documents: bytes where the text is read as bytes, else characters."""
+    separator = settings.separator
+    return separator.encode("utf-8", "surrogateescape") if settings.vocabulary == "bytes" else separator
 
 
-def _decoded(pieces: Pieces, name: str, config: Reading, *, learns: bool) -> Iterator[np.ndarray]:
+def _decoded(pieces: Pieces, name: str, settings: Reading, *, learns: bool) -> Iterator[np.ndarray]:
     """The code points (bytes) of a file in blocks; an empty block where a separator stood."""
-    blocks: Any = pieces if config.vocabulary == "bytes" else _characters(pieces, name, config, learns=learns)
-    separator = _separator(config)
+    blocks: Any = pieces if settings.vocabulary == "bytes" else _characters(pieces, name, settings, learns=learns)
+    separator = _separator(settings)
     for parts in _split(blocks, separator) if separator else ([block] for block in blocks):
-        for number, part in enumerate(parts):
-            if number:
+        for index, part in enumerate(parts):
+            if index:
                 yield np.empty(0, np.uint32)
-            if config.lowercase:
+            if settings.lowercase:
                 part = part.lower()
             if part:
                 yield to_code_points(part) if isinstance(part, str) else np.frombuffer(part, np.uint8)
 
 
-def _characters(pieces: Pieces, name: str, config: Reading, *, learns: bool) -> Iterator[str]:
-    """Decoded text. A byte-order mark at the beginning is not part of it."""
-    codec = "utf-8-sig" if config.encoding == "utf-8" else config.encoding
+def _characters(pieces: Pieces, name: str, settings: Reading, *, learns: bool) -> Iterator[str]:
+    """The decoded text, without a byte-order mark at its beginning."""
+    codec = "utf-8-sig" if settings.encoding == "utf-8" else settings.encoding
     decoder = codecs.getincrementaldecoder(codec)("strict")
     taken = 0
     advice = "name its `encoding` (latin-1?)" + (", or take any bytes with `vocabulary` bytes" if learns else "")
@@ -263,12 +252,12 @@ def _characters(pieces: Pieces, name: str, config: Reading, *, learns: bool) -> 
     def decoded(piece: bytes, *, final: bool = False) -> str:
         try:
             return decoder.decode(piece, final)
-        except UnicodeDecodeError as error:
-            place = taken - len(error.object) + error.start
-            what = f"byte 0x{error.object[error.start]:02X} at offset {place:,} ({error.reason})"
-            raise DataError(f"{name_of(name)} is not {config.encoding.upper()}: {what}; {advice}") from error
-        except UnicodeError as error:  # of an encoding that needs a byte-order mark
-            raise DataError(f"{name_of(name)} is not {config.encoding.upper()}: {error}; {advice}") from error
+        except UnicodeError as error:
+            fault = str(error)  # of an encoding that needs a byte-order mark
+            if isinstance(error, UnicodeDecodeError):
+                place = taken - len(error.object) + error.start
+                fault = f"byte 0x{error.object[error.start]:02X} at offset {place:,} ({error.reason})"
+            raise DataError(f"{name_of(name)} is not {settings.encoding.upper()}: {fault}; {advice}") from error
 
     for piece in pieces:
         taken += len(piece)
@@ -281,11 +270,7 @@ def _split(blocks: Iterator[Any], separator: Any) -> Iterator[list[Any]]:
     rest = separator[:0]
     for block in blocks:
         *parts, rest = (rest + block).split(separator)
-        held = next((n for n in range(len(separator) - 1, 0, -1) if rest.endswith(separator[:n])), 0)
+        held = next((size for size in range(len(separator) - 1, 0, -1) if rest.endswith(separator[:size])), 0)
         yield [*parts, rest[: len(rest) - held]]
         rest = rest[len(rest) - held :]
     yield [rest]
-
-
-def _named(sources: tuple[str, ...]) -> str:
-    return name_of(sources[0]) if len(sources) == 1 else f"the text of {len(sources)} sources"

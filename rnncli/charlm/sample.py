@@ -29,7 +29,7 @@ _FREE = -1  # stands where a prompt does not say what comes next
 
 
 class _Loop(NamedTuple):
-    """What the loop hands on."""
+    """The state of the loop."""
 
     carries: Carries
     token: Array  # [B], the symbol before the next one
@@ -38,9 +38,9 @@ class _Loop(NamedTuple):
 
 
 def filtered(logits: Array, drawing: Drawing) -> Array:
-    """Logits over the temperature, −∞ where top-k, top-p or min-p leave a symbol out. `[B, symbols]`.
+    """Logits over the temperature, −∞ where top-k, then top-p, then min-p leave a symbol out. `[B, symbols]`.
 
-    In this order; the likeliest symbol always stays.
+    The likeliest symbol always stays.
     """
     logits = (logits - logits.max(-1, keepdims=True)) / drawing.temperature
     if drawing.top_k:
@@ -78,14 +78,12 @@ class Sampler:
     """A model compiled for sampling."""
 
     def __init__(self, model: CharModel, vocabulary: Vocabulary, drawing: Drawing = _AS_IT_IS):
-        self._vocabulary = vocabulary
-        self._initial = model.initial_carries
-        self._graph, self._state = nnx.split(model)
-        newline = ord("\n")
-        exempt = np.array([symbol == newline for symbol in vocabulary.symbols] + [True])
+        self._vocabulary, self._initial = vocabulary, model.initial_carries
+        graph, self._state = nnx.split(model)
+        exempt = np.array([symbol == ord("\n") for symbol in vocabulary.symbols] + [True])
         never = np.zeros(vocabulary.size, bool)
         never[-1] = not vocabulary.documents  # a boundary that was never trained is never said
-        generate = partial(_generate, self._graph, drawing, exempt, never)
+        generate = partial(_generate, graph, drawing, exempt, never)
 
         @jax.jit
         def run(state: Any, loop: _Loop, seed: Array, forced: Array, steps: Array) -> tuple[_Loop, Array]:
@@ -98,13 +96,7 @@ class Sampler:
         self._run = run
 
     def sample(
-        self,
-        prompt: np.ndarray,
-        length: int,
-        *,
-        samples: int = 1,
-        seed: int = 0,
-        params: Any = None,
+        self, prompt: np.ndarray, length: int, *, samples: int = 1, seed: int = 0, params: Any = None
     ) -> Iterator[np.ndarray]:
         """Tokens that follow the prompt, `[n, samples]` a dispatch, `length` in all.
 
@@ -115,7 +107,7 @@ class Sampler:
         # made by NumPy, as each operation of JAX outside the loop would be compiled by itself
         shapes = jax.eval_shape(lambda: self._initial(samples))
         loop = _Loop(
-            jax.tree.map(lambda each: np.zeros(each.shape, each.dtype), shapes),
+            jax.tree.map(lambda carry: np.zeros(carry.shape, carry.dtype), shapes),
             jax.device_put(np.full(samples, boundary, np.int32)),
             jax.device_put(np.full((samples, _RECENT), _FREE, np.int32)),
             jax.device_put(np.int32(-len(prompt))),
@@ -139,12 +131,12 @@ class Sampler:
 
 
 def _parts(loop: _Loop) -> Any:
-    """What of the loop each device has: its samples."""
-    return jax.tree.map(lambda each: split(each, 0) if each.ndim else WHOLE, loop)
+    """The part of the loop's arrays that each device has: its samples."""
+    return jax.tree.map(lambda array: split(array, 0) if array.ndim else WHOLE, loop)
 
 
 def _after_prompt(tokens: Array, first: int, end: int) -> Iterator[np.ndarray]:
-    """What of a dispatch is not the prompt."""
+    """The tokens of a dispatch that are not the prompt's."""
     if first < end:
         yield np.asarray(tokens)[first:end]
 

@@ -31,7 +31,7 @@ class Scored(NamedTuple):
     hit: np.ndarray  # bool [N]: the character was the likeliest one
 
     def metrics(self) -> dict[str, float]:
-        """Mean loss in nats, the same in bits, perplexity, accuracy, and of how many characters."""
+        """The mean loss in nats, the same in bits, perplexity, accuracy, and the number of characters."""
         loss = float(self.nats.mean(dtype=np.float64))
         return {
             "loss": loss,
@@ -62,13 +62,13 @@ class Scorer:
         begins = np.arange(0, len(text), window)
         steps = min(_CHUNK, window)
         rows = max(1, min(_ROWS, self._most // steps))
-        found = _empty(len(begins) * window)
+        scored = _empty(len(begins) * window)
         for first in range(0, len(begins), rows):
             some = np.resize(begins[first : first + rows], rows)
             carries = self._initial(rows)
             for place in range(0, window, steps):
-                carries = self._piece(params, text, some, place, steps, window, carries, found)
-        return Scored(found.nats[: len(text)], found.hit[: len(text)])
+                carries = self._piece(params, text, some, place, steps, window, carries, scored)
+        return Scored(scored.nats[: len(text)], scored.hit[: len(text)])
 
     def carried(self, params: Any, text: Text, *, streams: int | None = None, warm_up: int = _WARM_UP) -> Scored:
         """Every character of the text, in one pass with the state handed on.
@@ -81,13 +81,15 @@ class Scorer:
             streams = max(1, min(_ROWS, size // _STREAM))
         length = -(-size // streams)
         streams = -(-size // length)
-        found = _empty(streams * length)
+        scored = _empty(streams * length)
         begins = np.arange(streams) * length
         carries = self._initial(streams)
         for place, steps in _pieces(-warm_up if streams > 1 else 0, length, max(1, min(_CHUNK, self._most // streams))):
-            carries = self._at_beginning(carries, begins + place)
-            carries = self._piece(params, text, begins, place, steps, length, carries, found)
-        return Scored(found.nats[:size], found.hit[:size])
+            # streams that have not reached the text's first character yet are held at zero
+            started = jnp.asarray(begins + place > 0)[:, None]
+            carries = jax.tree.map(lambda carry, started=started: jnp.where(started, carry, 0.0), carries)
+            carries = self._piece(params, text, begins, place, steps, length, carries, scored)
+        return Scored(scored.nats[:size], scored.hit[:size])
 
     def _piece(
         self,
@@ -98,22 +100,17 @@ class Scorer:
         steps: int,
         length: int,
         carries: Carries,
-        found: Scored,
+        scored: Scored,
     ) -> Carries:
-        """Score `steps` characters of each part from `place` on into `found`; a part has `length` characters."""
-        nats, hit, carries = self._run(params, _padded(text, begins + place, steps), carries)
+        """Scores `steps` characters of each part from `place` on into `scored`; a part has `length` characters."""
+        nats, hit, carries = self._run(params, text.windows(begins + place, steps), carries)
         if place >= 0:
             nats, hit = np.asarray(nats), np.asarray(hit)
             kept = min(steps, length - place)
             for row, begin in enumerate(begins):
                 part = slice(begin + place, begin + place + kept)
-                found.nats[part], found.hit[part] = nats[:kept, row], hit[:kept, row]
+                scored.nats[part], scored.hit[part] = nats[:kept, row], hit[:kept, row]
         return carries
-
-    def _at_beginning(self, carries: Carries, places: np.ndarray) -> Carries:
-        """Zero states for the streams that have not reached the text's first character yet."""
-        started = jnp.asarray(places > 0)[:, None]
-        return jax.tree.map(lambda each: jnp.where(started, each, 0.0), carries)
 
 
 def _empty(size: int) -> Scored:
@@ -128,13 +125,5 @@ def _pieces(first: int, end: int, most: int) -> Iterator[tuple[int, int]]:
     for size, low in ((-first, None), (end, 0)):
         steps = min(1 << most.bit_length() - 1, 1 << max(size - 1, 0).bit_length())
         pieces = -(-size // steps)
-        for number in range(pieces):
-            yield (number - pieces if low is None else number) * steps, steps
-
-
-def _padded(text: Text, starts: np.ndarray, length: int) -> np.ndarray:
-    """Windows that may reach past the end of the text, where they repeat its last character."""
-    places = starts[None, :] + np.arange(-1, length)[:, None]
-    found = text.tokens[np.clip(places, 0, len(text) - 1)]
-    found[places < 0] = text.boundary
-    return found
+        for index in range(pieces):
+            yield (index - pieces if low is None else index) * steps, steps

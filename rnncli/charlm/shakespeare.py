@@ -18,11 +18,7 @@ _SPLITS = ("train", "validation", "test")  # nine tenths, a twentieth, a twentie
 
 
 def read_tiny_shakespeare(data_dir: Path | None) -> Iterator[bytes]:
-    """The three parts, in the order of the text, from `data_dir` (TFDS' own folder if None).
-
-    Raises:
-        DataError: it is not there, and cannot be fetched.
-    """
+    """The three parts in order, from `data_dir` (TFDS' own if None). Raises DataError where they cannot be had."""
     import tensorflow_datasets as tfds
 
     folder = _SET.ready(data_dir, lambda text, home: write_tiny_shakespeare(text.read_bytes(), home))
@@ -32,11 +28,7 @@ def read_tiny_shakespeare(data_dir: Path | None) -> Iterator[bytes]:
 
 
 def write_tiny_shakespeare(text: bytes, folder: Path) -> None:
-    """Write the data set, as array_record, where TFDS looks for it.
-
-    Raises:
-        DataError: the folder cannot be written.
-    """
+    """Write the data set, as array_record, where TFDS looks for it. Raises DataError where that cannot be written."""
     import tensorflow_datasets as tfds
 
     train, validation = int(len(text) * 0.9), int(len(text) * 0.95)

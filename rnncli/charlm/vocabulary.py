@@ -2,7 +2,7 @@
 
 import difflib
 import unicodedata
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import cached_property
 from typing import Any
 
@@ -50,17 +50,11 @@ class Vocabulary:
 
     def as_dict(self) -> dict[str, Any]:
         """JSON types, for a checkpoint."""
-        return {
-            "kind": self.kind,
-            "symbols": "" if self.kind == "bytes" else "".join(map(chr, self.symbols)),
-            "lowercase": self.lowercase,
-            "separator": self.separator,
-            "documents": self.documents,
-        }
+        return {**asdict(self), "symbols": "" if self.kind == "bytes" else "".join(map(chr, self.symbols))}
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> "Vocabulary":
-        """What `as_dict` gave."""
+        """The vocabulary that `as_dict` described."""
         symbols = range(256) if stored["kind"] == "bytes" else map(ord, stored["symbols"])
         return cls(**{**stored, "symbols": tuple(symbols)})
 
@@ -80,23 +74,22 @@ class Vocabulary:
     def encode(self, text: str, *, what: str = "the text", skip_unknown: bool = False) -> tuple[np.ndarray, int]:
         """Tokens of a text, uint32, and how many characters were skipped.
 
-        Raises:
-            DataError: a character that is not in the vocabulary, unless they are skipped.
+        Raises DataError where a character is not in the vocabulary, unless such are skipped.
         """
-        parts = [self.code_points(part) for part in (text.split(self.separator) if self.separator else [text])]
-        table, found, place, skipped = self.table(), [], 0, 0
-        for number, part in enumerate(parts):
-            if number:
-                found.append(np.array([self.boundary], np.uint32))
+        table, encoded, place, skipped = self.table(), [], 0, 0
+        for index, part in enumerate(text.split(self.separator) if self.separator else [text]):
+            if index:
+                encoded.append(np.array([self.boundary], np.uint32))
                 place += len(self.separator)
-            tokens = table[part]
+            codes = self.code_points(part)
+            tokens = table[codes]
             unknown = np.flatnonzero(tokens == UNKNOWN)
             if len(unknown) and not skip_unknown:
-                raise DataError(self.unknown(int(part[unknown[0]]), place + int(unknown[0]), what))
-            found.append(tokens[tokens != UNKNOWN])
-            place += len(part)
+                raise DataError(self.unknown(int(codes[unknown[0]]), place + int(unknown[0]), what))
+            encoded.append(tokens[tokens != UNKNOWN])
+            place += len(codes)
             skipped += len(unknown)
-        return np.concatenate(found), skipped
+        return np.concatenate(encoded), skipped
 
     def unknown(self, code: int, place: int, what: str) -> str:
         """The message on a character that the model never saw."""
@@ -110,39 +103,31 @@ class Vocabulary:
         """The symbol that stands best for a character: its other case, its base letter, the most similar name."""
         if self.kind == "bytes" or not self.symbols:
             return None
-        known, char = set(self.symbols), chr(code)
-        similar = [
-            char.swapcase(),
-            *unicodedata.normalize("NFKD", char),
-            *unicodedata.normalize("NFKD", char.swapcase()),
-        ]
-        for candidate in similar:
-            if len(candidate) == 1 and ord(candidate) in known:
+        char, other = chr(code), chr(code).swapcase()
+        for candidate in (other, *unicodedata.normalize("NFKD", char), *unicodedata.normalize("NFKD", other)):
+            if len(candidate) == 1 and ord(candidate) in self.symbols:
                 return ord(candidate)
         named = {unicodedata.name(chr(symbol), ""): symbol for symbol in self.symbols}
         for same in (2, 1, 0):  # letters of the general category that have to agree
             kind = unicodedata.category(char)[:same]
             alike = [name for name, symbol in named.items() if unicodedata.category(chr(symbol)).startswith(kind)]
-            close = difflib.get_close_matches(unicodedata.name(char, ""), alike, n=1, cutoff=0.0)
-            if close:
-                return named[close[0]]
+            for name in difflib.get_close_matches(unicodedata.name(char, ""), alike, n=1, cutoff=0.0):
+                return named[name]
         return None
 
     @cached_property
     def spellings(self) -> list[bytes]:
         """Each token as bytes: characters in UTF-8, the boundary as the separator (a newline if there is none)."""
         boundary = (self.separator or "\n").encode("utf-8", "surrogateescape")
-        if self.kind == "bytes":
-            return [*(bytes([symbol]) for symbol in self.symbols), boundary]
-        return [*(chr(symbol).encode() for symbol in self.symbols), boundary]
+        symbols = (bytes([symbol]) if self.kind == "bytes" else chr(symbol).encode() for symbol in self.symbols)
+        return [*symbols, boundary]
 
     def raw(self, tokens: np.ndarray) -> bytes:
-        """Tokens as bytes."""
-        spellings = self.spellings
-        return b"".join([spellings[token] for token in tokens.tolist()])
+        """The bytes that tokens stand for."""
+        return b"".join(map(self.spellings.__getitem__, tokens.tolist()))
 
     def text(self, tokens: np.ndarray) -> str:
-        """Tokens as text; bytes that are no UTF-8 become U+FFFD."""
+        """The text that tokens stand for; bytes that are no UTF-8 become U+FFFD."""
         return self.raw(tokens).decode("utf-8", "replace")
 
 

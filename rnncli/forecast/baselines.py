@@ -20,10 +20,10 @@ def naive(data: Dataset, part: str) -> np.ndarray:
 
 def seasonal_naive(data: Dataset, part: str, season: int) -> np.ndarray:
     """The value of one season ago, of the last season that was seen."""
-    now = data.starts[part] + data.window
+    ends = data.starts[part] + data.window
     ahead = np.arange(data.horizon) % season - season
     # a season longer than the past of the first windows: repeat from what there is
-    return data.values[np.maximum(now[:, None] + ahead, data.begins[part][:, None])]
+    return data.values[np.maximum(ends[:, None] + ahead, data.begins[part][:, None])]
 
 
 def drift(data: Dataset, part: str) -> np.ndarray:
@@ -35,7 +35,7 @@ def drift(data: Dataset, part: str) -> np.ndarray:
 
 
 def forecasts(data: Dataset, part: str, season: int, linear: "Linear") -> dict[str, np.ndarray]:
-    """Every baseline's forecasts of a part, by name."""
+    """The forecasts of every baseline for a part, by name."""
     named = {"naive": naive(data, part)}
     if season > 1:
         named["seasonal_naive"] = seasonal_naive(data, part, season)

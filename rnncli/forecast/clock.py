@@ -13,17 +13,16 @@ import numpy as np
 import pandas as pd
 
 from rnncli.errors import DataError
+from rnncli.tables import is_number
 
 # Notations in the order they are tried; the first that fits all stamps is the one, for reading and for writing.
 _FORMATS = (
     "%Y-%m-%d", "%Y-%m", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M",
     "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%fZ",
     "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S%z", "%Y/%m/%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m",
-    "%d-%m-%Y", "%d-%m-%Y %H:%M", "%d-%m-%Y %H:%M:%S", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%Y %H:%M",
-    "%d/%m/%Y %H:%M", "%m/%d/%Y %H:%M:%S",
-    "%d/%m/%Y %H:%M:%S", "%m/%Y",
-    "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%b %Y", "%b-%Y", "%B %Y", "%Y %b", "%d %b %Y", "%d-%b-%Y",
-    "%d %B %Y", "%b %d, %Y", "%b %d %Y", "%B %d, %Y",
+    "%d-%m-%Y", "%d-%m-%Y %H:%M", "%d-%m-%Y %H:%M:%S", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M",
+    "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%m/%Y", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%b %Y",
+    "%b-%Y", "%B %Y", "%Y %b", "%d %b %Y", "%d-%b-%Y", "%d %B %Y", "%b %d, %Y", "%b %d %Y", "%B %d, %Y",
 )  # fmt: skip
 _QUARTER = re.compile(r"(\d{4})([- ]?)Q([1-4])")
 _COMPACT = {8: "%Y%m%d", 6: "%Y%m"}  # whole numbers that are dates, by their number of digits
@@ -49,10 +48,8 @@ def read_clock(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
     """Positions of the stamps `[n]`, in the order given, and their clock; None if they are no times at all.
 
     Understood: dates and date-times in the usual notations, months, quarters (`1956Q1`), whole numbers, and years
-    with decimals (`1956.0833`).
-
-    Raises:
-        DataError: most stamps are times but one is not, or the steps between them have no common measure.
+    with decimals (`1956.0833`). Raises DataError where most stamps are times but one is not, or the steps between
+    them have no common measure.
     """
     try:
         return _read_compact(stamps) or _read_numbers(stamps) or _read_quarters(stamps) or _read_dates(stamps)
@@ -61,7 +58,7 @@ def read_clock(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
 
 
 def _no_time(stamps: Sequence[str], row: int) -> DataError:
-    """One stamp unlike the one before it (unlike the last one, if it is the first)."""
+    """The error of a stamp unlike the one before it (unlike the last one, if it is the first)."""
     return DataError(f"row {row + 1}: {stamps[row]!r} is no time like {stamps[row - 1]!r}; mend or remove the row")
 
 
@@ -75,7 +72,7 @@ def _read_compact(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
 
 
 def _read_numbers(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
-    numbers = np.array([_number(stamp) for stamp in stamps])
+    numbers = np.array([float(stamp) if is_number(stamp) else np.nan for stamp in stamps])
     bad = np.flatnonzero(~np.isfinite(numbers))
     if 2 * len(bad) >= len(numbers):
         return None
@@ -96,13 +93,6 @@ def _read_numbers(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
         if np.abs(scaled - np.round(scaled)).max() < 0.05:
             return _years(stamps, numbers, periods)
     return None
-
-
-def _number(stamp: str) -> float:
-    try:
-        return float(stamp)
-    except ValueError:
-        return np.nan
 
 
 def _years(stamps: Sequence[str], numbers: np.ndarray, periods: int) -> tuple[np.ndarray, Clock]:
@@ -138,7 +128,7 @@ def _read_quarters(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
 
 def _read_dates(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
     fitting: list[str] = []
-    nearest: tuple[int, int] = (0, 0)  # how many stamps a notation fits, and the first that it does not
+    most, row = 0, 0  # how many stamps the nearest notation fits, and the first that it does not
     for notation in _FORMATS:
         ends = pd.to_datetime(pd.Series([stamps[0], stamps[-1]]), format=notation, errors="coerce", utc=True)
         if ends.isna().all():
@@ -148,10 +138,9 @@ def _read_dates(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
         if not len(bad):
             fitting.append(notation)
         else:
-            nearest = max(nearest, (len(stamps) - len(bad), int(bad[0])))
+            most, row = max((most, row), (len(stamps) - len(bad), int(bad[0])))
     if fitting:
         return _likeliest(stamps, fitting)
-    most, row = nearest
     if most * 2 > len(stamps):
         raise _no_time(stamps, row)
     return None
@@ -176,7 +165,7 @@ def _likeliest(stamps: Sequence[str], notations: Sequence[str]) -> tuple[np.ndar
     if not readings:
         assert irregular is not None
         raise irregular
-    best = min(range(len(readings)), key=lambda number: int(readings[number][0].max()))
+    best = min(range(len(readings)), key=lambda index: int(readings[index][0].max()))
     positions, clock = readings[best]
     if len(notations) > 1:
         clock = clock._replace(note=f"{stamps[0]!r} was read as {notations[best]}, which leaves the fewest gaps")

@@ -46,10 +46,7 @@ class Forecaster(nnx.Module):
         self.settings = settings
         strategy, horizon, operands = self.strategy, settings.horizon, settings.operands
         features = settings.units if settings.conv else settings.patch
-        self.conv = None
-        if settings.conv:
-            sizes = {"kernel_size": settings.conv_kernel, "stride": settings.conv_stride}
-            self.conv = CausalConv(settings.patch, settings.units, **sizes, operands=operands, rngs=rngs)
+        self.conv = self._convolution(rngs) if settings.conv else None
         self.wavenet = WaveNet(features, settings, rngs=rngs) if settings.cell == "wavenet" else None
         recurrent = settings.cell not in NOT_RECURRENT
         self.stack = self._stack(features, rngs) if recurrent and settings.layers else None
@@ -140,6 +137,11 @@ class Forecaster(nnx.Module):
         """The steps of the window at which the body has an output."""
         window = self.settings.window
         return list(range(window)) if self.conv is None else self.conv.output_steps(window)
+
+    def _convolution(self, rngs: nnx.Rngs) -> CausalConv:
+        settings = self.settings
+        sizes = {"kernel_size": settings.conv_kernel, "stride": settings.conv_stride, "operands": settings.operands}
+        return CausalConv(settings.patch, settings.units, **sizes, rngs=rngs)
 
     def _stack(self, in_features: int, rngs: nnx.Rngs) -> RecurrentStack:
         settings = self.settings

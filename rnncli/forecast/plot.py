@@ -34,6 +34,7 @@ def _timeline(forecast: "Forecast", model: "Model | None") -> "Figure":
     trained = None if model is None else model.result
     if trained is not None and trained.history:
         figure, (axes, curves) = panels(10, 7, rows=2, heights=(2, 1))
+        style(axes)
         draw_curves(curves, trained.history, trained.best_epoch, trained.task.criterion)
     else:
         figure, axes = canvas(10, 4.5)

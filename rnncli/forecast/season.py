@@ -8,7 +8,7 @@ from rnncli.forecast.series import Series
 def choose_season(series: Series, held_out: float = 0.2) -> int:
     """The season: of those that the calendar offers the one that repeats best, else the peak of the autocorrelation.
 
-    It is looked for before the last fraction `held_out`, where it has to show at least twice; 1 means there is none.
+    The values before the last fraction `held_out` decide; they must hold it at least twice. 1 means there is none.
     """
     values = series.values[: max(3, int(len(series.values) * (1 - held_out)))]
     offered = series.clock.seasons if series.clock else ()
@@ -21,7 +21,7 @@ def choose_season(series: Series, held_out: float = 0.2) -> int:
 def _autocorrelated_season(values: np.ndarray, least: float = 0.3) -> int:
     """The highest local maximum of the autocorrelation of the detrended values, if it is above `least`."""
     size = len(values)
-    if size < 8:
+    if size < 8:  # too few values to correlate
         return 1
     time = np.arange(size)
     residual = values - np.polyval(np.polyfit(time, values, 1), time)

@@ -15,19 +15,8 @@ from rnncli.forecast.settings import Fill
 from rnncli.tables import is_number
 
 _TIME_NAMES = {
-    "date",
-    "datetime",
-    "time",
-    "timestamp",
-    "ds",
-    "month",
-    "year",
-    "quarter",
-    "week",
-    "day",
-    "period",
-    "hour",
-}
+    "date", "datetime", "time", "timestamp", "ds", "month", "year", "quarter", "week", "day", "period", "hour",
+}  # fmt: skip
 _ROW_NAMES = {"rownames", "rowname", "row", "index", "id", "step", "t", "n", "no", "nr", "unnamed: 0", ""}
 _MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-", "."}
 _LARGEST = 1e100  # squares must stay finite in float64
@@ -73,14 +62,13 @@ def read_series(
 ) -> Series:
     """Find the time and the target column, put the values in order on a regular grid, fill what is missing.
 
-    Raises:
-        DataError: no such column; no or several candidates for the target; a cell that is no number; time stamps
-            twice or irregular; gaps under `fill="none"`; a constant or empty series.
+    Raises DataError where there is no such column; no or several candidates for the target; a cell that is no number;
+    a time stamp twice, or irregular ones; a gap under `fill="none"`; a constant or empty series.
     """
     _check_column(table, target)
     _check_column(table, time_column)
     time = _find_time(table, time_column, target)
-    time_name = time[0] if time else None
+    time_name, clock = (time[0], time[2]) if time else (None, None)
     target = target or _find_target(table, time_name)
     if target == time_name:
         raise DataError(f"column {target!r} cannot be both the time and the target")
@@ -92,7 +80,6 @@ def read_series(
         notes += [time[2].note] if time[2].note else []
     else:
         _note_unread_times(table, target, notes)
-    clock = time[2] if time else None
     values = _without_end(values, target, notes)
     missing = np.isnan(values)
     filled = _fill(values, fill, clock, target, notes)
@@ -100,32 +87,27 @@ def read_series(
         raise DataError(f"column {target!r} has only one row; a series needs a past to learn from")
     if filled.max() == filled.min():
         raise DataError(f"column {target!r} is constant: every value is {filled[0]:g}, and so is the best forecast")
-    if filled.max() - filled.min() < 1 / _LARGEST:
-        raise DataError(
-            f"column {target!r} varies by less than {1 / _LARGEST:g}, too little to compute with; multiply it"
-        )
+    least = 1 / _LARGEST
+    if filled.max() - filled.min() < least:
+        raise DataError(f"column {target!r} varies by less than {least:g}, too little to compute with; multiply it")
     return Series(target, filled, missing, time_name, clock, digits, tuple(notes))
 
 
 def _note_unread_times(table: pd.DataFrame, target: str, notes: list[str]) -> None:
-    """Say so where a column is named like a time but could not be read as one."""
+    """Notes the first column that is named like a time, as it could not be read as one."""
     for column in table.columns:
         if str(column).lower() in _TIME_NAMES and column != target:
-            example = table[column].iloc[0]
-            notes.append(
-                f"column {column!r} could not be read as time (its first value is {example!r}): rows are counted"
-            )
+            example = f"its first value is {table[column].iloc[0]!r}"
+            notes.append(f"column {column!r} could not be read as time ({example}): rows are counted")
             return
 
 
 def _without_end(values: np.ndarray, name: str, notes: list[str]) -> np.ndarray:
-    """Leave out missing values at the end: they are what is to be forecast."""
-    present = np.flatnonzero(~np.isnan(values))
-    size = int(present[-1]) + 1
+    """The values without missing ones at the end: those are what is to be forecast."""
+    size = int(np.flatnonzero(~np.isnan(values))[-1]) + 1
     if size < len(values):
-        notes.append(
-            f"column {name!r} ends in {_count(len(values) - size, 'missing value')}: the forecast begins there"
-        )
+        absent = _count(len(values) - size, "missing value")
+        notes.append(f"column {name!r} ends in {absent}: the forecast begins there")
     return values[:size]
 
 
@@ -143,10 +125,10 @@ def _is_row_number(name: object) -> bool:
 def _find_time(table: pd.DataFrame, name: str | None, target: str | None) -> tuple[str, np.ndarray, Clock] | None:
     """The time column, the positions of its stamps, its clock."""
     if name is not None:
-        found = read_clock(table[name].tolist())
-        if found is None:
+        reading = read_clock(table[name].tolist())
+        if reading is None:
             raise DataError(f"column {name!r} holds no times: its first value is {table[name].iloc[0]!r}")
-        return (name, *found)
+        return (name, *reading)
     rest = [column for column in table.columns if column != target]
     named = [column for column in rest if str(column).lower() in _TIME_NAMES]
     named.sort(key=lambda column: table[column].duplicated().any())  # an "hour" beside a "date" is no time by itself
@@ -154,25 +136,25 @@ def _find_time(table: pd.DataFrame, name: str | None, target: str | None) -> tup
     rows = [column for column in rest if column not in named and _is_row_number(column)]
     for column in [*named, *texts, *rows]:
         try:
-            found = read_clock(table[column].tolist())
+            reading = read_clock(table[column].tolist())
         except Irregular:
             if column in rows:
                 continue
             raise
-        if found is not None:
-            return (column, *found)
+        if reading is not None:
+            return (column, *reading)
     return None
 
 
 def _find_target(table: pd.DataFrame, time_name: str | None) -> str:
-    numeric = [str(c) for c in table.columns if c != time_name and _mostly_numbers(table[c].tolist())]
+    others = [str(column) for column in table.columns if column != time_name]
+    numeric = [name for name in others if _mostly_numbers(table[name].tolist())]
     # row numbers and unread times are not what one forecasts, unless there is nothing else
     likely = [name for name in numeric if not _is_row_number(name) and name.lower() not in _TIME_NAMES]
     candidates = likely or numeric
     if len(candidates) == 1:
         return candidates[0]
     if not candidates:
-        others = [str(column) for column in table.columns if column != time_name]
         raise DataError(f"no column of numbers to forecast; the columns are {', '.join(map(repr, others))}")
     raise DataError(f"several columns could be forecast; choose one with `target`: {', '.join(map(repr, candidates))}")
 
@@ -188,16 +170,15 @@ def _numbers(column: Sequence[str], name: str) -> np.ndarray:
     for row, cell in enumerate(column):
         if cell.lower() in _MISSING:
             continue
+        where = f"column {name!r}, row {row + 1}"
         try:
             values[row] = float(cell.replace("_", "x"))  # Python would take 1_000 for a number
         except ValueError:
-            raise DataError(f"column {name!r}, row {row + 1}: {cell!r} is not a number") from None
+            raise DataError(f"{where}: {cell!r} is not a number") from None
         if math.isinf(values[row]):
-            raise DataError(
-                f"column {name!r}, row {row + 1}: {cell!r} is infinite; leave the cell empty if it is missing"
-            )
+            raise DataError(f"{where}: {cell!r} is infinite; leave the cell empty if it is missing")
         if abs(values[row]) > _LARGEST:
-            raise DataError(f"column {name!r}, row {row + 1}: {cell} is too large to compute with; divide the column")
+            raise DataError(f"{where}: {cell} is too large to compute with; divide the column")
     if np.isnan(values).all():
         raise DataError(f"column {name!r} has no values: all {len(values)} are missing")
     return values
@@ -221,7 +202,8 @@ def _on_grid(
     positions, values = positions[order], values[order]
     twice = np.flatnonzero(np.diff(positions) == 0)
     if len(twice):
-        texts = [c for c in table.columns if c != name and not _mostly_numbers(table[c].tolist())]
+        others = [column for column in table.columns if column != name]
+        texts = [column for column in others if not _mostly_numbers(table[column].tolist())]
         hint = f"; several series in one table, by column {texts[0]!r}? keep one" if texts else "; keep one row of each"
         stamp = table[name].iloc[order[twice[0]]]
         raise DataError(f"column {name!r} has the time {stamp!r} twice ({len(twice)} such){hint}")
@@ -233,13 +215,12 @@ def _on_grid(
     if steps > len(values):
         absent = np.setdiff1d(np.arange(steps), positions)
         places = _places(absent, clock)
-        empty = positions[np.isnan(values)]
-        if len(empty) and fill != "none":
-            notes.append(f"{_count(len(empty), 'missing value')} ({_places(empty, clock)}): filled, {fill}")
         if fill == "none":
-            raise DataError(
-                f"{_count(len(absent), 'time step')} missing: {places}; choose a `fill`: linear, previous or zero"
-            )
+            count = _count(len(absent), "time step")
+            raise DataError(f"{count} missing: {places}; choose a `fill`: linear, previous or zero")
+        empty = positions[np.isnan(values)]
+        if len(empty):
+            notes.append(f"{_count(len(empty), 'missing value')} ({_places(empty, clock)}): filled, {fill}")
         kind = _count(len(absent), f"time step of one {clock.step}", f"time steps of one {clock.step}")
         notes.append(f"{kind} {'was' if len(absent) == 1 else 'were'} missing ({places}): filled, {fill}")
     return grid
@@ -266,10 +247,11 @@ def _fill(values: np.ndarray, fill: Fill, clock: Clock | None, name: str, notes:
     return column.to_numpy(np.float64)
 
 
-def _count(number: int, one: str, many: str | None = None) -> str:
-    return f"{number} {one if number == 1 else many or one + 's'}"
+def _count(count: int, one: str, many: str | None = None) -> str:
+    return f"{count} {one if count == 1 else many or one + 's'}"
 
 
 def _places(positions: np.ndarray, clock: Clock | None, most: int = 3) -> str:
-    named = [f"row {p + 1}" if clock is None else clock.stamp(int(p)) for p in positions[:most]]
+    first = positions[:most].tolist()
+    named = [f"row {position + 1}" if clock is None else clock.stamp(position) for position in first]
     return ", ".join(named) + (", …" if len(positions) > most else "")

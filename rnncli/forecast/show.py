@@ -79,8 +79,8 @@ def _score_tables(model: Model, console: Console) -> None:
         console.table("mae by steps ahead", ["system", *(str(step + 1) for step in steps)], rows, style_row=0)
 
 
-def _some_steps(horizon: int, most: int = 10) -> list[int]:
-    """At most ten of the steps ahead, the first and the last among them."""
+def _some_steps(horizon: int, most: int = 7) -> list[int]:
+    """At most seven of the steps ahead, which fit 80 columns; the first and the last are among them."""
     if horizon <= most:
         return list(range(horizon))
     return sorted({round(index * (horizon - 1) / (most - 1)) for index in range(most)})

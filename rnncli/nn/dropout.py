@@ -11,19 +11,19 @@ from jax import Array
 
 
 class DropoutKey(NamedTuple):
-    """What the masks of a step are drawn from."""
+    """The randomness that the masks of a step are drawn from."""
 
     key: Array
     rows: Array  # the places of these sequences in the whole batch, [B]
 
     @classmethod
     def of_batch(cls, key: Array, batch: int) -> "DropoutKey":
-        """For a batch that is in one piece."""
+        """The key of a batch that is on one device."""
         return cls(key, jnp.arange(batch))
 
-    def fold_in(self, number: int) -> "DropoutKey":
-        """Another one, for another use."""
-        return self._replace(key=jax.random.fold_in(self.key, number))
+    def fold_in(self, data: int) -> "DropoutKey":
+        """The key of another use, which `data` numbers."""
+        return self._replace(key=jax.random.fold_in(self.key, data))
 
 
 def dropout_mask(key: DropoutKey, rate: float, shape: tuple[int, ...], *, variational: bool = False) -> Array:

@@ -25,8 +25,8 @@ def products(a: Array, kernels: tuple[Array, ...], operands: Operands) -> tuple[
 
     The gradients are products with the kernels joined: of few columns they would be slow.
     """
-    found: Any = _products(a, kernels, operands)
-    return found
+    results: Any = _products(a, kernels, operands)
+    return results
 
 
 @partial(jax.custom_vjp, nondiff_argnums=(2,))
@@ -44,7 +44,7 @@ def _products_backward(operands: Operands, saved: Any, d: tuple[Array, ...]) -> 
     d_joined = joined_rows(d, operands)
     d_a = _product(d_joined, jnp.concatenate([kernel.T for kernel in kernels]), operands)
     d_kernels = transposed_product(a, d_joined, operands)
-    ends = [sum(kernel.shape[1] for kernel in kernels[: number + 1]) for number in range(len(kernels) - 1)]
+    ends = [sum(kernel.shape[1] for kernel in kernels[: index + 1]) for index in range(len(kernels) - 1)]
     return d_a.reshape(a.shape), tuple(jnp.split(d_kernels, ends, -1))
 
 
@@ -53,11 +53,11 @@ _products.defvjp(_products_forward, _products_backward)
 
 def joined_rows(arrays: Sequence[Array], operands: Operands) -> Array:
     """Arrays `[…, N]` as rows, side by side and rounded to `operands`: `[rows, sum of N]`."""
-    rows = [each.reshape(-1, each.shape[-1]).astype(operands) for each in arrays]
+    rows = [array.reshape(-1, array.shape[-1]).astype(operands) for array in arrays]
     if operands == "float32":
         return jnp.concatenate(rows, -1)
     # as whole numbers, because XLA's CPU compiler would join bfloat16 by way of float32
-    bits = [lax.bitcast_convert_type(each, jnp.uint16) for each in rows]
+    bits = [lax.bitcast_convert_type(array, jnp.uint16) for array in rows]
     return lax.bitcast_convert_type(jnp.concatenate(bits, -1), jnp.bfloat16)
 
 

@@ -7,6 +7,7 @@ import numpy as np
 from rnncli.sentiment.hub import Sentences
 from rnncli.sentiment.text import Ragged
 
+Texts = Ragged | Sentences
 _SHORTEST = 32
 _LEAST_BATCHES = 4  # in an epoch; a length that has fewer joins the next one, as each is compiled by itself
 
@@ -38,28 +39,18 @@ class Bucketed:
     filled up with some of its texts again.
     """
 
-    def __init__(
-        self,
-        texts: Ragged | Sentences,
-        labels: np.ndarray,
-        batch_size: int,
-        seed: int,
-        *,
-        longest: int,
-        chunk: int,
-        pad: bool,
-    ):
+    def __init__(self, texts: Texts, labels: np.ndarray, batch: int, seed: int, *, longest: int, chunk: int, pad: bool):
         """`longest` is the length that the longest text is padded to, or, with `pad`, that all are padded to."""
         self.texts, self.labels, self.seed, self.chunk = texts, labels, seed, chunk
-        self.batch = min(batch_size, len(texts))
+        self.batch = min(batch, len(texts))
         steps = np.array([longest]) if pad else padded_lengths(longest)
         bucket = np.searchsorted(steps, texts.lengths)
         sizes = np.bincount(bucket, minlength=len(steps))
-        for number in range(len(steps) - 1):
-            if 0 < sizes[number] < _LEAST_BATCHES * self.batch:
-                bucket[bucket == number] = number + 1
-                sizes[number + 1] += sizes[number]
-        self._buckets = [(int(steps[each]), np.flatnonzero(bucket == each)) for each in np.unique(bucket)]
+        for index in range(len(steps) - 1):
+            if 0 < sizes[index] < _LEAST_BATCHES * self.batch:
+                bucket[bucket == index] = index + 1
+                sizes[index + 1] += sizes[index]
+        self._buckets = [(int(steps[index]), np.flatnonzero(bucket == index)) for index in np.unique(bucket)]
         self.steps_per_epoch = sum(-(-len(members) // self.batch) for _, members in self._buckets)
         self._drawn: tuple[int, list[tuple[int, np.ndarray]]] | None = None  # the epoch and its runs
 
@@ -72,7 +63,7 @@ class Bucketed:
                 order = generator.permutation(members)
                 batches = np.resize(order, (-(-len(order) // self.batch), self.batch))
                 runs += [(steps, batches[first : first + self.chunk]) for first in range(0, len(batches), self.chunk)]
-            self._drawn = epoch, [runs[number] for number in generator.permutation(len(runs))]
+            self._drawn = epoch, [runs[index] for index in generator.permutation(len(runs))]
         return self._drawn[1]
 
     def __call__(self, step: int) -> tuple[Batch, int]:

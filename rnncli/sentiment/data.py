@@ -5,8 +5,6 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
-from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -14,13 +12,15 @@ from rnncli.errors import DataError, ParameterError
 from rnncli.sentiment import imdb
 from rnncli.sentiment.records import Labelled, parts_of, read_labelled
 from rnncli.sentiment.settings import Columns, DataSource, Parts
+from rnncli.tables import is_number
 
 PARTS = ("train", "validation", "test")
+_VERBS = {"train": "train", "validation": "validate", "test": "test"}  # what is done with a part, in messages
 
 
 @dataclass(frozen=True)
 class Part:
-    """Texts and the numbers of their classes."""
+    """Texts and the indices of their classes."""
 
     texts: list[str]
     labels: np.ndarray  # int `[n]`
@@ -39,7 +39,7 @@ class Dataset:
 
     @cached_property
     def digest(self) -> str:
-        """A short name of what is trained and validated with."""
+        """A hash of the classes and of the training and validation texts, 16 hexadecimal digits."""
         digest = hashlib.sha256(repr(self.classes).encode())
         for part in PARTS[:2]:
             digest.update(self.parts[part].labels.astype("<i4").tobytes())
@@ -49,7 +49,7 @@ class Dataset:
 
 
 def described(source: DataSource) -> dict[str, str]:
-    """Where the parts and the columns are that were named: enough to read them again."""
+    """The sources of the parts, and the columns, that were named: enough to read them again."""
     named = {"train": source.data or imdb.NAME, "validation": source.validation, "test": source.test}
     named |= {"text_column": source.text_column, "label_column": source.label_column}
     return {name: value for name, value in named.items() if value is not None}
@@ -58,16 +58,15 @@ def described(source: DataSource) -> dict[str, str]:
 def split_data(
     labelled: dict[str, Labelled], sources: dict[str, str], fractions: Parts, say: Callable[[str], None]
 ) -> Dataset:
-    """All parts; those that were not given are drawn from the training texts, class by class.
+    """All parts; those that are not in `labelled` are drawn from the training texts, class by class.
 
-    Raises:
-        DataError: they cannot be read, have one class only, or a part has a class that is not trained.
+    Raises DataError where there is one class only, or a part has a class that is not trained.
     """
     validation_fraction, test_fraction = fractions.validation_fraction, fractions.test_fraction
     if validation_fraction + test_fraction >= 1:
         both = f"`validation_fraction` {validation_fraction:g} and `test_fraction` {test_fraction:g}"
         raise ParameterError(f"{both} leave nothing to train; lower one")
-    classes = class_names(labelled["train"])
+    classes = _class_names(labelled["train"])
     rest = with_classes(labelled["train"], classes)
     parts: dict[str, Part] = {}
     for part, fraction in (("test", test_fraction), ("validation", validation_fraction)):
@@ -77,65 +76,52 @@ def split_data(
             share = fraction if part == "test" or "test" in labelled else fraction / (1 - test_fraction)
             rest, parts[part] = _drawn(rest, share, classes)
     parts["train"] = rest
-    counts = ", ".join(f"{len(parts[part]):,} {verb}" for part, verb in _VERBS if part in parts)
+    parts = {part: parts[part] for part in PARTS if part in parts}
+    counts = ", ".join(f"{len(parts[part]):,} {_VERBS[part]}" for part in parts)
     say(f"{len(classes)} classes ({_listed(classes)}); texts: {counts}")
-    return Dataset(classes, {part: parts[part] for part in PARTS if part in parts}, sources)
+    return Dataset(classes, parts, sources)
 
 
-_VERBS = (("train", "train"), ("validation", "validate"), ("test", "test"))
-
-
-def class_names(labelled: Labelled) -> tuple[str, ...]:
-    """The labels, in the order of their numbers if they are numbers, else of the alphabet.
-
-    Raises:
-        DataError: there is only one.
-    """
+def _class_names(labelled: Labelled) -> tuple[str, ...]:
+    """The labels, rising numbers before others by the alphabet. Raises DataError where they are no classes."""
     names = set(labelled.labels)
     odd = next((name for name in sorted(names) if not name.isprintable()), None)
     if odd is not None:
         raise DataError(f"{labelled.name} has the label {ascii(odd)[:60]}; a label is one line of printable characters")
     if len(names) < 2:
-        raise DataError(
-            f"every text of {labelled.name} has the label '{labelled.labels[0]}'; a classifier needs two classes"
-        )
+        label = labelled.labels[0]
+        raise DataError(f"every text of {labelled.name} has the label '{label}'; a classifier needs two classes")
     if len(names) > max(50, len(labelled) // 2):
         raise DataError(
             f"the {len(labelled):,} texts of {labelled.name} have {len(names):,} different labels, as "
-            f"'{sorted(names)[0][:40]}'; name the right column with `label_column`"
+            f"'{min(names)[:40]}'; name the right column with `label_column`"
         )
-    return tuple(sorted(names, key=lambda name: (_number(name), name)))
+    return tuple(sorted(names, key=lambda name: (_rank(name), name)))
 
 
 def with_classes(labelled: Labelled, classes: Sequence[str]) -> Part:
-    """Labels as the numbers of their classes.
-
-    Raises:
-        DataError: a label is none of the classes.
-    """
-    numbers = {name: number for number, name in enumerate(classes)}
+    """The texts with the indices of their classes. Raises DataError where a label is none of the classes."""
+    indices = {name: index for index, name in enumerate(classes)}
     for record, label in enumerate(labelled.labels, 1):
-        if label not in numbers:
+        if label not in indices:
             raise DataError(
                 f"record {record} of {labelled.name} has the label '{label[:40]}', which no training text has; "
                 f"there are: {_listed(classes)}"
             )
-    return Part(labelled.texts, np.array([numbers[label] for label in labelled.labels], np.int32))
+    return Part(labelled.texts, np.array([indices[label] for label in labelled.labels], np.int32))
 
 
 def read_parts(source: DataSource) -> dict[str, Labelled]:
-    """The labelled texts of each part that was named.
-
-    Raises:
-        DataError: they cannot be read, or texts or labels are not found in them.
-    """
+    """The labelled texts of each part that was named. Raises DataError where one has none, or cannot be read."""
     columns = Columns(text_column=source.text_column, label_column=source.label_column)
     named = {part: name for part, name in (("validation", source.validation), ("test", source.test)) if name}
     if source.data is None:
         if columns != Columns():
             raise ParameterError("`text_column` and `label_column` choose columns of `data`; name the file too")
-        parts = ("train",) if source.test else ("train", "test")
-        labelled = {part: _imdb(source.data_dir, part) for part in parts}
+        labelled = {
+            part: Labelled(*imdb.read_imdb_reviews(source.data_dir, part), f"the {part} part of {imdb.NAME}")
+            for part in (("train",) if source.test else ("train", "test"))
+        }
     else:
         named = {**parts_of(source.data), **named}
         labelled = {"train": read_labelled(named.pop("train", source.data), columns)}
@@ -143,24 +129,17 @@ def read_parts(source: DataSource) -> dict[str, Labelled]:
     return labelled | {part: read_labelled(name, columns, known) for part, name in named.items()}
 
 
-def _imdb(data_dir: Path | None, part: str) -> Labelled:
-    return Labelled(*imdb.read_imdb_reviews(data_dir, part), f"the {part} part of {imdb.NAME}")
-
-
 def _drawn(part: Part, fraction: float, classes: Sequence[str]) -> tuple[Part, Part]:
-    """What is left of a part, and a fraction of it, of each class. The same whatever the seed, so that runs compare."""
+    """What is left of a part, and a fraction of each class of it: the same for every seed, so that runs compare."""
     generator = np.random.default_rng(0)
     sizes = np.bincount(part.labels, minlength=len(classes))
     wanted = fraction * sizes
     taken = np.floor(wanted).astype(int)
     # largest remainders first, so that of many small classes some texts are drawn, too
-    for number in np.argsort(taken - wanted, kind="stable")[: round(wanted.sum()) - taken.sum()]:
-        taken[number] += 1
-    drawn: list[Any] = []
-    for number, count in enumerate(np.minimum(taken, sizes - 1)):
-        drawn.append(generator.permutation(np.flatnonzero(part.labels == number))[:count])
+    taken[np.argsort(taken - wanted, kind="stable")[: round(wanted.sum()) - taken.sum()]] += 1
     inside = np.zeros(len(part), bool)
-    inside[np.concatenate(drawn)] = True
+    for index, count in enumerate(np.minimum(taken, sizes - 1)):
+        inside[generator.permutation(np.flatnonzero(part.labels == index))[:count]] = True
     if not inside.any():
         raise DataError(
             f"{len(part)} texts of {len(classes)} classes are too few to draw {fraction:.0%} of them for validation "
@@ -173,11 +152,9 @@ def _selected(part: Part, rows: np.ndarray) -> Part:
     return Part([part.texts[row] for row in np.flatnonzero(rows)], part.labels[rows])
 
 
-def _number(label: str) -> float:
-    try:
-        number = float(label)
-    except ValueError:
-        return math.inf
+def _rank(label: str) -> float:
+    """The number that a label is, infinity for another label."""
+    number = float(label) if is_number(label) else math.inf
     return number if math.isfinite(number) else math.inf
 
 

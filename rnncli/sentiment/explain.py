@@ -36,7 +36,7 @@ class Explainer:
     """A network as a function from texts to explanations."""
 
     def __init__(self, model: TextClassifier, longest: int, temperature: float):
-        """`longest` as for `Scorer`; logits are divided by the `temperature`, as those of the probabilities are."""
+        """`longest` is that of `Scorer`; logits are divided by the `temperature`, as those of the probabilities are."""
         self._lengths = padded_lengths(longest) if model.settings.mask else np.array([longest])
         self._temperature = temperature
         graph, _, rest = nnx.split(model, nnx.Param, ...)
@@ -71,13 +71,12 @@ class Explainer:
         self._run = run
 
     def explain(self, params: Any, texts: Ragged, targets: np.ndarray) -> list[Explanation]:
-        """Of each text, why it is of the class `targets` `[n]`."""
-        return [self._one(params, texts, number, int(target)) for number, target in enumerate(targets)]
-
-    def _one(self, params: Any, texts: Ragged, number: int, target: int) -> Explanation:
-        length = int(texts.lengths[number])
-        steps = int(self._lengths[np.searchsorted(self._lengths, length)])
-        tokens = texts.padded(np.array([number]), steps)[:, 0]
-        words, logit, blank = self._run(params, tokens, length, target)
-        scaled = np.asarray(words, float)[:length] / self._temperature
-        return Explanation(scaled, float(logit) / self._temperature, float(blank) / self._temperature)
+        """The explanation of each text's logit for the class in `targets` `[n]`."""
+        explanations = []
+        for index, (length, target) in enumerate(zip(texts.lengths.tolist(), targets.tolist(), strict=True)):
+            steps = int(self._lengths[np.searchsorted(self._lengths, length)])
+            tokens = texts.padded(np.array([index]), steps)[:, 0]
+            words, logit, blank = self._run(params, tokens, length, target)
+            scaled = np.asarray(words, float)[:length] / self._temperature
+            explanations.append(Explanation(scaled, float(logit) / self._temperature, float(blank) / self._temperature))
+        return explanations

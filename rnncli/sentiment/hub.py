@@ -26,21 +26,19 @@ class Sentences:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Ones, `[n]`."""
+        """The lengths of the texts: ones, `[n]`."""
         return np.ones(len(self.vectors), int)
 
     def padded(self, rows: np.ndarray, steps: int) -> np.ndarray:
         """Some of the texts, `[steps, len(rows), D]`, with zeros after the first step."""
-        padded = np.zeros((steps, len(rows), self.vectors.shape[1]), np.float32)
-        padded[0] = self.vectors[rows]
-        return padded
+        return np.pad(self.vectors[None, rows], ((0, steps - 1), (0, 0), (0, 0)))
 
 
 class SentenceEncoder:
     """A TF-Hub module as a function from texts to vectors."""
 
     def __init__(self, folder: str):
-        """Raises DataError: TensorFlow is not installed, or the folder holds no such module."""
+        """Loads the module. Raises DataError where TensorFlow is not installed, or the folder holds no such module."""
         os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
         if not (Path(folder) / "saved_model.pb").is_file():
             raise DataError(
@@ -49,10 +47,8 @@ class SentenceEncoder:
         try:
             import tensorflow as tf  # pyright: ignore[reportMissingImports, reportMissingModuleSource]
         except ImportError as error:
-            raise DataError(
-                f"'{folder}' is a TF-Hub module, which needs TensorFlow: pip install tensorflow, or name a file of "
-                "word vectors"
-            ) from error
+            advice = "pip install tensorflow, or name a file of word vectors"
+            raise DataError(f"'{folder}' is a TF-Hub module, which needs TensorFlow: {advice}") from error
         self._folder, self._constant = folder, tf.constant
         try:
             self._module: Any = tf.saved_model.load(folder)  # which goes when nothing refers to it any more
@@ -60,17 +56,17 @@ class SentenceEncoder:
             raise DataError(f"the TF-Hub module in '{folder}' cannot be loaded: {_first_line(error)}") from error
 
     def __call__(self, texts: list[str]) -> Sentences:
-        """Raises DataError: the module does not turn strings into vectors."""
+        """The vectors of texts. Raises DataError where the module does not turn strings into vectors."""
         rows = [self._vectors(texts[first : first + _TEXTS]) for first in range(0, len(texts), _TEXTS)]
         return Sentences(np.concatenate(rows).astype(np.float32))
 
     def _vectors(self, texts: list[str]) -> np.ndarray:
         run = self._module if callable(self._module) else next(iter(self._module.signatures.values()), None)
         try:
-            found: Any = run(self._constant(texts)) if run is not None else None
+            output: Any = run(self._constant(texts)) if run is not None else None
         except Exception as error:
             raise DataError(f"the TF-Hub module in '{self._folder}' takes no strings: {_first_line(error)}") from error
-        vectors = np.asarray(next(iter(found.values())) if isinstance(found, dict) else found)
+        vectors = np.asarray(next(iter(output.values())) if isinstance(output, dict) else output)
         if vectors.ndim != 2 or len(vectors) != len(texts):
             raise DataError(f"the TF-Hub module in '{self._folder}' does not turn texts into a vector each")
         return vectors

@@ -26,11 +26,7 @@ _SPLITS = {"train": _CLASSES, "test": _CLASSES, "unsupervised": ("unsup",)}  # o
 
 
 def read_imdb_reviews(data_dir: Path | None, split: str) -> tuple[list[str], list[str]]:
-    """Texts and labels of "train" or "test", from `data_dir` (TFDS' own folder if None).
-
-    Raises:
-        DataError: they are not there, and cannot be fetched.
-    """
+    """Texts and labels of "train" or "test" in `data_dir` (TFDS' own if None). Raises DataError where it has none."""
     import tensorflow_datasets as tfds
 
     folder = _SET.ready(data_dir, write_imdb_reviews)
@@ -42,33 +38,26 @@ def read_imdb_reviews(data_dir: Path | None, split: str) -> tuple[list[str], lis
 def write_imdb_reviews(archive: Path, folder: Path) -> None:
     """Write the data set, as array_record, where TFDS looks for it, from the archive of its authors.
 
-    Raises:
-        DataError: the archive is damaged, or the folder cannot be written.
+    Raises DataError where the archive is damaged, or the folder cannot be written.
     """
     import tensorflow_datasets as tfds
 
-    features = tfds.features.FeaturesDict(
-        {"text": tfds.features.Text(), "label": tfds.features.ClassLabel(names=list(_CLASSES))}
-    )
+    label = tfds.features.ClassLabel(names=list(_CLASSES))
+    features = tfds.features.FeaturesDict({"text": tfds.features.Text(), "label": label})
     try:
-        _SET.write(folder, features, {split: _Members(archive, split) for split in _SPLITS})
+        _SET.write(folder, features, {split: _reviews(archive, split) for split in _SPLITS})
     except (tarfile.TarError, EOFError, zlib.error) as error:
         raise DataError(f"the archive of {NAME} is damaged ({error}); name labelled DATA instead") from error
 
 
-class _Members:
+def _reviews(path: Path, split: str) -> Iterator[dict[str, Any]]:
     """The reviews of a split, one file of the archive each; the unlabelled ones have label −1."""
-
-    def __init__(self, archive: Path, split: str):
-        self._archive, self._split = archive, split
-
-    def __iter__(self) -> Iterator[dict[str, Any]]:
-        part = "train" if self._split == "unsupervised" else self._split
-        folders = {f"aclImdb/{part}/{name}" for name in _SPLITS[self._split]}
-        with tarfile.open(self._archive, "r|gz") as archive:
-            for member in archive:
-                folder, _, file = member.name.rpartition("/")
-                content = archive.extractfile(member) if folder in folders and file.endswith(".txt") else None
-                if content is not None:
-                    label = folder.rpartition("/")[2]
-                    yield {"text": content.read(), "label": _CLASSES.index(label) if label in _CLASSES else -1}
+    part = "train" if split == "unsupervised" else split
+    folders = {f"aclImdb/{part}/{name}" for name in _SPLITS[split]}
+    with tarfile.open(path, "r|gz") as archive:
+        for member in archive:
+            folder, _, file = member.name.rpartition("/")
+            content = archive.extractfile(member) if folder in folders and file.endswith(".txt") else None
+            if content is not None:
+                label = folder.rpartition("/")[2]
+                yield {"text": content.read(), "label": _CLASSES.index(label) if label in _CLASSES else -1}

@@ -45,13 +45,13 @@ def calibration_error(probability: np.ndarray, right: np.ndarray) -> float:
     `probability` is that of the predicted class, `right` whether it is the text's; both `[n]`.
     """
     bins = np.minimum((probability * _BINS).astype(int), _BINS - 1)
-    gaps = [abs(np.sum(right[bins == each]) - np.sum(probability[bins == each])) for each in range(_BINS)]
+    gaps = [abs(np.sum(right[bins == index]) - np.sum(probability[bins == index])) for index in range(_BINS)]
     return float(sum(gaps) / len(right))
 
 
 @dataclass(frozen=True)
 class Measures:
-    """Everything that is told of predictions, beside the true labels."""
+    """How predictions compare with the true labels."""
 
     texts: int
     accuracy: float
@@ -64,7 +64,9 @@ class Measures:
     confusion: np.ndarray  # `[C, C]`: texts of a class (row) that were taken for another (column)
 
     def as_dict(self, classes: tuple[str, ...]) -> dict[str, Any]:
-        """As JSON types; F1, precision and recall are means over the classes, whatever their size (macro)."""
+        """The same as JSON types; F1, precision and recall are means over the classes, whatever their size (macro)."""
+        columns = {"precision": self.precision, "recall": self.recall, "f1": self.f1, "texts": self.support}
+        rows = zip(*(column.tolist() for column in columns.values()), strict=True)
         return {
             "accuracy": self.accuracy,
             "f1": float(self.f1.mean()),
@@ -73,15 +75,7 @@ class Measures:
             "loss": self.loss,
             "ece": self.ece,
             "texts": self.texts,
-            "classes": {
-                name: {
-                    "precision": float(self.precision[number]),
-                    "recall": float(self.recall[number]),
-                    "f1": float(self.f1[number]),
-                    "texts": int(self.support[number]),
-                }
-                for number, name in enumerate(classes)
-            },
+            "classes": {name: dict(zip(columns, row, strict=True)) for name, row in zip(classes, rows, strict=True)},
             "confusion_matrix": self.confusion.tolist(),
         }
 
@@ -93,22 +87,20 @@ def measure(probability: np.ndarray, labels: np.ndarray) -> Measures:
     """
     from sklearn.metrics import confusion_matrix, precision_recall_fscore_support
 
-    n, classes = probability.shape
+    texts, classes = probability.shape[0], range(probability.shape[1])
     predicted = probability.argmax(1)
-    each = range(classes)
-    nothing: Any = 0.0
-    precision, recall, f1, support = precision_recall_fscore_support(
-        labels, predicted, labels=each, zero_division=nothing
-    )
-    likelihood = np.maximum(probability[np.arange(n), labels], np.finfo(float).tiny)
+    undefined: Any = 0.0
+    by_class = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=undefined)
+    precision, recall, f1, support = map(np.asarray, by_class)
+    likelihood = np.maximum(probability[np.arange(texts), labels], np.finfo(float).tiny)
     return Measures(
-        texts=n,
+        texts=texts,
         accuracy=float((predicted == labels).mean()),
         loss=max(0.0, float(-np.log(likelihood).mean())),  # and not −0
         ece=calibration_error(probability.max(1), predicted == labels),
-        precision=np.asarray(precision),
-        recall=np.asarray(recall),
-        f1=np.asarray(f1),
-        support=np.asarray(support),
-        confusion=confusion_matrix(labels, predicted, labels=each),
+        precision=precision,
+        recall=recall,
+        f1=f1,
+        support=support,
+        confusion=confusion_matrix(labels, predicted, labels=classes),
     )

@@ -31,9 +31,9 @@ class NgramModel:
 
     def logits(self, words: Words) -> np.ndarray:
         """`[texts, C]`; of two classes the first one's are 0."""
-        found, starts = _ngrams(words)
-        place = np.minimum(np.searchsorted(self.keys, found), len(self.keys) - 1)
-        return _matrix(place, starts, self.keys[place] == found, len(self.keys)) @ self.weights + self.bias
+        keys, starts = _ngrams(words)
+        place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
+        return _matrix(place, starts, self.keys[place] == keys, len(self.keys)) @ self.weights + self.bias
 
 
 def fit_ngram(
@@ -42,8 +42,8 @@ def fit_ngram(
     """Train on texts with labels `[texts]`; the validation texts choose how strongly it is regularised."""
     from sklearn.linear_model import LogisticRegression  # not loaded to predict
 
-    found, starts = _ngrams(words)
-    keys, place, counts = np.unique(found, return_inverse=True, return_counts=True)
+    occurring, starts = _ngrams(words)
+    keys, place, counts = np.unique(occurring, return_inverse=True, return_counts=True)
     common = counts >= _LEAST
     keys = keys[common]
     features = _matrix(np.cumsum(common)[place] - 1, starts, common[place], len(keys))
@@ -61,9 +61,8 @@ def fit_ngram(
 
     if not len(keys):
         share = np.log(np.bincount(labels, minlength=classes) / len(labels))
-        return NgramModel(
-            np.zeros(1, np.uint64), np.zeros((1, classes), np.float32), (share - share[0]).astype(np.float32)
-        )
+        bias = (share - share[0]).astype(np.float32)
+        return NgramModel(np.zeros(1, np.uint64), np.zeros((1, classes), np.float32), bias)
     # one after the other: of many classes a model is large
     return min(map(trained, _STRENGTHS), key=lambda model: log_loss(model.logits(validation), validation_labels))
 
@@ -71,14 +70,13 @@ def fit_ngram(
 def _ngrams(words: Words) -> tuple[np.ndarray, np.ndarray]:
     """The n-grams of each text, each once: keys, and where each text's begin."""
     hashes = np.array([hash_of(word) for word in words.spellings], np.uint64)
-    each = hashes[words.texts.flat] if len(hashes) else np.zeros(0, np.uint64)
-    found = []
-    starts = words.texts.starts
-    for start, end in pairwise(starts):
-        text = each[start:end]
+    running = hashes[words.texts.flat] if len(hashes) else np.zeros(0, np.uint64)
+    keys = []
+    for start, end in pairwise(words.texts.starts):
+        text = running[start:end]
         high = text << np.uint64(32)
-        found.append(np.unique(np.concatenate([high, high[:-1] | text[1:]])))
-    return np.concatenate([np.zeros(0, np.uint64), *found]), np.cumsum([0, *map(len, found)])
+        keys.append(np.unique(np.concatenate([high, high[:-1] | text[1:]])))
+    return np.concatenate([np.zeros(0, np.uint64), *keys]), np.cumsum([0, *map(len, keys)])
 
 
 def _matrix(columns: np.ndarray, starts: np.ndarray, kept: np.ndarray, width: int) -> "csr_matrix":
@@ -95,9 +93,8 @@ def as_arrays(model: NgramModel) -> dict[str, np.ndarray]:
 
 def empty_arrays(ngrams: int, classes: int) -> dict[str, np.ndarray]:
     """Arrays of the same shapes and types, to restore a saved one into."""
-    return as_arrays(
-        NgramModel(np.zeros(ngrams, np.uint64), np.zeros((ngrams, classes), np.float32), np.zeros(classes, np.float32))
-    )
+    weights, bias = np.zeros((ngrams, classes), np.float32), np.zeros(classes, np.float32)
+    return as_arrays(NgramModel(np.zeros(ngrams, np.uint64), weights, bias))
 
 
 def from_arrays(arrays: dict[str, np.ndarray]) -> NgramModel:

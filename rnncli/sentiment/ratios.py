@@ -16,7 +16,7 @@ if TYPE_CHECKING:
 
 
 def targets(classes: int) -> range:
-    """The classes that are told from the others: of two, one against the other says it all."""
+    """The classes that a linear model tells from all others: of two, the second is enough."""
     return range(1, 2) if classes == 2 else range(classes)
 
 
@@ -32,18 +32,15 @@ def indicators(columns: np.ndarray, starts: np.ndarray, width: int) -> "csr_matr
 
 
 def ratio_of(features: "csr_matrix", inside: np.ndarray, smoothing: float = 1.0) -> np.ndarray:
-    """r of each feature for the class of the texts `inside` (a truth value each), float32 `[width]`.
-
-    α is `smoothing`.
-    """
+    """r with α = `smoothing` of each feature, float32 `[width]`, for the class of the texts where `inside` is true."""
     counts = (np.asarray(features[np.flatnonzero(rows)].sum(0)).ravel() for rows in (inside, ~inside))
-    ours, others = (smoothing + each for each in counts)
+    ours, others = (smoothing + count for count in counts)
     return np.log(ours / ours.sum() / (others / others.sum())).astype(np.float32)
 
 
 def log_count_ratios(
     texts: Ragged, labels: np.ndarray, symbols: int, classes: int, smoothing: float = 1.0
 ) -> np.ndarray:
-    """r of each number that a word can have, a column for each of `targets`: float32 `[symbols, k]`."""
+    """r of each token that a word can have, a column for each of `targets`: float32 `[symbols, k]`."""
     features = indicators(texts.flat, texts.starts, symbols)
     return np.stack([ratio_of(features, labels == target, smoothing) for target in targets(classes)], 1)

@@ -5,7 +5,7 @@ them, or `pos a fine film`), and a folder with a folder of text files for each c
 """
 
 import csv
-import io
+import os
 from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli.errors import DataError
 from rnncli.files import name_of, read_bytes
 from rnncli.sentiment.settings import Columns
-from rnncli.tables import SEPARATORS, table_from, table_of
+from rnncli.tables import SEPARATORS, separator_of, table_from, table_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -43,8 +43,7 @@ class Labelled:
 def read_labelled(source: str, columns: Columns, known: Collection[str] = ()) -> Labelled:
     """The labelled texts in `source`, a path or `-`. Labels in `known` tell lines of `label text` from a table.
 
-    Raises:
-        DataError: it cannot be read, or texts or labels are not found in it.
+    Raises DataError where it cannot be read, or has no texts or labels.
     """
     if is_folder(source):
         return _read_folder(Path(source))
@@ -52,7 +51,7 @@ def read_labelled(source: str, columns: Columns, known: Collection[str] = ()) ->
     if not raw.strip():
         raise DataError(f"{name} is empty")
     if columns == Columns() and not raw.startswith(_TABLES) and raw.lstrip()[:1] not in b"{[":
-        lines = decoded_lines(raw, name)
+        lines = _decoded_lines(raw, name)
         if next(line for line in lines if line.strip()).startswith(_MARK):
             return _read_marked(lines, name)
         if not _is_table(lines[0]) and _has_labels_in_front(lines, known):
@@ -63,21 +62,19 @@ def read_labelled(source: str, columns: Columns, known: Collection[str] = ()) ->
 def labelled_of(texts: Any, labels: Sequence[Any] | None, columns: Columns) -> Labelled:
     """Labelled texts that are in memory: texts with as many labels, or a data frame of both.
 
-    Raises:
-        DataError: a text has no label, or a data frame no such columns.
+    Raises DataError where a text has no label, or the data frame no such columns.
     """
     if labels is None:
         if not hasattr(texts, "columns"):
             raise DataError("the texts have no labels; give `labels`, one for each text, or a data frame with both")
         return _from_table(table_from(texts), columns, "the data frame")
-    found = Labelled([str(text) for text in texts], [str(label) for label in labels], "the data")
-    if len(found.texts) != len(found.labels):
-        raise DataError(
-            f"there are {len(found.texts):,} texts and {len(found.labels):,} labels; give one for each text"
-        )
-    if not found.texts:
+    labelled = Labelled([str(text) for text in texts], [str(label) for label in labels], "the data")
+    counts = len(labelled.texts), len(labelled.labels)
+    if counts[0] != counts[1]:
+        raise DataError(f"there are {counts[0]:,} texts and {counts[1]:,} labels; give one for each text")
+    if not labelled.texts:
         raise DataError("there are no texts")
-    return found
+    return labelled
 
 
 def parts_of(source: str) -> dict[str, str]:
@@ -85,24 +82,17 @@ def parts_of(source: str) -> dict[str, str]:
     folder = Path(source)
     if not is_folder(source):
         return {}
-    found = {part: str(folder / name) for part, names in _PARTS.items() for name in names if (folder / name).is_dir()}
-    return found if "train" in found else {}
+    parts = {part: str(folder / name) for part, names in _PARTS.items() for name in names if (folder / name).is_dir()}
+    return parts if "train" in parts else {}
 
 
 def is_folder(source: str) -> bool:
     """Whether a source is a folder."""
-    try:
-        return source != "-" and Path(source).is_dir()
-    except (OSError, ValueError):
-        return False  # too long for a name, or with a NUL in it
+    return source != "-" and os.path.isdir(source)  # noqa: PTH112 - `is_dir` raises where a name is too long
 
 
-def column_of(table: "pd.DataFrame", wanted: str | None, names: Collection[str], what: str, source: str) -> str | None:
-    """The column that the user named, or the only one with a usual name; None if there is none such.
-
-    Raises:
-        DataError: there is no column `wanted`.
-    """
+def _column_of(table: "pd.DataFrame", wanted: str | None, names: Collection[str], what: str, source: str) -> str | None:
+    """The column `wanted`, else the first with a usual name; None if none has one."""
     columns = list(table.columns)
     if wanted is not None:
         if wanted in columns:
@@ -111,37 +101,28 @@ def column_of(table: "pd.DataFrame", wanted: str | None, names: Collection[str],
     return next((column for name in names for column in columns if column.strip().lower() == name), None)
 
 
-def decoded_lines(raw: bytes, name: str) -> list[str]:
-    """The lines, which are records here; only a newline ends one.
-
-    Raises:
-        DataError: one is not UTF-8.
-    """
+def _decoded_lines(raw: bytes, name: str) -> list[str]:
+    """The lines, which are records here; only a newline ends one."""
     lines = raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if not lines[-1]:
         lines.pop()
-    return [decoded(line, number, name) for number, line in enumerate(lines, 1)]
+    return [decoded(line, index, name) for index, line in enumerate(lines, 1)]
 
 
-def decoded(line: bytes, number: int, name: str) -> str:
-    """A record as text.
-
-    Raises:
-        DataError: it is not UTF-8.
-    """
+def decoded(line: bytes, index: int, name: str) -> str:
+    """Record `index` as text. Raises DataError where it is not UTF-8."""
     try:
         return line.removesuffix(b"\r").decode()
     except UnicodeDecodeError as error:
         raise DataError(
-            f"record {number} of {name} is not UTF-8: byte 0x{line[error.start]:02x} at its offset {error.start}; "
+            f"record {index} of {name} is not UTF-8: byte 0x{line[error.start]:02x} at its offset {error.start}; "
             "convert it first, for example with iconv"
         ) from error
 
 
 def _is_table(line: str) -> bool:
     """Whether a first line is the header of a table with a usual name."""
-    separator = max(SEPARATORS, key=line.count)
-    cells = {cell.strip().lower() for cell in next(csv.reader(io.StringIO(line), delimiter=separator), [])}
+    cells = {cell.strip().lower() for cell in next(csv.reader([line], delimiter=separator_of(line)), [])}
     return len(cells) > 1 and bool(cells.intersection(_TEXT_NAMES + _LABEL_NAMES))
 
 
@@ -166,46 +147,44 @@ def _read_lines(lines: list[str], name: str) -> Labelled:
 
 def _read_marked(lines: list[str], name: str) -> Labelled:
     texts, labels = [], []
-    for number, line in enumerate(lines, 1):
+    for index, line in enumerate(lines, 1):
         if not line.strip():
             continue
         first, text = [*line.split(maxsplit=1), ""][:2]
         if not first.startswith(_MARK) or first == _MARK:
-            raise DataError(f"line {number} of {name} does not begin with a label: '{line[:40]}'")
+            raise DataError(f"line {index} of {name} does not begin with a label: '{line[:40]}'")
         if text.startswith(_MARK):
-            raise DataError(f"line {number} of {name} has two labels; a text can be of one class only")
+            raise DataError(f"line {index} of {name} has two labels; a text can be of one class only")
         labels.append(first.removeprefix(_MARK))
         texts.append(text)
     return Labelled(texts, labels, name)
 
 
 def _from_table(table: "pd.DataFrame", columns: Columns, name: str) -> Labelled:
-    text = column_of(table, columns.text_column, _TEXT_NAMES, "text", name)
-    label = column_of(table, columns.label_column, _LABEL_NAMES, "label", name)
+    text = _column_of(table, columns.text_column, _TEXT_NAMES, "text", name)
+    label = _column_of(table, columns.label_column, _LABEL_NAMES, "label", name)
     others = [column for column in table.columns if column not in (text, label)]
     if len(others) == 1 and (text is None) != (label is None):  # the other one of two
         text, label = text or others[0], label or others[0]
     for what, column in (("text", text), ("label", label)):
         if column is None:
-            raise DataError(
-                f"{name}: which column is the {what}? name it with `{what}_column`; "
-                f"there are: {', '.join(map(repr, table.columns))}"
-            )
+            there = ", ".join(map(repr, table.columns))
+            raise DataError(f"{name}: which column is the {what}? name it with `{what}_column`; there are: {there}")
     if text == label:
         raise DataError(f"{name}: `text_column` and `label_column` are both '{text}'; choose two columns")
     labels = table[label].tolist()
-    for number, each in enumerate(labels, 1):
-        if not each:
-            raise DataError(f"record {number} of {name} has no label in column '{label}'; label it or leave it out")
+    if "" in labels:
+        index = labels.index("") + 1
+        raise DataError(f"record {index} of {name} has no label in column '{label}'; label it or leave it out")
     return Labelled(table[text].tolist(), labels, name)
 
 
 def _read_folder(folder: Path) -> Labelled:
     texts, labels = [], []
-    for kind in sorted(each for each in folder.iterdir() if each.is_dir()):
+    for kind in sorted(path for path in folder.iterdir() if path.is_dir()):
         if kind.name.startswith(".") or kind.name in _UNLABELLED:
             continue
-        for path in sorted(each for each in kind.iterdir() if each.is_file() and not each.name.startswith(".")):
+        for path in sorted(path for path in kind.iterdir() if path.is_file() and not path.name.startswith(".")):
             raw = read_bytes(str(path))
             try:
                 texts.append(raw.decode("utf-8-sig"))

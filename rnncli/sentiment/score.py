@@ -24,8 +24,8 @@ _MANY_TEXTS = 64  # from so many on it pays to project the whole vocabulary firs
 class Scorer:
     """A network without dropout as a function from texts to logits.
 
-    What a text gets does not depend on the others: a length has batches of one of two sizes, filled up with texts
-    again, and padding is not computed with.
+    The logits of a text do not depend on the other texts: a length has batches of one of two sizes, filled up with
+    texts again, and padding does not enter the logits.
     """
 
     def __init__(self, model: TextClassifier, longest: int):
@@ -48,16 +48,16 @@ class Scorer:
         self._projected: tuple[Any, Any] = (None, None)  # the parameters, and the words with them
 
     def logits(self, params: Any, texts: Ragged | Sentences) -> np.ndarray:
-        """`[n, C]`, float32."""
+        """The logits of texts, `[n, C]`, float32."""
         logits = np.zeros((len(texts), self._classes), np.float32)
         words = self._words(params) if self._projects and len(texts) >= _MANY_TEXTS else None
 
         def compute(batch: tuple[int, int, np.ndarray]) -> None:
             steps, size, rows = batch
             filled = np.resize(rows, size)
-            given = texts.padded(filled, steps), texts.lengths[filled].astype(np.int32)
-            found = self._run(params, *given) if words is None else self._run_projected(params, words, *given)
-            logits[rows] = np.asarray(found)[: len(rows)]
+            inputs = texts.padded(filled, steps), texts.lengths[filled].astype(np.int32)
+            output = self._run(params, *inputs) if words is None else self._run_projected(params, words, *inputs)
+            logits[rows] = np.asarray(output)[: len(rows)]
 
         batches = list(self._batches(texts.lengths))
         # small products one after the other leave most of a processor idle, so batches share it
@@ -69,8 +69,8 @@ class Scorer:
     def _batches(self, lengths: np.ndarray) -> Iterator[tuple[int, int, np.ndarray]]:
         """For each batch the steps that are padded to, the texts that it has room for, and those that are in it."""
         bucket = np.searchsorted(self._lengths, lengths)
-        for each in np.unique(bucket):
-            members, steps = np.flatnonzero(bucket == each), int(self._lengths[each])
+        for index in np.unique(bucket):
+            members, steps = np.flatnonzero(bucket == index), int(self._lengths[index])
             size = _FEW if len(members) <= _FEW else max(_FEW, _STEPS // steps // 8 * 8)
             for first in range(0, len(members), size):
                 yield steps, size, members[first : first + size]

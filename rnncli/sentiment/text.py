@@ -1,4 +1,4 @@
-"""From texts to words, and from words to the numbers that a network reads."""
+"""From texts to words, and from words to the tokens that a network reads."""
 
 import re
 import unicodedata
@@ -32,20 +32,20 @@ _ANY = f"(?:{_LETTER}|[{_MARK}])"
 _WORD_OF_ANY_SCRIPT = re.compile(_WORD.pattern.replace(f"{_LETTER}+", f"{_ANY}+"), re.IGNORECASE)
 
 
-def split(text: str, config: Splitting) -> list[str]:
+def split(text: str, settings: Splitting) -> list[str]:
     """The words of a text, all of them; none of a blank one."""
-    if config.max_chars:
-        text = text[: config.max_chars]
+    if settings.max_chars:
+        text = text[: settings.max_chars]
     text = _TAG.sub(" ", text)
-    if config.case == "lower":
+    if settings.case == "lower":
         text = text.lower()
-    if config.tokens == "letters":
+    if settings.tokens == "letters":
         return _NO_LETTER.sub(" ", text).split()
     if text.isascii():
         words = _WORD.findall(text)
     else:
         words = _WORD_OF_ANY_SCRIPT.findall(unicodedata.normalize("NFC", text).translate(_APOSTROPHES))
-    return words if config.punctuation == "keep" else [word for word in words if not _SIGN.fullmatch(word)]
+    return words if settings.punctuation == "keep" else [word for word in words if not _SIGN.fullmatch(word)]
 
 
 @dataclass(frozen=True)
@@ -60,11 +60,11 @@ class Ragged:
 
     @property
     def lengths(self) -> np.ndarray:
-        """Of each sequence, `[n]`."""
+        """The length of each sequence, `[n]`."""
         return np.diff(self.starts)
 
     def where(self, kept: np.ndarray) -> "Ragged":
-        """The sequences without the numbers that are not `kept` (a truth value for each of `flat`)."""
+        """The sequences without the numbers whose `kept`, a truth value for each of `flat`, is false."""
         before = np.concatenate([[0], np.cumsum(kept)])
         return Ragged(self.flat[kept], before[self.starts])
 
@@ -72,8 +72,8 @@ class Ragged:
         """Some of the sequences, in the order of `rows`."""
         lengths = self.lengths[rows]
         starts = np.concatenate([[0], np.cumsum(lengths)])
-        at = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], lengths)
-        return Ragged(self.flat[at], starts)
+        places = np.arange(starts[-1]) + np.repeat(self.starts[rows] - starts[:-1], lengths)
+        return Ragged(self.flat[places], starts)
 
     def padded(self, rows: np.ndarray, steps: int) -> np.ndarray:
         """Some of the sequences, as columns filled up with padding: `[steps, len(rows)]`, int32.
@@ -82,8 +82,8 @@ class Ragged:
         """
         time = np.arange(steps)[:, None]
         inside = time < self.lengths[rows]
-        at = np.where(inside, self.starts[rows] + time, 0)
-        return np.where(inside, self.flat[at], PADDING) if len(self.flat) else np.zeros(at.shape, np.int32)
+        places = np.where(inside, self.starts[rows] + time, 0)
+        return np.where(inside, self.flat[places], PADDING) if len(self.flat) else np.zeros(places.shape, np.int32)
 
 
 @dataclass(frozen=True)
@@ -93,10 +93,10 @@ class Words:
     texts: Ragged
     spellings: list[str]
 
-    def cut(self, config: Splitting) -> "Words":
-        """Without the words of texts longer than `max_words` that the network does not read."""
-        most = config.max_words
-        head = {"head": most, "tail": 0, "both": most // 2}[config.cut]
+    def cut(self, settings: Splitting) -> "Words":
+        """The same without the words of texts longer than `max_words` that the network does not read."""
+        most = settings.max_words
+        head = {"head": most, "tail": 0, "both": most // 2}[settings.cut]
         lengths = self.texts.lengths
         if lengths.max(initial=0) <= most:
             return self
@@ -108,18 +108,17 @@ class Words:
     def of(self, text: int) -> list[str]:
         """The words of one text."""
         start, end = self.texts.starts[text : text + 2]
-        return [self.spellings[number] for number in self.texts.flat[start:end]]
+        return [self.spellings[index] for index in self.texts.flat[start:end]]
 
 
-def split_all(texts: Iterable[str], config: Splitting) -> Words:
-    """All texts at once. A word that comes often is kept once."""
+def split_all(texts: Iterable[str], settings: Splitting) -> Words:
+    """The words of all texts. A word that comes often is kept once."""
     places: dict[str, int] = {}
-    numbers: list[np.ndarray] = []
-    for text in texts:
-        words = split(text, config)
-        numbers.append(np.array([places.setdefault(word, len(places)) for word in words], np.int32))
-    starts = np.cumsum([0, *map(len, numbers)])
-    return Words(Ragged(np.concatenate([np.zeros(0, np.int32), *numbers]), starts), list(places))
+    indices = [
+        np.array([places.setdefault(word, len(places)) for word in split(text, settings)], np.int32) for text in texts
+    ]
+    starts = np.cumsum([0, *map(len, indices)])
+    return Words(Ragged(np.concatenate([np.zeros(0, np.int32), *indices]), starts), list(places))
 
 
 def hash_of(word: str) -> int:
@@ -128,7 +127,7 @@ def hash_of(word: str) -> int:
 
 
 class Vocabulary:
-    """Words and their numbers: the padding, the known words from the commonest on, the buckets of the others.
+    """Words and their tokens: the padding, the known words from the commonest on, the buckets of the others.
 
     A word that is not known goes to one of `oov_buckets` by its hash: unknown words share vectors, and the network
     learns what to make of them from the training texts' own rare words.
@@ -137,34 +136,31 @@ class Vocabulary:
     def __init__(self, words: Sequence[str], oov_buckets: int):
         """`words` are the known ones."""
         self.words, self.oov_buckets = tuple(words), oov_buckets
-        self._numbers = {word: number for number, word in enumerate(self.words, PADDING + 1)}
+        self._tokens = {word: token for token, word in enumerate(self.words, PADDING + 1)}
         self._first_bucket = PADDING + 1 + len(self.words)
 
     @property
     def size(self) -> int:
-        """How many numbers there are, padding and buckets included."""
+        """How many tokens there are, padding and buckets included."""
         return self._first_bucket + self.oov_buckets
 
     def encode(self, words: Words) -> tuple[Ragged, np.ndarray]:
-        """The texts' numbers, and which of the words they stand for: all; without buckets, the known ones."""
-        table = np.array([self._number(word) for word in words.spellings], np.int32)
+        """The texts' tokens, and which of the words they stand for: all; without buckets, the known ones."""
+        table = np.array([self._token(word) for word in words.spellings], np.int32)
         flat = table[words.texts.flat] if len(table) else words.texts.flat
         known = flat != PADDING
         return Ragged(flat, words.texts.starts).where(known), known
 
-    def _number(self, word: str) -> int:
-        known = self._numbers.get(word)
+    def _token(self, word: str) -> int:
+        known = self._tokens.get(word)
         if known is None and self.oov_buckets:
             return self._first_bucket + hash_of(word) % self.oov_buckets
         return known or PADDING
 
     @staticmethod
-    def of(words: Words, config: Splitting) -> "Vocabulary":
+    def of(words: Words, settings: Splitting) -> "Vocabulary":
         """The commonest words, `vocabulary_size` with the padding; words as common as each other by the alphabet."""
-        counts = np.bincount(words.texts.flat, minlength=len(words.spellings))
-        common = sorted(
-            (-count, word)
-            for count, word in zip(counts.tolist(), words.spellings, strict=True)
-            if count >= config.min_count
-        )
-        return Vocabulary([word for _, word in common[: config.vocabulary_size - 1]], config.oov_buckets)
+        counts = np.bincount(words.texts.flat, minlength=len(words.spellings)).tolist()
+        counted = zip(counts, words.spellings, strict=True)
+        common = sorted((-count, word) for count, word in counted if count >= settings.min_count)
+        return Vocabulary([word for _, word in common[: settings.vocabulary_size - 1]], settings.oov_buckets)

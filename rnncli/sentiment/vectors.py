@@ -10,6 +10,7 @@ import zipfile
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,10 +31,7 @@ class WordVectors(NamedTuple):
 
 
 def read_vectors(source: str, words: Collection[str]) -> WordVectors:
-    """The vectors of `words`, as far as the file has them.
-
-    Raises DataError where it cannot be read, a row is broken, or rows have different dimensions.
-    """
+    """The vectors of those `words` that the file has. Raises DataError where it cannot be read, or a row is broken."""
     name = name_of(source)
     wanted = {word.encode("utf-8", "surrogatepass"): word for word in words}
     dimension, count, vectors = 0, 0, {}
@@ -109,18 +107,13 @@ def _text_rows(file: io.BufferedReader, name: str, line: bytes, index: int, dime
 
 def _binary_rows(file: io.BufferedReader, name: str, begun: bytes, count: int, dimension: int) -> Iterator[_Row]:
     """The rows of a file of which `begun` has been read already."""
-    first = io.BytesIO(begun)
-
-    def read(size: int) -> bytes:
-        data = first.read(size)
-        return data if len(data) == size else data + file.read(size - len(data))
-
+    rest = io.BufferedReader(_Blocks(chain([begun], iter(lambda: file.read1(2**16), b""))))
     for index in range(1, count + 1):
         where = f"row {index} of {name}"
         word = bytearray()
-        while (byte := read(1)) not in (b" ", b""):
+        while (byte := rest.read(1)) not in (b" ", b""):
             word += byte
-        numbers = read(4 * dimension)
+        numbers = rest.read(4 * dimension)
         if len(numbers) < 4 * dimension:
             raise DataError(f"{where} is broken: the file ends in it, after {index - 1} rows of {count}")
         yield _Row(bytes(word.lstrip(b"\n")), numbers, False, dimension, where)

@@ -15,11 +15,7 @@ _WORTH_BFLOAT16 = 96  # units
 
 
 def use_device(device: DeviceChoice = "auto") -> None:
-    """Make `device` JAX's default; "auto" leaves the choice, the fastest there is, to JAX.
-
-    Raises:
-        RnncliError: there is no such device.
-    """
+    """Make `device` JAX's default; "auto" leaves it the choice. Raises RnncliError where there is no such device."""
     import jax
 
     _prepare_processor()
@@ -29,10 +25,9 @@ def use_device(device: DeviceChoice = "auto") -> None:
     try:
         chosen = jax.devices(device)[0]
     except RuntimeError as error:
-        present = ", ".join(sorted({each.platform for each in jax.devices()}))
-        raise RnncliError(
-            f"no {device} here; JAX sees: {present}; leave `device` out to take the best of them"
-        ) from error
+        present = ", ".join(sorted({seen.platform for seen in jax.devices()}))
+        advice = "leave `device` out to take the best of them"
+        raise RnncliError(f"no {device} here; JAX sees: {present}; {advice}") from error
     jax.config.update("jax_default_device", chosen)
 
 
@@ -45,21 +40,18 @@ def computing_devices() -> list[Any]:
 
 
 class CompileClock:
-    """How long XLA took to compile, or to fetch what it had compiled before, since it was started.
-
-    Threads that compile at the same time are added up.
-    """
+    """Seconds that XLA took to compile, or to fetch what it had compiled before, summed over threads."""
 
     def __init__(self) -> None:
         self.seconds = 0.0
 
     def start(self) -> None:
-        """Listen to JAX, which is loaded for it."""
+        """Load JAX and listen to it from now on."""
         import jax
 
-        jax.monitoring.register_event_duration_secs_listener(self._heard)  # pyright: ignore[reportArgumentType]
+        jax.monitoring.register_event_duration_secs_listener(self._add)  # pyright: ignore[reportArgumentType]
 
-    def _heard(self, event: str, seconds: float, **_: Any) -> None:
+    def _add(self, event: str, seconds: float, **_: Any) -> None:
         if event == "/jax/core/compile/backend_compile_duration":
             self.seconds += seconds
 
@@ -67,9 +59,9 @@ class CompileClock:
 def _remember_compilations() -> None:
     """Keep compiled programs on the disk, so that a command that was run before starts in half the time.
 
-    Where `JAX_COMPILATION_CACHE_DIR` names a folder, that one; else one in the user's cache folder, apart for each
-    version and each kind of processor, as another one's programs could not run. What cannot be kept or read is
-    compiled, without a word.
+    The folder is that of `JAX_COMPILATION_CACHE_DIR`, else one in the user's cache folder for each version and each
+    kind of processor, as another one's programs could not run. Programs that cannot be kept or read are compiled
+    silently.
     """
     import jax
 
@@ -86,11 +78,7 @@ def _remember_compilations() -> None:
 
 
 def cache_folder() -> Path:
-    """Where things are kept that hold for this machine and this version of XLA alone.
-
-    Raises:
-        OSError, RuntimeError: there is no place for it.
-    """
+    """The folder for this machine and version of XLA. Raises OSError or RuntimeError where there is no place for it."""
     from importlib.metadata import version
 
     home = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache")
@@ -100,19 +88,18 @@ def cache_folder() -> Path:
 
 
 def _prepare_processor() -> None:
-    """Before JAX looks at it: a device for each core, and elementwise operations with several results in one loop.
+    """Sets, before JAX reads them, a device for each core, and one loop for elementwise operations of several results.
 
-    The latter makes a recurrence's step about a tenth faster. Where somebody has set these, they stay as they are.
+    The latter makes a recurrence's step about a tenth faster. Settings that the user made stay.
     """
     import jax
 
     if "XLA_FLAGS" not in os.environ:
         os.environ["XLA_FLAGS"] = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    # unset; or, with the devices made already, refused
-    said = "xla_force_host_platform_device_count" in os.environ["XLA_FLAGS"]
-    if not said and jax.config.jax_num_cpu_devices == -1:  # pyright: ignore[reportAttributeAccessIssue]
-        with suppress(RuntimeError):
+    forced = "xla_force_host_platform_device_count" in os.environ["XLA_FLAGS"]
+    if not forced and jax.config.jax_num_cpu_devices == -1:  # pyright: ignore[reportAttributeAccessIssue]
+        with suppress(RuntimeError):  # JAX refuses where it has made its devices already
             jax.config.update("jax_num_cpu_devices", cores)
 
 
@@ -124,7 +111,7 @@ def _processor() -> str:
 
 
 def _cpu_information() -> str:
-    """What Linux tells of the processor; nothing elsewhere."""
+    """Linux's description of the processor; empty elsewhere."""
     try:
         return Path("/proc/cpuinfo").read_text(encoding="utf-8")
     except OSError:

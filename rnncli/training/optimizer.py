@@ -1,4 +1,4 @@
-"""What training minimises with."""
+"""The optimizer of a training."""
 
 import math
 from collections.abc import Callable
@@ -40,15 +40,15 @@ def make_optimizer(
 
 
 def optimizer_of(
-    config: Any, plan: Plan, decayed: Callable[[str], bool] = lambda name: True
+    settings: Any, plan: Plan, decayed: Callable[[str], bool] = lambda name: True
 ) -> optax.GradientTransformation:
-    """What a run of this length minimises with; a task's `config` has the fields that `make_optimizer` asks for."""
+    """The optimizer of a run of this length; a task's `settings` have the fields that `make_optimizer` asks for."""
     return make_optimizer(
-        config.learning_rate,
+        settings.learning_rate,
         plan.steps,
-        schedule=config.schedule,
-        warmup=config.warmup,
-        clip=config.clip or None,
-        weight_decay=config.weight_decay,
+        schedule=settings.schedule,
+        warmup=settings.warmup,
+        clip=settings.clip or None,
+        weight_decay=settings.weight_decay,
         decayed=decayed,
     )

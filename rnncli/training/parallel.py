@@ -1,4 +1,4 @@
-"""A batch shared out among the devices of one machine, where that is faster.
+"""A batch sharded over the devices of one machine, where that is faster.
 
 Each device computes the gradients of its part of a batch; their mean is that of the whole batch, so the result depends
 on how many devices there are in its rounding alone. On a CPU a device is a core: small products, one after the other,
@@ -14,6 +14,7 @@ import os
 import time
 import zlib
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -38,8 +39,8 @@ Trial = Callable[[int, int], None]
 
 
 def split(array: Any, axis: int) -> PartitionSpec:
-    """The array's `axis` is shared out."""
-    return PartitionSpec(*(_AXIS if each == axis % array.ndim else None for each in range(array.ndim)))
+    """The specification that shards an array along `axis`."""
+    return PartitionSpec(*(_AXIS if index == axis % array.ndim else None for index in range(array.ndim)))
 
 
 def mean(tree: Any, devices: int) -> Any:
@@ -54,14 +55,14 @@ def rows(count: int, devices: int) -> Array:
 
 
 def sharded(function: Callable[..., Any], arguments: Any, results: Any, devices: int) -> Callable[..., Any]:
-    """The function on several devices at once; what each of them has of arguments and results is `WHOLE` or `split`."""
+    """The function on several devices at once; each of its arguments and results is `WHOLE` or `split` there."""
     if devices == 1:
         return function
     return jax.shard_map(function, mesh=_mesh(devices), in_specs=arguments, out_specs=results, check_vma=False)
 
 
 def spread(tree: Any, specs: Any, devices: int) -> Any:
-    """The arrays where the devices will look for them; on the first device they may be the same buffers as before."""
+    """The arrays on the devices, as `specs` say; on the first device they may be the same buffers as before."""
     if devices == 1:
         return tree
     mesh = _mesh(devices)
@@ -69,7 +70,7 @@ def spread(tree: Any, specs: Any, devices: int) -> Any:
 
 
 def spread_copies(tree: Any, specs: Any, devices: int) -> Any:
-    """The same of copies, whose buffers may be given away."""
+    """Copies of the arrays on the devices, as `specs` say; their buffers may be donated."""
     return spread(copied(tree), specs, devices)
 
 
@@ -85,7 +86,7 @@ def copied(tree: Any) -> Any:
 
 
 def gathered(tree: Any) -> Any:
-    """The arrays on the first device; of what each device has, its own, without a copy."""
+    """The arrays on the first device; those that are whole on each device are not copied."""
 
     def first(array: Array) -> Array:
         if len(array.sharding.device_set) == 1:
@@ -96,19 +97,15 @@ def gathered(tree: Any) -> Any:
 
 
 def possible(batch: int) -> list[int]:
-    """How many devices could share a batch equally: 1, 2, 4, …"""
+    """The numbers of devices that could share a batch equally: 1, 2, 4, …"""
     most = min(len(computing_devices()), batch // _LEAST_ROWS)
     return [1] + [count for count in (2**power for power in range(1, 16)) if count <= most and batch % count == 0]
 
 
 def fastest(batch: int, what: Any, steps: int, run: Trial) -> int:
-    """How many devices train fastest.
+    """The number of devices with which a training of `steps` steps, of `batch` sequences each, is fastest.
 
-    Args:
-        batch: sequences in a batch.
-        what: says, as JSON, what is trained; the answer for the same on this machine is remembered.
-        steps: the length of the whole training.
-        run: trains a little.
+    `what` says, as JSON, what is trained: the answer for the same on this machine is remembered. `run` trains a little.
     """
     counts = possible(batch)
     if len(counts) == 1:
@@ -124,11 +121,11 @@ def fastest(batch: int, what: Any, steps: int, run: Trial) -> int:
         return 1
     for count in counts[1:]:
         run(count, 1)
-    each = max(1, round(_ROUND / single))
+    trial_steps = max(1, round(_ROUND / single))
     times = {count: float("inf") for count in counts}
     for _ in range(_ROUNDS):
         for count in counts:
-            times[count] = min(times[count], _seconds(run, count, each))
+            times[count] = min(times[count], _seconds(run, count, trial_steps))
     best = min(counts, key=lambda count: times[count] * (1 if count == 1 else 1 / _GAIN))
     _remember({**_remembered(), name: best})
     return best
@@ -150,17 +147,15 @@ def _file() -> Path:
 
 def _remembered() -> dict[str, int]:
     try:
-        found = json.loads(_file().read_text(encoding="utf-8"))
+        stored = json.loads(_file().read_text(encoding="utf-8"))
     except (OSError, RuntimeError, ValueError):
         return {}
-    return found if isinstance(found, dict) else {}
+    return stored if isinstance(stored, dict) else {}
 
 
 def _remember(known: dict[str, int]) -> None:
-    """Whole or not at all; without a word where there is no place for it."""
-    try:
+    """Writes to a temporary file and renames it; does nothing where there is no place for it."""
+    with suppress(OSError, RuntimeError):
         temporary = _file().with_suffix(f".{os.getpid()}")
         temporary.write_text(json.dumps(known), encoding="utf-8")
         temporary.replace(_file())
-    except (OSError, RuntimeError):
-        return

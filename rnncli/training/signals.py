@@ -7,7 +7,7 @@ from types import FrameType
 
 
 class Stop:
-    """Whether a signal has come, and which."""
+    """The signal that has come, if one has."""
 
     def __init__(self) -> None:
         self.signal: int | None = None
@@ -17,17 +17,17 @@ class Stop:
 def stop_requests() -> Iterator[Stop]:
     """Within the block a first signal only sets the `Stop` that is yielded; a second one acts at once."""
     stop = Stop()
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {code: signal.getsignal(code) for code in (signal.SIGINT, signal.SIGTERM)}
 
-    def note(number: int, _: FrameType | None) -> None:
-        stop.signal = number
-        for each, handler in previous.items():
-            signal.signal(each, handler)
+    def note(code: int, _: FrameType | None) -> None:
+        stop.signal = code
+        for known, handler in previous.items():
+            signal.signal(known, handler)
 
-    for number in previous:
-        signal.signal(number, note)
+    for code in previous:
+        signal.signal(code, note)
     try:
         yield stop
     finally:
-        for number, handler in previous.items():
-            signal.signal(number, handler)
+        for code, handler in previous.items():
+            signal.signal(code, handler)

@@ -43,6 +43,28 @@ def torch_device() -> str:
     return "cuda" if torch.cuda.is_available() else "cpu"
 
 
+class Missing(Exception):
+    """The processor lacks what a program needs."""
+
+
+def probed(program: Program) -> Program:
+    """The program, if it runs here: only a round shows whether the processor has what a mode needs.
+
+    Raises:
+        Missing: it does not.
+    """
+    try:
+        program()
+    except RuntimeError as error:
+        raise Missing((str(error).splitlines() or [type(error).__name__])[0][:100]) from error
+    return program
+
+
+def no_evaluation(params: object) -> dict[str, float]:
+    """What a training is told instead of validation metrics, where those are not to be timed."""
+    return {"loss": 0.0}
+
+
 def alternate(programs: Mapping[str, Program], repeats: int, warmup: int = 1) -> dict[str, float]:
     """Median seconds of a round of each program. They take turns, so that a slow minute of the machine hits all."""
     times: dict[str, list[float]] = {name: [] for name in programs}
@@ -57,15 +79,18 @@ def alternate(programs: Mapping[str, Program], repeats: int, warmup: int = 1) ->
 
 @contextmanager
 def apart(factories: Factories) -> Iterator[dict[str, Program]]:
-    """The programs made ready, each package's in a process of its own, so that none lives with another's settings."""
+    """The programs made ready, each package's in a process of its own, so that none lives with another's settings.
+
+    One that the processor cannot run is left out, and named.
+    """
     context = multiprocessing.get_context("spawn")
     kinds = {name: name.replace(",", " ").split()[0] for name in factories}
     connections: dict[str, Connection] = {}
-    workers = []
+    workers, missing = [], {}
 
-    def wait(kind: str) -> None:
+    def wait(kind: str) -> dict[str, str]:
         try:
-            connections[kind].recv()
+            return connections[kind].recv()
         except EOFError:
             raise SystemExit(f"the process of {kind} failed, with what it said above") from None
 
@@ -79,10 +104,12 @@ def apart(factories: Factories) -> Iterator[dict[str, Program]]:
         workers.append(context.Process(target=_serve, args=(there, given), daemon=True))
         workers[-1].start()
         there.close()
-        wait(kind)  # one after the other
+        missing |= wait(kind)  # one after the other
 
+    for name, reason in missing.items():
+        print(f"{name} is left out: {reason}", flush=True)
     try:
-        yield {name: partial(run, name) for name in factories}
+        yield {name: partial(run, name) for name in factories if name not in missing}
     finally:
         for connection in connections.values():
             connection.close()
@@ -91,13 +118,18 @@ def apart(factories: Factories) -> Iterator[dict[str, Program]]:
 
 
 def _serve(connection: Connection, factories: Factories) -> None:
-    """Run the programs whose names come, and answer when they are done."""
-    programs = {name: make() for name, make in factories.items()}
-    connection.send("ready")
+    """Say which programs are missing here, and why; run those whose names come, and answer when they are done."""
+    programs, missing = {}, {}
+    for name, make in factories.items():
+        try:
+            programs[name] = make()
+        except Missing as error:
+            missing[name] = str(error)
+    connection.send(missing)
     with suppress(EOFError):
         while True:
             programs[connection.recv()]()
-            connection.send("done")
+            connection.send({})
 
 
 def compare(title: str, medians: Mapping[str, float], size: float, unit: str) -> None:

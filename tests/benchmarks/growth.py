@@ -40,7 +40,7 @@ def measure_step(cell: str, precision: str, sizes: dict[str, int]) -> list[float
     """Seconds of a step, and bytes at most above those of the imports."""
     import training
 
-    importlib.import_module("rnncli.charlm.fit")
+    importlib.import_module("rnncli.charlm.task")
     imported = peak_memory()
     work = sizes["window"] * sizes["batch"] * max(64, sizes["units"]) ** 2
     steps = max(1, min(50, 5 * 100 * 32 * 128**2 // work))
@@ -53,11 +53,11 @@ def measure_step(cell: str, precision: str, sizes: dict[str, int]) -> list[float
 
 def measure_corpus(precision: str, megabytes: int) -> list[float]:
     """Seconds to read and digest, seconds of a step, and bytes at most above those of the imports."""
-    from rnncli.charlm.config import for_text
-    from rnncli.charlm.fit import prepare, train
-
     from rnncli.charlm.corpus import read_corpus
+    from rnncli.charlm.settings import for_text
+    from rnncli.charlm.task import CharlmTask
     from rnncli.training.devices import use_device
+    from rnncli.training.loop import fit, initial_state
 
     use_device("auto")
     imported = peak_memory()
@@ -67,13 +67,14 @@ def measure_corpus(precision: str, megabytes: int) -> list[float]:
         with path.open("wb") as file:
             for _ in range(megabytes):
                 file.write(block)
-        config = for_text({"precision": precision}, len(block) * megabytes, "small")
+        settings = for_text({"precision": precision}, len(block) * megabytes, "small")
         begun = time.perf_counter()
-        corpus = read_corpus([str(path)], config)
-        corpus.digest()
+        corpus = read_corpus([str(path)], settings)
+        _ = corpus.digest
         read = time.perf_counter() - begun
-    text, validation = corpus.parts(config.validation_fraction)
-    reports = train(prepare(config, text, corpus.vocabulary.size), validation)
+    task = CharlmTask(settings, corpus, *corpus.parts(settings.validation_fraction))
+    state = initial_state(task.model, task.optimizer, task.carry)
+    reports = fit(task.model, task.optimizer, task.loss, task.evaluate, task.data, task.batches, task.plan, state)
     step, seconds = next(reports).step, []  # the first has compiled, and scored the untrained model
     for _ in range(DISPATCHES):
         begun = time.perf_counter()

@@ -19,7 +19,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from _timing import OURS, Factories, peak_memory, print_table, run_process, with_cache
+from _timing import OURS, Factories, Missing, peak_memory, print_table, run_process, with_cache
 
 # script, what its `factories` is told beside its options, and the options that it has here
 WORKS: dict[str, tuple[str, tuple[str | int, ...], str]] = {
@@ -30,7 +30,7 @@ WORKS: dict[str, tuple[str, tuple[str | int, ...], str]] = {
     "sentiment prediction": ("sentiment", ("prediction",), ""),
 }
 LIBRARIES = {
-    OURS: ("rnncli.charlm.fit", "rnncli.charlm.sample", "rnncli.sentiment.fit", "rnncli.training.devices"),
+    OURS: ("rnncli.charlm.task", "rnncli.charlm.sample", "rnncli.sentiment.task", "rnncli.training.devices"),
     "torch": ("torch",),
     "keras": ("keras",),
 }
@@ -52,7 +52,11 @@ def measure(work: str, name: str, options: str) -> None:
     for library in LIBRARIES[kind]:
         importlib.import_module(library)
     imported = peak_memory()
-    program = make()
+    try:
+        program = make()
+    except Missing as error:
+        print(json.dumps([str(error)]))
+        return
     for _ in range(2):
         program()
     print(json.dumps([imported, peak_memory()]))
@@ -77,8 +81,12 @@ def main() -> None:
                 command = [*script, work, f"--only={name}", f"--options={options.options}"]
                 for again in ("", ", compiled before") if name.startswith(OURS) else ("",):
                     # a library may have printed, too
-                    imported, peak = json.loads(run_process(command, with_cache(cache)).output.splitlines()[-1])
-                    peaks[name + again] = peak, peak - imported
+                    found = json.loads(run_process(command, with_cache(cache)).output.splitlines()[-1])
+                    if len(found) == 1:
+                        print(f"{name} is left out: {found[0]}")
+                    else:
+                        imported, peak = found
+                        peaks[name + again] = peak, peak - imported
         least = min((peak for name, (peak, _) in peaks.items() if name.startswith("torch")), default=None)
         print_table(
             (work, "peak MB", "above imports", "of torch's"),

@@ -16,23 +16,24 @@ from _timing import TORCH_LAYERS, Program, alternate, installed
 from flax import nnx
 from jax import lax
 
-from rnncli.nn.cells import Cell, CellName, cell_class
+from rnncli.nn.cells import Cell
 from rnncli.nn.recurrence import unroll
+from rnncli.nn.settings import cell_class
 
 
 def plain(cell: Cell, x: jax.Array) -> jax.Array:
     """The same maths as one `lax.scan`, differentiated by JAX."""
-    small, kernels = cell.small_parameters(), cell.recurrent_kernels()
+    vectors, kernels = cell.vectors(), cell.recurrent_kernels()
 
     def body(carry: Any, projected: Any) -> tuple[Any, jax.Array]:
         recurrent = tuple(carry[0] @ kernel for kernel in kernels)
-        carry = cell.step(small, carry, cell.pre_activations(projected, recurrent))
+        carry = cell.step(vectors, carry, cell.pre_activations(projected, recurrent))
         return carry, carry[0]
 
     return lax.scan(body, cell.initial_carry(x.shape[1]), cell.project(x))[1]
 
 
-def ours(name: CellName, run: Callable[[Cell, jax.Array], jax.Array], x: jax.Array, units: int) -> Program:
+def ours(name: str, run: Callable[[Cell, jax.Array], jax.Array], x: jax.Array, units: int) -> Program:
     sizes = (x.shape[-1], units)
     graph, params = nnx.split([cell_class(name)(size, units, rngs=nnx.Rngs(0)) for size in sizes])
 
@@ -47,7 +48,7 @@ def ours(name: CellName, run: Callable[[Cell, jax.Array], jax.Array], x: jax.Arr
     return lambda: jax.block_until_ready(gradients(params, x))
 
 
-def torch_program(name: CellName, x: jax.Array, units: int) -> Program:
+def torch_program(name: str, x: jax.Array, units: int) -> Program:
     import numpy as np
     import torch
 

@@ -25,21 +25,18 @@ LENGTHS = {1: 4000, 64: 1000}
 
 def ours(streams: int, length: int, options: argparse.Namespace) -> Program:
     from flax import nnx
-    from rnncli.charlm.config import CharlmConfig
 
     from rnncli.charlm.model import CharModel
-    from rnncli.charlm.sample import Drawing, Sampler
+    from rnncli.charlm.sample import Sampler
+    from rnncli.charlm.settings import CharlmSettings
     from rnncli.charlm.vocabulary import Vocabulary
     from rnncli.training.devices import operands, use_device
 
     use_device("auto")
     vocabulary = Vocabulary("chars", tuple(range(32, 31 + options.symbols)))
-    config = CharlmConfig(units=options.units, layers=options.layers, embedding=0)
-    sampler = Sampler(
-        CharModel(config, vocabulary.size, operands=operands("auto", options.units), rngs=nnx.Rngs(0)),
-        vocabulary,
-        Drawing(1.0),
-    )
+    settings = CharlmSettings(units=options.units, layers=options.layers, embedding=0)
+    network = CharModel(settings, vocabulary.size, operands=operands("auto", options.units), rngs=nnx.Rngs(0))
+    sampler = Sampler(network, vocabulary)
     return lambda: list(sampler.sample(np.zeros(0, np.uint32), length, samples=streams))
 
 

@@ -9,7 +9,7 @@ words, cut at 400), of a vocabulary of 20,000 of which common words come often.
 Both train on the same batches, texts of about a length padded to it; torch packs them with `pack_padded_sequence`. A
 round is an epoch. It predicts on texts sorted by length and padded to the longest of their batch, of 32 and of 256.
 The programs alternate within one run; medians after a warm-up. torch runs in float32 and under bfloat16 autocast, with
-one and with all threads, its best mode counts.
+one and with all threads, its best mode counts; a mode that the processor lacks is left out.
 """
 
 import argparse
@@ -17,7 +17,19 @@ from functools import partial
 from typing import Any
 
 import numpy as np
-from _timing import OURS, TORCH_LAYERS, Factories, Program, alternate, apart, compare, torch_device, torch_modes
+from _timing import (
+    OURS,
+    TORCH_LAYERS,
+    Factories,
+    Program,
+    alternate,
+    apart,
+    compare,
+    no_evaluation,
+    probed,
+    torch_device,
+    torch_modes,
+)
 
 WORDS, FEATURES, LONGEST = 20_000, 100, 400
 PREDICTION_BATCHES = (32, 256)
@@ -34,10 +46,10 @@ def texts_of(options: argparse.Namespace) -> tuple[Any, np.ndarray]:
     return Ragged(words, np.concatenate([[0], np.cumsum(lengths)])), generator.integers(0, 2, options.texts)
 
 
-def config_of(options: argparse.Namespace, precision: str) -> Any:
-    from rnncli.sentiment.config import SentimentConfig
+def settings_of(options: argparse.Namespace, precision: str) -> Any:
+    from rnncli.sentiment.settings import SentimentSettings
 
-    return SentimentConfig(
+    return SentimentSettings(
         max_words=LONGEST,
         embedding=FEATURES,
         start="random",
@@ -56,33 +68,26 @@ def config_of(options: argparse.Namespace, precision: str) -> Any:
 
 def train_ours(options: argparse.Namespace, precision: str) -> Program:
     """The command's own loop without its evaluations."""
-    from rnncli.sentiment.fit import prepare
-
+    from rnncli.sentiment.data import Dataset, Part
+    from rnncli.sentiment.ngram import NgramModel
+    from rnncli.sentiment.task import Prepared, SentimentTask
     from rnncli.sentiment.text import Vocabulary
     from rnncli.training.devices import use_device
-    from rnncli.training.loop import fit
-    from rnncli.training.optimizer import optimizer_of
+    from rnncli.training.loop import fit, initial_state
 
     use_device("auto")
-    config = config_of(options, precision)
-    fitting = prepare(config, *texts_of(options), 2, Vocabulary([""] * (WORDS - 1), 0))
-
-    def objective(model: Any, carry: Any, weights: Any, batch: Any, random: Any) -> Any:
-        return model.loss(batch.tokens, batch.lengths, batch.labels, weights, random), carry
-
-    reports = fit(
-        fitting.model,
-        optimizer_of(config, fitting.plan),
-        objective,
-        lambda params: {"loss": 0.0},
-        fitting.weights,
-        fitting.batches,
-        fitting.plan,
-        fitting.state,
+    texts, labels = texts_of(options)
+    data = Dataset(("0", "1"), {"train": Part([""] * len(labels), labels)}, {})
+    no_ngrams = NgramModel(np.zeros(0, np.uint64), np.zeros((0, 2), np.float32), np.zeros(2, np.float32))
+    vocabulary = Vocabulary(("",) * (WORDS - 1), 0)
+    task = SentimentTask(
+        Prepared(settings_of(options, precision), data, vocabulary, {"train": texts}, no_ngrams, ngram_logits={})
     )
+    state = initial_state(task.model, task.optimizer, task.carry)
+    reports = fit(task.model, task.optimizer, task.loss, no_evaluation, task.data, task.batches, task.plan, state)
 
     def run() -> None:
-        while next(reports).step % fitting.plan.steps_per_epoch:
+        while next(reports).step % task.plan.steps_per_epoch:
             pass
 
     return run
@@ -97,7 +102,7 @@ def predict_ours(options: argparse.Namespace, precision: str) -> Program:
     from rnncli.training.devices import use_device
 
     use_device("auto")
-    model = TextClassifier(config_of(options, precision), WORDS, 2, operands=precision, rngs=nnx.Rngs(0))  # pyright: ignore[reportArgumentType]
+    model = TextClassifier(settings_of(options, precision), WORDS, 2, operands=precision, rngs=nnx.Rngs(0))  # pyright: ignore[reportArgumentType]
     scorer, params, texts = Scorer(model, LONGEST), nnx.state(model, nnx.Param), texts_of(options)[0]
     return lambda: scorer.logits(params, texts)
 
@@ -144,7 +149,7 @@ def train_torch(options: argparse.Namespace, threads: int, bfloat16: bool) -> Pr
         if device == "cuda":
             torch.cuda.synchronize()
 
-    return run
+    return probed(run) if bfloat16 else run
 
 
 def predict_torch(options: argparse.Namespace, batch: int, threads: int, bfloat16: bool) -> Program:
@@ -163,7 +168,7 @@ def predict_torch(options: argparse.Namespace, batch: int, threads: int, bfloat1
                 found[rows] = logits(tokens, torch.from_numpy(lengths)).cpu().numpy()
         return found
 
-    return run
+    return probed(run) if bfloat16 else run
 
 
 def parse(arguments: list[str] | None = None) -> argparse.Namespace:

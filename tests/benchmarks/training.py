@@ -7,13 +7,13 @@
 Two recurrent layers and a dense layer over 65 one-hot symbols, cross-entropy, Adam. A round is some steps of training
 of each program in turn; medians of the rounds after a warm-up, and the ratios to the best mode of each peer. torch
 runs `nn.GRU`, `nn.LSTM` or `nn.RNN` in float32 and under bfloat16 autocast, with one and with all threads; Keras runs
-on jax. A peer that is not installed is left out; so is torch with dropout, as it has none on the state.
+on jax. A peer that is not installed is left out, and a mode that the processor lacks; so is torch with dropout, as it
+has none on the state.
 """
 
 import argparse
 import os
 from functools import partial
-from typing import Any
 
 import numpy as np
 from _timing import (
@@ -25,6 +25,8 @@ from _timing import (
     apart,
     compare,
     installed,
+    no_evaluation,
+    probed,
     torch_device,
     torch_modes,
 )
@@ -34,16 +36,16 @@ SYMBOLS = 65
 
 def ours(options: argparse.Namespace, tokens: np.ndarray, precision: str) -> Program:
     """The command's own loop, stateful, a dispatch of `--steps` steps a round."""
-    from rnncli.charlm.config import CharlmConfig
-    from rnncli.charlm.fit import prepare
-
     from rnncli.charlm.batches import Streams, Text
+    from rnncli.charlm.corpus import Corpus
+    from rnncli.charlm.settings import CharlmSettings
+    from rnncli.charlm.task import CharlmTask
+    from rnncli.charlm.vocabulary import Vocabulary
     from rnncli.training.devices import use_device
-    from rnncli.training.loop import fit
-    from rnncli.training.optimizer import optimizer_of
+    from rnncli.training.loop import fit, initial_state
 
     use_device("auto")
-    config = CharlmConfig(
+    settings = CharlmSettings(
         cell=options.cell,
         units=options.units,
         embedding=0,
@@ -61,22 +63,11 @@ def ours(options: argparse.Namespace, tokens: np.ndarray, precision: str) -> Pro
         precision=precision,  # pyright: ignore[reportArgumentType]
     )
     text = Text(tokens, SYMBOLS - 1)
-    fitting = prepare(config, text, SYMBOLS)
+    corpus = Corpus(Vocabulary("chars", tuple(range(SYMBOLS - 1))), tokens, ("drawn",), 1)
+    task = CharlmTask(settings, corpus, text, text)
     batches = Streams(text, options.batch, options.window, 0, chunk=options.steps)
-
-    def objective(model: Any, carry: Any, data: None, windows: Any, random: Any) -> Any:
-        return model.loss(windows, carry, random)
-
-    reports = fit(
-        fitting.model,
-        optimizer_of(config, fitting.plan),
-        objective,
-        lambda params: {"loss": 0.0},
-        None,
-        batches,
-        fitting.plan,
-        fitting.state,
-    )
+    state = initial_state(task.model, task.optimizer, task.carry)
+    reports = fit(task.model, task.optimizer, task.loss, no_evaluation, task.data, batches, task.plan, state)
     return lambda: next(reports)
 
 
@@ -118,7 +109,7 @@ def torch_program(options: argparse.Namespace, tokens: np.ndarray, threads: int,
         if device == "cuda":
             torch.cuda.synchronize()
 
-    return run
+    return probed(run) if bfloat16 else run
 
 
 def keras_program(options: argparse.Namespace, tokens: np.ndarray) -> Program:
