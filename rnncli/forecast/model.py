@@ -44,7 +44,7 @@ class Forecaster(nnx.Module):
 
     def __init__(self, settings: ForecastSettings, *, rngs: nnx.Rngs):
         self.settings = settings
-        strategy, horizon, operands = self.strategy, settings.horizon, settings.operands
+        strategy, horizon = self.strategy, settings.horizon
         features = settings.units if settings.conv else settings.patch
         self.conv = self._convolution(rngs) if settings.conv else None
         self.wavenet = WaveNet(features, settings, rngs=rngs) if settings.cell == "wavenet" else None
