@@ -86,7 +86,9 @@ def _read_separated(text: str, name: str) -> "pd.DataFrame":
     import pandas as pd
 
     separator = separator_of(text.lstrip().split("\n", 1)[0])
-    header, *rows = rows_of(io.StringIO(text), separator, name, strip=True)
+    header, *rows = list(rows_of(io.StringIO(text), separator, name, strip=True)) or [[]]
+    if not header:
+        raise DataError(f"{name} is empty: it has blank cells only")
     if all(map(is_number, header)):  # no header: the first line is data already
         rows.insert(0, header)
         header = [UNNAMED] if len(header) == 1 else [f"column {index}" for index in range(1, len(header) + 1)]

@@ -266,6 +266,7 @@ def test_a_signal_saves_and_the_run_can_be_resumed(monthly: Path, tmp_path: Path
 
 BAD_TABLES = {
     "nothing in it": ("", "is empty"),
+    "blank cells only": ('""\n""\n', "is empty: it has blank cells only"),
     "a header only": ("Month,Sales\n", "no rows"),
     "one row": ("Month,Sales\n1950-01,3\n", "only one row"),
     "ragged rows": ("Month,Sales\n1950-01,3\n1950-02\n", "ragged: line 3"),
