@@ -5,7 +5,7 @@ import os
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
 # Most programs here run for milliseconds, so they are compiled as quickly as can be: with the pass that the commands
 # ask for, but without LLVM's optimisations. What trains for longer, and the README's examples, are compiled as users
-# have it.
+# have it, by `own_compiler`.
 os.environ.setdefault(
     "XLA_FLAGS",
     "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"

@@ -315,7 +315,6 @@ def killed_and_resumed(
     command += ["--checkpoint", str(folder), "--save-every", "0.2", "--resume"]
     # how many devices share a batch is measured, and would round the two runs apart
     alone = {**environment, "JAX_NUM_CPU_DEVICES": "1"}
-    del alone["XLA_FLAGS"]  # so long a training wants to be compiled well
     for _ in range(kills):
         process = subprocess.Popen(command, env=alone, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
         deadline = time.monotonic() + 120
@@ -334,7 +333,7 @@ def killed_and_resumed(
 
 
 @pytest.mark.parametrize(
-    ("kills", "epochs"), [(1, 150), pytest.param(10, 1500, marks=pytest.mark.slow)], ids=["once", "ten times"]
+    ("kills", "epochs"), [(1, 100), pytest.param(10, 1500, marks=pytest.mark.slow)], ids=["once", "ten times"]
 )
 def test_killed_and_resumed_equals_never_killed_bit_for_bit(
     own_compiler: dict[str, str], text: Path, tmp_path: Path, kills: int, epochs: int
@@ -455,11 +454,7 @@ BAD_TRAININGS = [
     (["{text}", "--tied", "--embedding", "0"], 2, "--tied makes the embedding"),
     (["{text}", "--resume", "--overwrite"], 2, "choose one"),
     (["{text}", "--log", "{none}/log.jsonl"], 1, "there is no folder"),
-    (
-        ["{text}", "--learning-rate", "1e30", "--clip", "0", "--epochs", "2", "--units", "4"],
-        1,
-        "the loss is not a number after step",
-    ),
+    (["{text}", *WILD, "--units", "4"], 1, "the loss is not a number after step"),
 ]
 
 

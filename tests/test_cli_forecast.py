@@ -237,14 +237,15 @@ def interrupted(monthly: Path, folder: Path, number: int) -> subprocess.Complete
         4,
         "--checkpoint",
         folder,
+        "--save-every",
+        0.5,
     ]
     with subprocess.Popen(
         list(map(str, command)), stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
     ) as process:
-        assert process.stderr is not None
-        for line in process.stderr:
-            if line.startswith("training"):
-                break
+        deadline = time.monotonic() + 100
+        while not list(folder.glob("[0-9]*/_CHECKPOINT_METADATA")) and time.monotonic() < deadline:
+            time.sleep(0.05)
         process.send_signal(number)
         out, err = process.communicate(timeout=120)
     return subprocess.CompletedProcess(command, process.returncode, out, err)

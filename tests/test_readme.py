@@ -1,6 +1,5 @@
 """The README's examples do what they show, and its two commands stand as the continuous integration runs them."""
 
-import os
 import re
 import shutil
 from pathlib import Path
@@ -31,14 +30,13 @@ def test_there_are_examples() -> None:
     assert len(examples()) >= 5
 
 
-def test_the_examples_print_what_they_show(shell, tmp_path: Path, shared_data: Path) -> None:
+def test_the_examples_print_what_they_show(shell, own_compiler, tmp_path: Path, shared_data: Path) -> None:
     shutil.copy(shared_data / "series/airline-passengers.csv", tmp_path)
     shutil.copy(shared_data / "tinyshakespeare/input.txt", tmp_path)
     for part in ("train", "test"):
         shutil.copy(shared_data / f"sst2/stsa.binary.{part}", tmp_path)
-    own = {name: value for name, value in os.environ.items() if name != "XLA_FLAGS"}  # compiled as users have it
     for command, wanted in examples():
-        result = shell(command, cwd=tmp_path, env=own)
+        result = shell(command, cwd=tmp_path, env=own_compiler)
         assert result.returncode == 0, (command, result.stderr)
         same_but_for_rounding(command, wanted, result.stdout)
 

@@ -56,7 +56,8 @@ def probed(program: Program) -> Program:
     try:
         program()
     except RuntimeError as error:
-        raise Missing((str(error).splitlines() or [type(error).__name__])[0][:100]) from error
+        reason = str(error).strip() or type(error).__name__
+        raise Missing(reason.splitlines()[0].split(". ")[0]) from error
     return program
 
 

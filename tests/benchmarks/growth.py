@@ -54,7 +54,7 @@ def measure_step(cell: str, precision: str, sizes: dict[str, int]) -> list[float
 def measure_corpus(precision: str, megabytes: int) -> list[float]:
     """Seconds to read and digest, seconds of a step, and bytes at most above those of the imports."""
     from rnncli.charlm.corpus import read_corpus
-    from rnncli.charlm.settings import for_text
+    from rnncli.charlm.defaults import for_text
     from rnncli.charlm.task import CharlmTask
     from rnncli.training.devices import use_device
     from rnncli.training.loop import fit, initial_state
