@@ -36,6 +36,11 @@ jax.config.update("jax_compilation_cache_dir", os.environ["JAX_COMPILATION_CACHE
 jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
+
+def pytest_unconfigure() -> None:
+    _FOLDER.cleanup()
+
+
 SHARED = Path(__file__).resolve().parents[2] / "shared" / "data"
 
 

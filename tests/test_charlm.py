@@ -333,7 +333,7 @@ def test_symbols_projected_once_give_the_loss_and_the_gradients_of_vectors(embed
         return nnx.merge(graph, params).loss(window, None, None)[0]
 
     for window in (windows[0], windows[1][:3, :1]):  # many places, and fewer than symbols
-        wanted, got = (jax.value_and_grad(loss)(params, window) for loss in (of_vectors, as_trained))
+        wanted, got = (jax.jit(jax.value_and_grad(loss))(params, window) for loss in (of_vectors, as_trained))
         jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, atol=1e-6), got, wanted)
 
 

@@ -107,7 +107,7 @@ def test_validation_and_test_files_are_used_as_they_are(rnncli, data: Path, tmp_
     assert [row[1:] for row in evaluated.rows[1:]] == [row[1:] for row in result.rows[4:]]
 
 
-def test_every_record_has_one_line_whatever_is_in_it(shell, model: Path, tmp_path: Path) -> None:
+def test_every_record_has_one_line_whatever_is_in_it(rnncli, shell, model: Path, tmp_path: Path) -> None:
     texts = [
         "fine",
         "",
@@ -132,9 +132,9 @@ def test_every_record_has_one_line_whatever_is_in_it(shell, model: Path, tmp_pat
     assert packed.stdout == whole.stdout.splitlines(keepends=True)[0]
     pipe = shell(f"rnncli sentiment predict <(head -2 in.txt) --checkpoint {model}", cwd=tmp_path)
     assert pipe.stdout.splitlines() == whole.stdout.splitlines()[:2]
-    as_file = shell(f"rnncli sentiment predict in.txt 'so dull' --checkpoint {model}", cwd=tmp_path)
-    assert as_file.stdout.splitlines()[:-1] == whole.stdout.splitlines()
-    assert as_file.stdout.splitlines()[-1].startswith("neg\t")
+    as_file = rnncli("sentiment", "predict", tmp_path / "in.txt", "so dull", "--checkpoint", model)
+    assert as_file.out.splitlines()[:-1] == whole.stdout.splitlines()
+    assert as_file.out.splitlines()[-1].startswith("neg\t")
 
 
 def test_what_a_text_gets_depends_on_nothing_else(rnncli, model: Path, tmp_path: Path) -> None:

@@ -3,8 +3,8 @@
     python tests/benchmarks/memory.py [training "sampling 1" "sampling 64" "sentiment training" "sentiment prediction"]
     python tests/benchmarks/memory.py training --options="--cell lstm --units 512 --batch 64"
 
-Each program runs two rounds (a mode that had to be tried, three) in a process of its own, and nothing else. Printed
-is the most that the process ever had, that above what it had once its libraries were imported, and the first over the
+Each program runs two rounds (a mode that had to be tried, three) in a process of its own, and nothing else. Printed is
+the most that the process ever had, that above what it had once its libraries were imported, and the first over the
 least that torch needs. Ours run twice: with an empty cache of compiled programs, so that compiling counts, and again
 with what that left there. torch runs with one thread, with which it needs the least.
 `--options` go to the script that is named.
