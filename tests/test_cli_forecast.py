@@ -52,7 +52,9 @@ def test_json_is_one_document(rnncli, monthly: Path) -> None:
     assert document["config"]["units"] == 4
     assert document["config"]["seed"] == 0
     assert set(document["scores"]) == {"test", "validation"}
-    assert set(document["scores"]["test"]) == {"model", "naive", "seasonal_naive", "drift", "linear"}
+    simple = {"naive", "seasonal_naive", "drift", "theta", "damped", "holt_winters"}
+    assert set(document["scores"]["test"]) == {"model", "network", "linear", *simple}
+    assert sum(document["combination"]["weights"].values()) == pytest.approx(1)
     assert {"mse", "mae", "rmse", "smape", "mase", "mape"} <= set(document["scores"]["test"]["model"])
     assert len(document["scores"]["test"]["model"]["mae_by_step"]) == 6
     assert document["checkpoint"] is None
@@ -63,7 +65,8 @@ def test_json_is_one_document(rnncli, monthly: Path) -> None:
 
 def test_the_same_seed_gives_the_same_bytes(rnncli, monthly: Path) -> None:
     first, again, other = (
-        rnncli("forecast", monthly, *QUICK, "--no-linear-skip", "-q", "--seed", seed).out for seed in (1, 1, 2)
+        rnncli("forecast", monthly, *QUICK, "--system", "network", "--no-linear-skip", "-q", "--seed", seed).out
+        for seed in (1, 1, 2)
     )
     assert first == again
     assert first != other
@@ -91,8 +94,12 @@ def test_predict_refuses_other_columns_with_both_lists(rnncli, monthly: Path, tm
     short = tmp_path / "short.csv"
     short.write_text("\n".join(monthly.read_text().splitlines()[:6]))
     result = rnncli("forecast", "predict", short, "--checkpoint", tmp_path / "model")
+    assert (result.code, len(result.rows)) == (0, 7)
+    assert "5 rows are too few: the model looks at the last 12; left out: network, linear" in result.err
+    assert rnncli("forecast", monthly, *QUICK, "--system", "network", "--checkpoint", tmp_path / "n", "-q").code == 0
+    result = rnncli("forecast", "predict", short, "--checkpoint", tmp_path / "n")
     assert (result.code, result.out) == (1, "")
-    assert "5 rows are too few: the model looks at the last 12" in result.err
+    assert "5 rows are too few: the model looks at the last 12; give more of the past" in result.err
 
 
 def test_a_checkpoint_is_not_overwritten_unasked_and_resumes(rnncli, monthly: Path, tmp_path: Path) -> None:
@@ -188,7 +195,19 @@ def test_the_linear_cell_and_every_strategy_run(rnncli, monthly: Path) -> None:
 
 
 def test_regularisation_options_change_what_is_learnt(rnncli, monthly: Path) -> None:
-    base = (*QUICK, "--no-linear-skip", "--patch", 3, "-q", "--epochs", 10, "--learning-rate", 0.01)
+    base = (
+        *QUICK,
+        "--system",
+        "network",
+        "--no-linear-skip",
+        "--patch",
+        3,
+        "-q",
+        "--epochs",
+        10,
+        "--learning-rate",
+        0.01,
+    )
     plain = rnncli("forecast", monthly, *base).out
     for extra in (["--dropout", 0.3], ["--recurrent-dropout", 0.3], ["--layer-norm"], ["--weight-decay", 0.5]):
         assert rnncli("forecast", monthly, *base, *extra).out != plain, extra
@@ -276,7 +295,7 @@ BAD_TABLES = {
     "a constant": ("Sales\n" + "4\n" * 30, "constant: every value is 4"),
     "infinity": ("Sales\n1\n2\ninf\n", "row 3: 'inf' is infinite"),
     "a huge number": ("Sales\n1\n2\n1e300\n", "row 3: 1e300 is too large"),
-    "too few rows": ("Sales\n" + "".join(f"{n}\n" for n in range(20)), "20 rows are too few"),
+    "too few rows": ("Sales\n" + "".join(f"{n}\n" for n in range(20)), "20 rows are too few for a network"),
     "a stamp twice": ("Month,Sales\n1950-01,3\n1950-01,4\n1950-02,5\n", "the time '1950-01' twice"),
     "two targets": ("a,b\n1,2\n3,4\n", "--target: 'a', 'b'"),
     "a binary file": ("\x00\x01\x02\x03", "is a binary file"),
@@ -288,7 +307,7 @@ def test_bad_tables(rnncli, tmp_path: Path, kind: str) -> None:
     content, message = BAD_TABLES[kind]
     path = tmp_path / "bad.csv"
     path.write_text(content)
-    window = ("--window", 15) if kind == "too few rows" else ()
+    window = ("--window", 15, "--cell", "gru") if kind == "too few rows" else ()
     result = rnncli("forecast", path, *window, "--checkpoint", tmp_path / "model")
     assert (result.code, result.out) == (1, "")
     assert message in result.err
@@ -296,12 +315,14 @@ def test_bad_tables(rnncli, tmp_path: Path, kind: str) -> None:
     assert not (tmp_path / "model").exists()
 
 
-def test_too_few_rows_for_the_defaults(rnncli, tmp_path: Path) -> None:
+@pytest.mark.parametrize("values", [[1, 2], [3, 1, 4], [5, 5, 6, 5, 5, 7], list(range(16))])
+def test_a_short_series_gets_a_forecast_and_is_told_what_could_not_be_scored(rnncli, tmp_path: Path, values) -> None:
     path = tmp_path / "short.csv"
-    path.write_text("Sales\n1\n2\n4\n")
-    result = rnncli("forecast", path)
-    assert result.code == 1
-    assert "give more rows" in result.err
+    path.write_text("Sales\n" + "".join(f"{value}\n" for value in values))
+    result = rnncli("forecast", path, "--horizon", 8)
+    assert (result.code, len(result.rows)) == (0, 9)
+    assert all(np.isfinite(float(row[1])) for row in result.rows[1:])
+    assert "the series is too short for a test part" in result.err
 
 
 @pytest.mark.parametrize(
@@ -318,7 +339,7 @@ def test_too_few_rows_for_the_defaults(rnncli, tmp_path: Path) -> None:
         (["{series}", "--seed", str(2**63)], 2, "'--seed'"),
         (["{series}", "--horizon", str(10**20)], 2, "'--horizon'"),
         (["{series}", "--units", "2000000000"], 2, "'--units'"),
-        (["{series}", "--season", "100"], 1, "--season 100 is longer than the 96 rows of the training part"),
+        (["{series}", "--season", "100"], 1, "--season 100 does not fit twice into the 120 rows of the series"),
         (["{series}", "-o", "x" * 250], 1, "the name is too long"),
         (["{series}", "--epoch", "3"], 2, "--epoch"),
         (["{series}", "--fill", "magic"], 2, "'--fill'"),

@@ -1,5 +1,7 @@
 """The maths of forecasting: data, baselines, metrics, models."""
 
+from dataclasses import replace
+
 import hypothesis
 import jax
 import jax.numpy as jnp
@@ -12,17 +14,19 @@ from hypothesis.extra.numpy import arrays
 
 from rnncli.errors import DataError, ParameterError
 from rnncli.forecast import baselines
-from rnncli.forecast.data import Dataset, dataset
-from rnncli.forecast.defaults import for_lecture, for_series
+from rnncli.forecast.data import Dataset, check_trainable, dataset
+from rnncli.forecast.defaults import for_lecture, for_series, part_sizes
 from rnncli.forecast.metrics import scores
 from rnncli.forecast.model import Forecaster
+from rnncli.forecast.network import NetworkForecaster
 from rnncli.forecast.normalize import window_statistics
 from rnncli.forecast.panel import Panel, lecture_panel, lecture_series
+from rnncli.forecast.scoring import fit_on
 from rnncli.forecast.season import choose_season
 from rnncli.forecast.series import Series
 from rnncli.forecast.settings import ForecastSettings
 from rnncli.forecast.strategies import STRATEGIES
-from rnncli.forecast.task import ForecastTask, forecaster
+from rnncli.forecast.task import ForecastTask
 from rnncli.nn.dropout import DropoutKey
 
 
@@ -34,7 +38,7 @@ def make_series(values: np.ndarray) -> Series:
 
 def split(values: np.ndarray, **chosen) -> tuple[ForecastSettings, Dataset]:
     series = make_series(values)
-    settings = for_series(chosen, len(values), chosen.get("season", 1))
+    settings = for_series({"system": "network", **chosen}, len(values), chosen.get("season", 1))
     return settings, dataset(Panel.of([series]), settings)
 
 
@@ -48,27 +52,27 @@ def mse(forecast: np.ndarray, data: Dataset, part: str = "validation") -> float:
 
 def test_the_lectures_data_is_that_of_the_notebook() -> None:
     one, ten = lecture_dataset(50, 1), lecture_dataset(50, 10)
-    assert mse(baselines.naive(one, "validation"), one) == pytest.approx(0.020211367, abs=5e-9)
-    assert mse(baselines.naive(ten, "validation"), ten) == pytest.approx(0.257, abs=5e-4)
-    assert [len(ten.starts[part]) for part in ("train", "validation", "test")] == [7000, 2000, 1000]
+    assert mse(baselines.naive(one.parts["validation"], 1), one) == pytest.approx(0.020211367, abs=5e-9)
+    assert mse(baselines.naive(ten.parts["validation"], 10), ten) == pytest.approx(0.257, abs=5e-4)
+    assert [len(ten.parts[part]) for part in ("train", "validation", "test")] == [7000, 2000, 1000]
     assert lecture_series(3, 20).dtype == np.float32
 
 
 def test_the_closed_form_linear_model_has_the_exact_least_squares_error() -> None:
     for horizon, wanted in ((1, 0.00293), (10, 0.0155)):
         data = lecture_dataset(50, horizon)
-        linear = baselines.fit_linear(data, "none", horizon)
-        assert mse(linear(data.slices("validation")[:, :50], data), data) == pytest.approx(wanted, rel=5e-3)
+        linear = fit_on(data, for_lecture({"horizon": horizon}))
+        assert mse(linear(data.parts["validation"]), data) == pytest.approx(wanted, rel=5e-3)
 
 
 def test_parts_follow_each_other_in_time_and_share_no_target() -> None:
     settings, data = split(np.sin(np.arange(200.0)), horizon=6, window=10)
-    targets = {part: data.starts[part][:, None] + 10 + np.arange(6) for part in data.starts}
+    targets = {part: origins.ends[:, None] + np.arange(6) for part, origins in data.parts.items()}
     assert targets["train"].max() < targets["validation"].min()
     assert targets["validation"].max() < targets["test"].min()
     assert targets["test"].max() == 199
     assert targets["test"].min() == 200 - 18  # a tenth, in whole horizons
-    assert (np.diff(data.starts["test"]) == 1).all()
+    assert (np.diff(data.parts["test"].ends) == 1).all()
     assert settings.window == 10
 
 
@@ -76,36 +80,38 @@ def test_filled_values_are_neither_scored_nor_the_end_of_a_window() -> None:
     values = np.sin(np.arange(200.0))
     values[190:193] = np.nan
     _, data = split(values, horizon=6, window=10)
-    ends = data.starts["test"] + 9
-    assert not set(ends) & {190, 191, 192}
-    assert {189, 193} <= set(ends)
-    observed = data.observed("test")
-    places = data.starts["test"][:, None] + 10 + np.arange(6)
-    np.testing.assert_array_equal(observed, ~np.isin(places, [190, 191, 192]))
+    ends = data.parts["test"].ends
+    assert not set(ends - 1) & {190, 191, 192}
+    assert {189, 193} <= set(ends - 1)
+    places = ends[:, None] + np.arange(6)
+    np.testing.assert_array_equal(np.isnan(data.truth("test")), np.isin(places, [190, 191, 192]))
 
 
 def test_a_short_series_is_told_how_many_rows_and_which_window() -> None:
     values = np.arange(40.0)
-    with pytest.raises(DataError, match=r"40 rows are too few: `window` 30 and `horizon` 5.* need 45; use `window` 25"):
-        split(values, horizon=5, window=30)
-    split(values, horizon=5, window=25)
-    with pytest.raises(DataError, match="use `horizon` 13"):
-        split(values, horizon=20)
-    split(values, horizon=13)
+    settings, data = split(values, horizon=5, window=30)
+    with pytest.raises(
+        DataError, match=r"40 rows are too few for a network: `window` 30 and `horizon` 5.* need 50; use"
+    ):
+        check_trainable(data, settings)
+    settings, data = split(values, horizon=5, window=20)
+    check_trainable(data, settings)
+    settings, data = split(values, horizon=20)
+    with pytest.raises(DataError, match="use `horizon` 9"):
+        check_trainable(data, settings)
 
 
 def test_baselines_on_a_line_and_on_a_season() -> None:
     _, line = split(3.0 + 2.0 * np.arange(100), horizon=4, window=8)
-    np.testing.assert_allclose(baselines.drift(line, "test"), line.truth("test"))
-    np.testing.assert_allclose(baselines.naive(line, "test"), line.truth("test") - 2.0 * np.arange(1, 5))
-    _, wave = split(np.tile([1.0, 5.0, 2.0], 40), horizon=7, window=8, season=3)
-    np.testing.assert_array_equal(baselines.seasonal_naive(wave, "test", 3), wave.truth("test"))
-    linear = baselines.fit_linear(wave, "last", 7)
-    np.testing.assert_allclose(linear(wave.slices("test")[:, :8], wave), wave.truth("test"), atol=0.02)
-    fed_back = ForecastTask(
-        ForecastSettings(cell="linear", strategy="recursive", window=8, horizon=7, normalize="last"), wave
-    )
-    recursive = forecaster(fed_back.model, fed_back.scaler)(wave.windows("test"))
+    test = line.parts["test"]
+    np.testing.assert_allclose(baselines.drift(test, 4), line.truth("test"))
+    np.testing.assert_allclose(baselines.naive(test, 4), line.truth("test") - 2.0 * np.arange(1, 5))
+    settings, wave = split(np.tile([1.0, 5.0, 2.0], 40), horizon=7, window=8, season=3, normalize="last", cell="linear")
+    test = wave.parts["test"]
+    np.testing.assert_array_equal(baselines.seasonal_naive(test, 7, 3), wave.truth("test"))
+    np.testing.assert_allclose(fit_on(wave, settings)(test), wave.truth("test"), atol=0.02)
+    fed_back = ForecastTask(replace(settings, strategy="recursive"), wave)
+    recursive = NetworkForecaster.of(fed_back.model, wave.scaling)(test)
     np.testing.assert_allclose(recursive, wave.truth("test"), atol=0.05)
 
 
@@ -127,8 +133,7 @@ def test_metrics_by_hand() -> None:
     assert got["mape"] is None  # a true value is 0
     assert got["mse_by_step"] == pytest.approx([2.5, 0.5])
     assert got["mae_by_step"] == pytest.approx([1.5, 0.5])
-    first_only = np.array([[True, False], [True, False]])
-    got = scores(np.array([[1.0, 2.0], [4.0, 0.0]]), np.array([[2.0, 2.0], [2.0, 1.0]]), 0.5, first_only)
+    got = scores(np.array([[1.0, np.nan], [4.0, np.nan]]), np.array([[2.0, 2.0], [2.0, 1.0]]), 0.5)
     assert (got["mae"], got["mse_by_step"]) == (1.5, [2.5, None])
     assert got["mape"] == pytest.approx((100 + 50) / 2)
 
@@ -200,9 +205,8 @@ def test_the_linear_path_starts_from_the_closed_form() -> None:
     assert settings.linear_skip
     task = ForecastTask(settings, data)
     assert task.linear is not None
-    windows = data.slices("test")[:, :16]
-    got = forecaster(task.model, task.scaler)(windows)
-    np.testing.assert_allclose(got, task.linear(windows, data), rtol=1e-4, atol=1e-2)
+    got = NetworkForecaster.of(task.model, data.scaling)(data.parts["test"])
+    np.testing.assert_allclose(got, task.linear(data.parts["test"]), rtol=1e-4, atol=1e-2)
 
 
 @pytest.mark.parametrize("window", [20, 21])
@@ -251,13 +255,22 @@ def test_settings_that_contradict_each_other_are_named(options: dict, message: s
 
 @given(size=st.integers(4, 600), season=st.sampled_from([1, 4, 7, 12, 52, 365]), horizon=st.integers(1, 30))
 @hypothesis.settings(max_examples=60, deadline=None)
-def test_the_defaults_fit_any_series_that_has_three_horizons(size: int, season: int, horizon: int) -> None:
-    values = np.sin(np.arange(size)) + np.arange(size)
-    if size < 3 * horizon + 1:
-        return
+def test_the_defaults_fit_any_series(size: int, season: int, horizon: int) -> None:
+    test, validation = part_sizes(size, horizon, season, 0.1, 0.1)
+    assert test % horizon == 0
+    assert 1 <= validation < size - test
     settings = for_series({"horizon": horizon}, size, season)
-    data = dataset(Panel.of([make_series(values)]), settings)
-    assert all(len(starts) for starts in data.starts.values())
+    data = dataset(Panel.of([make_series(np.sin(np.arange(size)) + np.arange(size))]), settings)
+    if settings.trains:
+        check_trainable(data, settings)
+
+
+@pytest.mark.parametrize("season", [1, 4, 12])
+def test_the_default_window_has_no_cliff(season: int) -> None:
+    windows = [for_series({"horizon": 12}, size, season).window for size in range(40, 400)]
+    steps = np.diff(windows)
+    assert (steps >= 0).all()
+    assert steps.max() <= season
 
 
 def test_choices_win_over_the_preset_and_the_preset_over_the_defaults() -> None:

@@ -1,25 +1,29 @@
 """Forecasting as a library: fit, predict, evaluate, save, load. The command line calls nothing else."""
 
 import os
-from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from flax import nnx
 
 from rnncli.errors import CheckpointError, DataError, ParameterError
-from rnncli.forecast import baselines
-from rnncli.forecast.data import Dataset, dataset
-from rnncli.forecast.defaults import for_lecture, for_series, part_sizes
+from rnncli.forecast.combination import Combination, Weights
+from rnncli.forecast.data import Dataset, dataset, scaling_of
+from rnncli.forecast.linear import Linear, Variant
 from rnncli.forecast.model import Forecaster, empty_forecaster
-from rnncli.forecast.panel import Panel, lecture_panel
-from rnncli.forecast.season import choose_season
+from rnncli.forecast.network import NetworkForecaster
+from rnncli.forecast.normalize import Scaling
+from rnncli.forecast.origins import Origins
+from rnncli.forecast.panel import Panel
+from rnncli.forecast.prepare import Say, described, prepare, table
+from rnncli.forecast.scoring import scores_of
 from rnncli.forecast.series import Forecast, Series, read_series
-from rnncli.forecast.settings import ForecastSettings, Normalize, Preset, SeriesSource
-from rnncli.forecast.task import TASK, ForecastTask, Predict, Scaler, forecaster, scores_of
+from rnncli.forecast.settings import ForecastSettings, Preset, SeriesSource
+from rnncli.forecast.task import TASK, ForecastTask
 from rnncli.settings import Chosen, distributed
-from rnncli.tables import UNNAMED, read_table, table_from
+from rnncli.tables import UNNAMED
 from rnncli.training.checkpoint import read_metadata, restore
 from rnncli.training.devices import use_device
 from rnncli.training.events import Listener, Note, follow, ignore
@@ -27,9 +31,6 @@ from rnncli.training.model import TrainedModel, with_precision
 from rnncli.training.runner import run
 from rnncli.training.settings import NOT_SAVED, Saving
 from rnncli.training.task import Result
-
-_NORMALIZE_CHOICES: tuple[Normalize, ...] = ("last", "shift", "mean", "global")
-Say = Callable[[str], None]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,10 +40,7 @@ class Model(TrainedModel):
     settings: ForecastSettings
     network: Forecaster
     source: SeriesSource = field(default_factory=SeriesSource)
-
-    def predictor(self) -> Predict:
-        """The model as a function from windows `[n, window]` to forecasts `[n, horizon]`, in the series' unit."""
-        return forecaster(self.network, Scaler(**self.metadata["scaler"]))
+    combination: Combination | None = None  # None where it was trained on synthetic data
 
     def predict(self, series: Any = None, *, on_event: Listener = ignore, **columns: Any) -> Forecast:
         """Forecast what follows a series.
@@ -70,12 +68,18 @@ class Model(TrainedModel):
         if series is None:
             if self.result is None:
                 raise ParameterError("name the `series` that is to be continued; the model was loaded without one")
-            return self.result.scored.details.forecast
+            return self.result.scored.details.forecasts[0]
         read = self._read(series, SeriesSource(**columns), lambda text: on_event(Note(text)))
-        size, window = len(read.values), self.settings.window
-        if size < window:
-            raise DataError(f"{size} rows are too few: the model looks at the last {window}; give more of the past")
-        return Forecast.of(self.predictor()(read.values[None, size - window :])[0], read)
+        panel = Panel.of([read])
+        forecasts = self._combination_on(panel).forecast(Origins.of_ends(panel))
+        values = forecasts["model"][0]
+        few = f"{len(read.values)} rows are too few: the model looks at the last {self.settings.window}"
+        if np.isnan(values).any():
+            raise DataError(f"{few}; give more of the past")
+        absent = [name for name, each in forecasts.items() if np.isnan(each).any()]
+        if absent:
+            on_event(Note(f"warning: {few}; left out: {', '.join(absent)}"))
+        return Forecast.of(values, read)
 
     def evaluate(self, series: Any, **columns: Any) -> dict[str, dict[str, Any]]:
         """Score the model beside the baselines on the last `test_fraction` of another series.
@@ -97,24 +101,40 @@ class Model(TrainedModel):
         """
         panel = Panel.of([self._read(series, SeriesSource(**columns), lambda _: None)])
         data = dataset(panel, self.settings)
-        linear = baselines.fit_linear(data, self.settings.normalize, self.settings.horizon)
-        named = baselines.forecasts(data, "test", self.settings.season, linear)
-        return scores_of(data, "test", {"model": self.predictor()(data.windows("test")), **named})
+        if not len(data.parts["test"]):
+            raise DataError(f"{len(panel.values)} rows are too few to score {self.settings.horizon} steps ahead")
+        return scores_of(data, data.parts["test"], self._combination_on(panel))[0]
+
+    def arrays(self) -> dict[str, Any]:
+        """The linear maps."""
+        return {} if self.combination is None else self.combination.arrays()
+
+    def _combination_on(self, panel: Panel) -> Combination:
+        """The combination for series that are given now.
+
+        One that was there in training has its units and its weights; another has its own, and the mean of the weights.
+        """
+        if self.combination is None:
+            raise CheckpointError("the model was trained on the lecture's synthetic data, not on a series")
+        known = {id: number for number, id in enumerate(self.metadata["series"].get("ids", [""]))}
+        numbers = [known.get(series.id) for series in panel.members]
+        trained, own = Scaling.from_dict(self.metadata["scaling"]), scaling_of(panel, panel.starts[1:])
+        return self.combination.of_series(numbers).on(trained.of_series(numbers, own))
 
     def _read(self, series: Any, source: SeriesSource, say: Say) -> Series:
         """The series, read as that of the training was."""
         wanted = self.metadata["series"] or {"target": None, "time": None, "step": None, "fill": "linear"}
-        table = _table(series)
-        if list(table.columns) == [UNNAMED]:  # values without names are those of the target
-            table, wanted = table.rename(columns={UNNAMED: wanted["target"] or UNNAMED}), {**wanted, "time": None}
+        found = table(series)
+        if list(found.columns) == [UNNAMED]:  # values without names are those of the target
+            found, wanted = found.rename(columns={UNNAMED: wanted["target"] or UNNAMED}), {**wanted, "time": None}
         names = [source.time_column or wanted["time"], source.target or wanted["target"]]
-        if any(name is not None and name not in table.columns for name in names):
+        if any(name is not None and name not in found.columns for name in names):
             columns = [wanted["time"], wanted["target"]] if wanted["time"] else [wanted["target"]]
             raise DataError(
                 f"the columns do not fit the checkpoint: it has {', '.join(map(repr, columns))}, "
-                f"the table {', '.join(map(repr, table.columns))}; rename them or use `target` and `time_column`"
+                f"the table {', '.join(map(repr, found.columns))}; rename them or use `target` and `time_column`"
             )
-        read = read_series(table, target=names[1], time_column=names[0], fill=source.fill or wanted["fill"])
+        read = read_series(found, target=names[1], time_column=names[0], fill=source.fill or wanted["fill"])
         for note in read.notes:
             say(note)
         step = read.clock.step if read.clock else "row"
@@ -145,7 +165,7 @@ def fit(series: Any = None, *, preset: Preset = "default", on_event: Listener = 
     Example:
         >>> model = rnncli.forecast.fit([112, 118, 132, 129, 121, 135, 148] * 9, horizon=3, epochs=2)
         >>> sorted(model.scores["test"])
-        ['drift', 'linear', 'model', 'naive', 'seasonal_naive']
+        ['damped', 'drift', 'holt_winters', 'linear', 'model', 'naive', 'network', 'seasonal_naive', 'theta']
     """
     use_device()
     source, saving, chosen = distributed(parameters, (SeriesSource, Saving), ForecastSettings)
@@ -181,6 +201,7 @@ def train_on(
     return Model(
         settings=settings,
         network=result.scored.details.network,
+        combination=result.scored.details.combination,
         metadata=result.metadata,
         result=result,
         folder=saving.checkpoint,
@@ -188,66 +209,10 @@ def train_on(
     )
 
 
-def prepare(
-    series: Any, source: SeriesSource, chosen: Chosen[ForecastSettings], preset: Preset, say: Say
-) -> tuple[ForecastSettings, Dataset]:
-    """The settings that suit the data, and its windows."""
-    if series is not None:
-        return configure(read(series, source, say), chosen, preset, say)
-    if source.target or source.time_column:
-        raise ParameterError("`target` and `time_column` choose columns of a `series`; name the file too")
-    settings = for_lecture(chosen, preset)
-    say(f"the lecture's data: 10,000 synthetic series, window {settings.window}, {settings.horizon} ahead")
-    return settings, dataset(lecture_panel(settings.window + settings.horizon), settings)
-
-
-def read(series: Any, source: SeriesSource, say: Say) -> Series:
-    """Read a series, and tell what was done to it."""
-    fill = source.fill or "linear"
-    found = read_series(_table(series), target=source.target, time_column=source.time_column, fill=fill)
-    for note in found.notes:
-        say(note)
-    return found
-
-
-def configure(
-    series: Series, chosen: Chosen[ForecastSettings], preset: Preset, say: Say
-) -> tuple[ForecastSettings, Dataset]:
-    """The settings that suit a series, and its windows; what was found out by itself is said."""
-    defaults = ForecastSettings
-    held_out = chosen.get("test_fraction", defaults.test_fraction)
-    held_out += chosen.get("validation_fraction", defaults.validation_fraction)
-    season = chosen.get("season") or choose_season(series, held_out)
-    size = len(series.values)
-    settings = for_series(chosen, size, season, preset)
-    data = dataset(Panel.of([series]), settings)
-    test, validation = part_sizes(size, settings.horizon, settings.test_fraction, settings.validation_fraction)
-    if "season" in chosen and season >= size - test - validation:
-        raise DataError(f"`season` {season} is longer than the {size - test - validation} rows of the training part")
-    if "normalize" not in chosen:
-        errors = {each: baselines.fit_linear(data, each, settings.horizon).error for each in _NORMALIZE_CHOICES}
-        settings = replace(settings, normalize=min(errors, key=errors.__getitem__))
-    span = f", one a {series.clock.step}, {series.stamp(0)} to {series.stamp(size - 1)}" if series.clock else ""
-    say(
-        f"{series.name}: {size} values{span}; season {season if season > 1 else 'none'}, window {settings.window}, "
-        f"{settings.horizon} ahead, normalize {settings.normalize}; test: the last {test} values"
-    )
-    return settings, data
-
-
-def described(model: Model) -> dict[str, Any]:
-    """The data in JSON types: what, beside the settings, repeats a run."""
+def document(model: Model) -> dict[str, Any]:
+    """What the document of a training says of the data, beside the settings."""
     assert model.result is not None
-    return described_data(_panel_of(model.result), model.source)
-
-
-def described_data(panel: Panel, source: SeriesSource) -> dict[str, Any]:
-    """The same of a panel and where it was read."""
-    if not panel.has_future:
-        return {"series": None}
-    (series,) = panel.members
-    columns = {"target": series.name, "time_column": series.time_name, "fill": source.fill or "linear"}
-    return {"series": source.series, **columns}
+    return described(_panel_of(model.result), model.source)
 
 
 def load_model(folder: Path) -> Model:
@@ -255,16 +220,41 @@ def load_model(folder: Path) -> Model:
     metadata = read_metadata(folder, TASK)
     try:
         settings = ForecastSettings(**metadata["config"])
-        Scaler(**metadata["scaler"])
-    except (KeyError, TypeError, ParameterError) as error:
+        if "scaler" in metadata:  # of an earlier version: one series, and no combination
+            units = {name: [metadata["scaler"][name]] for name in ("mean", "std")}
+            metadata["scaling"] = {"plain": units, "log": units}
+        scaling = Scaling.from_dict(metadata["scaling"])
+    except (KeyError, TypeError, ValueError, ParameterError) as error:
         raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
     network = empty_forecaster(settings)
     nnx.update(network, restore(folder, TASK, "best", nnx.state(network, nnx.Param)))
-    return Model(settings=settings, network=network, metadata=metadata, folder=folder)
+    combination = None
+    if metadata["series"] is not None:
+        combination = _combination(folder, metadata, settings, NetworkForecaster.of(network, scaling), scaling)
+    return Model(settings=settings, network=network, combination=combination, metadata=metadata, folder=folder)
 
 
-def _table(series: Any) -> Any:
-    return read_table(os.fspath(series)) if isinstance(series, str | os.PathLike) else table_from(series)
+def _combination(
+    folder: Path, metadata: dict[str, Any], settings: ForecastSettings, network: NetworkForecaster, scaling: Scaling
+) -> Combination:
+    """The combination of a checkpoint; the network alone where that was saved before its training had ended."""
+    saved = metadata.get("combination")
+    if saved is None:
+        weights = Weights({}, {"network": np.ones((len(scaling.plain.mean), 1))}, {})
+        return Combination("network", settings.horizon, settings.season, (), network, weights)
+    try:
+        weights = Weights.from_dict(saved)
+        variants = [Variant(*each) for each in saved["linear"]]
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its combination") from error
+    linear: list[Linear] = []
+    if variants:
+        window, horizon = settings.window, settings.horizon
+        like = [{"kernel": np.empty((window, horizon)), "bias": np.empty(horizon)} for _ in variants]
+        arrays = restore(folder, TASK, "linear", like)
+        linear = [Linear(**each, variant=v, units=scaling.of(*v)) for each, v in zip(arrays, variants, strict=True)]
+    kept = network if settings.has_network else None
+    return Combination(settings.system, settings.horizon, settings.season, linear, kept, weights)
 
 
 def _panel_of(result: Result) -> Panel:

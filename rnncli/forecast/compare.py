@@ -11,13 +11,15 @@ from flax import nnx
 
 from rnncli.errors import ParameterError
 from rnncli.forecast import baselines
-from rnncli.forecast.api import configure, described_data, read, train_on
-from rnncli.forecast.data import Dataset, dataset
+from rnncli.forecast.api import train_on
+from rnncli.forecast.data import Dataset, check_trainable, dataset
 from rnncli.forecast.defaults import for_lecture
 from rnncli.forecast.model import Forecaster
+from rnncli.forecast.network import NetworkForecaster
 from rnncli.forecast.panel import Panel, lecture_panel
+from rnncli.forecast.prepare import configure, described, read
+from rnncli.forecast.scoring import assess, fit_on
 from rnncli.forecast.settings import ForecastSettings, SeriesSource, Strategy, forecast_cells
-from rnncli.forecast.task import Scaler, forecaster, scores_of
 from rnncli.lecture import systems as lecture
 from rnncli.nn.initial import with_parameters
 from rnncli.output import cell, csv_text, figure
@@ -127,28 +129,29 @@ def _lecture_figures(
     """MSE on the validation and the test part."""
     wanted = {**system.settings, **chosen, "horizon": system.horizon, "seed": seed}
     preset = "default" if system.preset == "default" else "lecture"
-    settings = for_lecture({} if system.baseline else wanted, preset)
-    data = dataset(lecture_panel(lecture.WINDOW + system.horizon), replace(settings, horizon=system.horizon))
+    settings = replace(for_lecture({} if system.baseline else wanted, preset), horizon=system.horizon)
+    data = dataset(lecture_panel(lecture.WINDOW + system.horizon), settings)
     if system.baseline:
-        forecasts = {part: _baseline(system.baseline, data, part) for part in ("validation", "test")}
+        forecasts = {part: _baseline(system.baseline, data, settings, part) for part in ("validation", "test")}
     elif system.trained_on is not None:
         # trained one step ahead on series of another length, and so of another sampling step
         one = replace(settings, horizon=1)
         trained = train_on(one, dataset(lecture_panel(system.trained_on), one), SeriesSource(), on_event=on_event)
         far = Forecaster(replace(one, strategy="recursive", horizon=system.horizon), rngs=nnx.Rngs(0))
         network = with_parameters(far, nnx.state(trained.network, nnx.Param))
-        predict = forecaster(network, Scaler(*data.units(one.normalize)))
-        forecasts = {part: predict(data.windows(part)) for part in ("validation", "test")}
+        predict = NetworkForecaster.of(network, data.scaling)
+        forecasts = {part: predict(data.parts[part]) for part in ("validation", "test")}
     else:
         model = train_on(settings, data, SeriesSource(), on_event=on_event)
         return tuple(model.scores[part]["model"]["mse"] for part in ("validation", "test"))  # pyright: ignore
     return tuple(float(np.square(forecasts[part] - data.truth(part)).mean()) for part in ("validation", "test"))  # pyright: ignore
 
 
-def _baseline(name: str, data: Dataset, part: str) -> np.ndarray:
+def _baseline(name: str, data: Dataset, settings: ForecastSettings, part: str) -> np.ndarray:
+    origins = data.parts[part]
     if name == "naive":
-        return baselines.naive(data, part)
-    return baselines.fit_linear(data, "none", data.horizon)(data.windows(part), data)
+        return baselines.naive(origins, data.horizon)
+    return fit_on(data, settings)(origins)
 
 
 def compare_series(
@@ -161,13 +164,12 @@ def compare_series(
         listener("")(Note(text))
 
     series = read(source.series, source, say)
+    chosen = chosen.replaced(system="network")
     settings, data = configure(series, chosen, "default", say)
-    chosen = chosen.replaced(season=settings.season, normalize=settings.normalize)
-    linear = baselines.fit_linear(data, settings.normalize, settings.horizon)
-    systems = {
-        part: scores_of(data, part, baselines.forecasts(data, part, settings.season, linear))
-        for part in ("test", "validation")
-    }
+    chosen = chosen.replaced(season=settings.season, normalize=settings.normalize, transform=settings.transform)
+    check_trainable(data, settings)
+    simple = assess(data, replace(settings, system="auto"), None).scores
+    systems = {part: {"combination": scores.pop("model"), **scores} for part, scores in simple.items()}
     taken = dict.fromkeys(systems["test"], 0.0)  # seconds
     steps = 0
     runs = [(cell, strategy) for cell in forecast_cells() for strategy in get_args(Strategy)]
@@ -189,7 +191,7 @@ def compare_series(
     ordered = sorted(systems["test"].items(), key=lambda item: item[1]["mae"])
     rows = [(name, *(metrics[column] for column in columns[1:-1]), taken[name]) for name, metrics in ordered]
     seconds = time.monotonic() - begun
-    used = settings.as_dict() | described_data(Panel.of([series]), source) | {"seeds": list(seeds)}
+    used = settings.as_dict() | described(Panel.of([series]), source) | {"seeds": list(seeds)}
     title = f"{series.name}: test part, best mae first"
     return Comparison(title, columns, rows, columns, systems, used, seconds, steps / seconds)
 

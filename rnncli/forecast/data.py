@@ -1,17 +1,21 @@
-"""From a panel to windows of past and future.
+"""From a panel to the origins of training, validation and test.
 
-The unit of all training is a slice: `window` values and the `horizon` values after them. Every strategy's targets
-can be cut from it.
+The unit of all training is a slice: `window` values before an origin and the `horizon` values after it. Every
+strategy's targets can be cut from it.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 
 from rnncli.errors import DataError
 from rnncli.forecast.defaults import part_sizes
+from rnncli.forecast.normalize import Scaling, Units
+from rnncli.forecast.origins import Origins
 from rnncli.forecast.panel import Panel
-from rnncli.forecast.settings import ForecastSettings, Normalize
+from rnncli.forecast.settings import ForecastSettings
 
 PARTS: tuple[str, ...] = ("train", "validation", "test")
 _SHARES = (0.7, 0.9)  # of whole series: where validation and test begin
@@ -19,105 +23,135 @@ _SHARES = (0.7, 0.9)  # of whole series: where validation and test begin
 
 @dataclass(frozen=True)
 class Dataset:
-    """A panel, and where the slices of each part begin in its values."""
+    """A panel, and where the slices of each part begin.
+
+    Attributes:
+        panel: the series.
+        parts: the origins of each part; their horizons lie wholly within it.
+        bounds: by part, the places in the values where it ends, int `[series]`.
+        window, horizon: steps before and after an origin.
+        scale: mean |x_t − x_{t−season}| of each series before its test part, what MASE is told in, `[series]`.
+    """
 
     panel: Panel
-    starts: dict[str, np.ndarray]  # part → int [slices]
-    begins: dict[str, np.ndarray]  # part → where the series of each slice begins
+    parts: Mapping[str, Origins]
+    bounds: Mapping[str, np.ndarray]
     window: int
     horizon: int
-    mean: float  # of the training values
-    std: float
-    naive_scale: float  # mean |x_t − x_{t−season}| over the training values
-
-    @property
-    def values(self) -> np.ndarray:
-        """All values end to end, float64 `[n]`."""
-        return self.panel.values
-
-    def slices(self, part: str) -> np.ndarray:
-        """`[n, window + horizon]`."""
-        return self.values[self.starts[part][:, None] + np.arange(self.window + self.horizon)]
+    scale: np.ndarray
 
     def windows(self, part: str) -> np.ndarray:
-        """What a forecast may see, `[n, window]`."""
-        return self.slices(part)[:, : self.window]
+        """What a network may see, `[n, window]`."""
+        return self.parts[part].past(self.window)
 
     def truth(self, part: str) -> np.ndarray:
-        """What was to be forecast, `[n, horizon]`."""
-        return self.slices(part)[:, self.window :]
+        """What was to be forecast, `[n, horizon]`; NaN where it was not measured."""
+        return self.parts[part].future(self.horizon, observed=True)
 
-    def units(self, normalize: Normalize) -> tuple[float, float]:
-        """Mean and standard deviation that values are told in: (0, 1) where the data is used as it is."""
-        return (0.0, 1.0) if normalize == "none" else (self.mean, self.std)
+    @cached_property
+    def scaling(self) -> Scaling:
+        """What each series' values, and their logarithms, are told in: mean and deviation of the training part."""
+        if self.panel.split == "time":
+            return scaling_of(self.panel, self.bounds["train"])
+        train, count = self.panel.values[: self.bounds["train"][-1]], len(self.panel)
+        return Scaling(Units(np.full(count, train.mean()), np.full(count, train.std())))
 
-    def observed(self, part: str) -> np.ndarray:
-        """Where the truth was measured and not filled in, bool `[n, horizon]`."""
-        return ~self.panel.filled[self.starts[part][:, None] + np.arange(self.window, self.window + self.horizon)]
+
+def scaling_of(panel: Panel, ends: np.ndarray) -> Scaling:
+    """Mean and deviation of each series before a place; of a series without logarithms, those are told in 1."""
+    logs = np.log(np.where(np.repeat(panel.positive, np.diff(panel.starts)), panel.values, 1.0))
+    return Scaling(*(units_of(values, panel.starts, ends) for values in (panel.values, logs)))
+
+
+def units_of(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> Units:
+    """Mean and standard deviation of each series before a place; of the whole series where that is constant."""
+    count = np.maximum(ends - starts[:-1], 1)
+    mean = _sums(values, starts[:-1], ends) / count
+    centred = values - np.repeat(mean, np.diff(starts))
+    std = np.sqrt(_sums(centred * centred, starts[:-1], ends) / count)
+    whole = np.sqrt(_sums(centred * centred, starts[:-1], starts[1:]) / np.diff(starts))
+    return Units(mean, np.where(std > 0, std, np.where(whole > 0, whole, 1.0)))
 
 
 def dataset(panel: Panel, settings: ForecastSettings) -> Dataset:
-    """The slices of a panel that the settings ask for.
-
-    Raises DataError: a series is too short; the message says what would fit.
-    """
+    """The slices of a panel that the settings ask for."""
     if panel.split == "series":
         return _split_by_series(panel, settings)
-    assert len(panel) == 1, "one series, until the command line reads more"
     return _split_by_time(panel, settings)
 
 
 def _split_by_series(panel: Panel, settings: ForecastSettings) -> Dataset:
     """Seven tenths of the series train, two validate, one tests; a slice is the beginning of a series."""
     cuts = [int(share * len(panel)) for share in _SHARES]
-    begins = dict(zip(PARTS, np.split(panel.starts[:-1], cuts), strict=True))
-    train = panel.values[: panel.starts[cuts[0]]]
-    lengths = np.diff(panel.starts)
-    scale = float(np.abs(np.diff(train.reshape(-1, lengths[0]), axis=1)).mean())
-    mean, std = float(train.mean()), float(train.std())
-    return Dataset(panel, begins, begins, settings.window, settings.horizon, mean, std, scale)
+    groups = dict(zip(PARTS, np.split(np.arange(len(panel)), cuts), strict=True))
+    ends = panel.starts[:-1] + settings.window
+    parts = {part: Origins(panel, rows, ends[rows], panel.starts[rows + 1]) for part, rows in groups.items()}
+    bounds = {part: panel.starts[rows + 1] for part, rows in groups.items()}
+    train = panel.values[: panel.starts[cuts[0]]].reshape(cuts[0], -1)
+    scale = np.full(len(panel), np.abs(np.diff(train, axis=1)).mean())
+    return Dataset(panel, parts, bounds, settings.window, settings.horizon, scale)
 
 
 def _split_by_time(panel: Panel, settings: ForecastSettings) -> Dataset:
     """Slices with stride 1, in order of time: a part's targets lie wholly within it, its windows may reach back."""
-    (series,) = panel.members
-    size, window, horizon = len(series.values), settings.window, settings.horizon
-    test, validation = part_sizes(size, horizon, settings.test_fraction, settings.validation_fraction)
-    needed = window + horizon + validation + test
-    if size < needed:
-        largest = size - horizon - validation - test
-        remedy = (
-            f"use `window` {largest} or smaller"
-            if largest >= 1
-            else f"use `horizon` {max(1, (size - 1) // 3)} or smaller"
-            if horizon > 1
-            else "give more rows, or lower `test_fraction` and `validation_fraction`"
-        )
-        raise DataError(
-            f"{size} rows are too few: `window` {window} and `horizon` {horizon}, with {validation} rows for "
-            f"validation and {test} for the test, need {needed}; {remedy}"
-        )
-    bounds = {"train": (window, size - test - validation), "validation": (size - test - validation, size - test)}
-    bounds["test"] = (size - test, size)
-    starts = {}
-    for part, (first, last) in bounds.items():
-        start = np.arange(first, last - horizon + 1) - window
-        # where a window ends in filled values, they know what came after them; where nothing was measured after it,
-        # there is nothing to learn or to score
-        ahead = series.filled[start[:, None] + np.arange(window, window + horizon)]
-        starts[part] = start[~series.filled[start + window - 1] & ~ahead.all(1)]
-        if not len(starts[part]):
-            raise DataError(f"column {series.name!r} has too many missing values in the {part} part; give more rows")
-    train = series.values[: size - test - validation]
-    spread = float(train.std()) or float(series.values.std())
-    lag = min(settings.season, len(train) - 1)
-    return Dataset(
-        panel,
-        starts,
-        {part: np.zeros_like(start) for part, start in starts.items()},
-        window,
-        horizon,
-        float(train.mean()),
-        spread,
-        float(np.abs(train[lag:] - train[:-lag]).mean()),
+    begins, last = panel.starts[:-1], panel.starts[1:]
+    window, horizon = settings.window, settings.horizon
+    sizes = [
+        part_sizes(int(size), horizon, settings.season, settings.test_fraction, settings.validation_fraction)
+        for size in np.diff(panel.starts)
+    ]
+    test, validation = np.array(sizes).T
+    bounds = {"train": last - test - validation, "validation": last - test, "test": last}
+    least = window if len(panel) == 1 else min(window, max(settings.season, settings.patch))
+    first = {"train": begins + least, "validation": bounds["train"], "test": bounds["validation"]}
+    parts = {part: slices(panel, first[part], bounds[part], horizon) for part in PARTS}
+    lag = np.minimum(settings.season, np.maximum(bounds["validation"] - begins - 1, 1))
+    return Dataset(panel, parts, bounds, window, horizon, _naive_errors(panel, lag, bounds["validation"]))
+
+
+def slices(panel: Panel, first: np.ndarray, bounds: np.ndarray, horizon: int) -> Origins:
+    """Every origin of a part whose horizon lies within it, and that can be forecast and scored."""
+    counts = np.maximum(bounds - horizon + 1 - first, 0)
+    series = np.repeat(np.arange(len(panel)), counts)
+    ends = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + first[series]
+    # where a window ends in filled values, they know what came after them; where nothing was measured after it,
+    # there is nothing to learn or to score
+    if panel.filled.any():
+        before = np.concatenate([[0], np.cumsum(panel.filled)])
+        ahead = before[ends + horizon] - before[ends]
+        kept = ~panel.filled[ends - 1] & (ahead < horizon)
+        series, ends = series[kept], ends[kept]
+    return Origins(panel, series, ends, bounds[series])
+
+
+def check_trainable(data: Dataset, settings: ForecastSettings) -> None:
+    """Raise DataError where there is no slice to train a network on, or to choose its best epoch by."""
+    if all(len(data.parts[part]) for part in ("train", "validation")):
+        return
+    size, window, horizon = int(np.diff(data.panel.starts).max()), settings.window, settings.horizon
+    needed = window + 4 * horizon
+    if data.panel.filled.any() and size >= needed:
+        raise DataError(f"column {data.panel.members[0].name!r} has too many missing values for a network")
+    largest = size - 4 * horizon
+    remedy = f"use `window` {largest} or smaller" if largest >= 1 else f"use `horizon` {max(1, (size - 1) // 4)}"
+    raise DataError(
+        f"{size} rows are too few for a network: `window` {window} and `horizon` {horizon}, with three horizons for "
+        f"validation and test, need {needed}; {remedy}, or another `system`"
     )
+
+
+def _naive_errors(panel: Panel, lag: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """The mean |x_t − x_{t−lag}| of each series before a place; 0 where there is none."""
+    places = np.arange(len(panel.values))
+    behind = places - np.repeat(lag, np.diff(panel.starts))
+    inside = behind >= np.repeat(panel.starts[:-1], np.diff(panel.starts))
+    steps = np.where(inside, np.abs(panel.values - panel.values[np.maximum(behind, 0)]), 0.0)
+    count = np.maximum(ends - panel.starts[:-1] - lag, 1)
+    return _sums(steps, panel.starts[:-1], ends) / count
+
+
+def _sums(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> np.ndarray:
+    """The sums of `values[starts[i] : ends[i]]`, by pairs in float64."""
+    cuts = np.stack([starts, ends], 1).ravel()
+    inside = np.append(values, 0.0)  # a cut may lie at the end
+    return np.where(ends > starts, np.add.reduceat(inside, cuts)[::2], 0.0)

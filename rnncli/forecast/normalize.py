@@ -1,14 +1,76 @@
-"""Removing a window's own level and scale, so that a network sees shapes and a trend can be continued."""
+"""Removing level and scale, so that a network sees shapes and a trend can be continued: a series', a window's own."""
 
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
 import jax.numpy as jnp
+import numpy as np
 
 from rnncli.forecast.settings import Normalize
 
 # In units of the training data's standard deviation: a flat window must not be blown up to noise.
 _LEAST_SCALE = 0.01
+
+
+class Units(NamedTuple):
+    """What the values of each series are told in: z = (x − mean) / std."""
+
+    mean: np.ndarray  # float64 [series]
+    std: np.ndarray  # float64 [series]
+
+    def of(self, series: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Mean and standard deviation of some series, `[n, 1]` each."""
+        return self.mean[series][:, None], self.std[series][:, None]
+
+
+@dataclass(frozen=True)
+class Scaling:
+    """The units of the series, of their values and of their logarithms."""
+
+    plain: Units
+    log: Units | None = None  # None where logarithms are not used
+
+    def of(self, normalize: Normalize, log: bool) -> Units:
+        """What a normalisation tells values in; (0, 1) where they are used as they are."""
+        if normalize == "none":
+            return Units(np.zeros_like(self.plain.mean), np.ones_like(self.plain.std))
+        if not log:
+            return self.plain
+        assert self.log is not None, "the values have logarithms"
+        return self.log
+
+    def select(self, series: Sequence[int]) -> "Scaling":
+        """The units of some of the series."""
+        rows = np.asarray(series, int)
+        kinds = (
+            None if units is None else Units(units.mean[rows], units.std[rows]) for units in (self.plain, self.log)
+        )
+        return Scaling(*kinds)  # pyright: ignore[reportArgumentType] - the first is not None
+
+    def of_series(self, numbers: Sequence[int | None], own: "Scaling") -> "Scaling":
+        """The units of some series by number; where that is None, those of the same place in `own`."""
+        rows = np.array([0 if number is None else number for number in numbers])
+        new = np.array([number is None for number in numbers])
+
+        def chosen(known: Units, others: Units) -> Units:
+            return Units(*(np.where(new, other, one[rows]) for one, other in zip(known, others, strict=True)))
+
+        assert own.log is not None
+        return Scaling(chosen(self.plain, own.plain), chosen(self.log or self.plain, own.log))
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        kinds = {"plain": self.plain} | ({} if self.log is None else {"log": self.log})
+        return {kind: {"mean": units.mean.tolist(), "std": units.std.tolist()} for kind, units in kinds.items()}
+
+    @classmethod
+    def from_dict(cls, kinds: Mapping[str, Mapping[str, list[float]]]) -> "Scaling":
+        """From what `as_dict` gives. Raises KeyError, TypeError, ValueError: it is something else."""
+        return cls(
+            **{kind: Units(np.array(of["mean"], float), np.array(of["std"], float)) for kind, of in kinds.items()}
+        )
 
 
 def window_statistics(windows: Any, normalize: Normalize, xp: ModuleType = jnp) -> tuple[Any, Any]:

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 import numpy as np
@@ -23,6 +24,11 @@ class Panel:
 
     def __len__(self) -> int:
         return len(self.starts) - 1
+
+    @cached_property
+    def positive(self) -> np.ndarray:
+        """Which series have logarithms of all their values, bool `[series]`."""
+        return np.minimum.reduceat(self.values, self.starts[:-1]) > 0
 
     @property
     def has_future(self) -> bool:

@@ -42,9 +42,9 @@ def _timeline(forecast: "Forecast", model: "Model | None") -> "Figure":
     shown = 7 * max(horizon, 2)  # a forecast that fills a sixth of the picture can be judged at a glance
     first = max(0, size - shown)
     axes.plot(np.arange(first, size), series.values[first:], color=_PAST, linewidth=1.3, label="history")
-    if trained is not None:
+    if trained is not None and len(trained.scored.details.recent):
         assert isinstance(trained.task, ForecastTask)
-        held_out = int(trained.task.dataset.starts["test"][-1]) + trained.task.settings.window
+        held_out = int(trained.task.dataset.parts["test"].ends[-1])
         at = np.arange(held_out, held_out + horizon)
         truth, recent = series.values[at], trained.scored.details.recent[-1]
         label = f"forecast of the held-out end (mae {np.abs(recent - truth).mean():.4g})"
@@ -78,7 +78,8 @@ def _panels(model: "Model") -> "Figure":
 
     figure = Figure(figsize=(11, 5.5), layout="constrained")
     assert model.result is not None and isinstance(model.result.task, ForecastTask)
-    slices, window = model.result.task.dataset.slices("test"), model.settings.window
+    data, window = model.result.task.dataset, model.settings.window
+    slices = np.concatenate([data.windows("test"), data.truth("test")], axis=1)
     steps, recent = np.arange(slices.shape[1]), model.result.scored.details.recent
     ahead = steps[window:]
     for index, axes in enumerate(figure.subplots(2, 3, sharex=True, sharey=True).flat):

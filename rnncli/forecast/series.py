@@ -33,6 +33,7 @@ class Series:
     clock: Clock | None
     digits: int  # significant digits of the values as written
     notes: tuple[str, ...]  # what was done to the data, for the user to read
+    id: str = ""  # of the series among several
 
     def stamp(self, position: int) -> str:
         """The stamp at `position`, counted from the first value: the row number where there is no time column."""

@@ -17,6 +17,8 @@ Normalize = Literal["none", "global", "shift", "last", "mean", "median"]
 Fill = Literal["linear", "previous", "zero", "none"]
 Readout = Literal["dense", "recurrent"]
 ErrorKind = Literal["mse", "mae"]
+Transform = Literal["none", "log"]
+System = Literal["auto", "network", "linear", "theta", "damped", "holt_winters", "seasonal_naive", "drift", "naive"]
 Preset = Literal["default", "lecture"]
 
 STEPS = Bounds(1, 1_000_000, metavar="STEPS")
@@ -78,6 +80,20 @@ class Windows(Settings):
         "deviation (mean), its median and median deviation (median).",
         by_data="series: the best of shift, last, mean, global for the linear model on validation",
     )
+    transform: Transform = setting(
+        "none", "log: forecast logarithms, of values that are all positive.", by_data="series: the better on validation"
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Systems(Settings):
+    """What is forecast from what."""
+
+    system: System = setting(
+        "network",
+        "What is printed: one system's forecast, or the mean of all that are good at rolling origins (auto).",
+        by_data="series: auto, with a network if it is long or one is described",
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -133,7 +149,7 @@ class ForecastTraining(Training):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ForecastSettings(ForecastDropout, ForecastTraining, ForecastNetwork, Windows):
+class ForecastSettings(ForecastDropout, ForecastTraining, ForecastNetwork, Systems, Windows):
     """Everything that decides a run, besides the data."""
 
     presets: ClassVar[Presets] = {
@@ -141,6 +157,16 @@ class ForecastSettings(ForecastDropout, ForecastTraining, ForecastNetwork, Windo
         # what a user's series makes of the defaults; `for_series` adds what depends on its length and season
         "series": {"strategy": "direct", "layers": 1, "units": 64, "loss": "mae", "learning_rate": 0.001},
     }
+
+    @property
+    def trains(self) -> bool:
+        """Whether a network is trained; the closed-form linear one is not."""
+        return self.cell != "linear"
+
+    @property
+    def has_network(self) -> bool:
+        """Whether there is a network beside the other systems, which have the direct linear map already."""
+        return self.trains or self.strategy == "recursive" or self.system == "network"
 
     def __post_init__(self) -> None:
         super().__post_init__()

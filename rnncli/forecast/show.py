@@ -3,13 +3,13 @@
 import math
 
 from rnncli.console import Console
-from rnncli.forecast.api import Model, described
+from rnncli.forecast.api import Model, document
 from rnncli.forecast.compare import Comparison
+from rnncli.forecast.metrics import METRICS
 from rnncli.forecast.plot import plot_forecast, plot_training
 from rnncli.forecast.series import Forecast
 from rnncli.output import csv_text, figure, json_text, scores_csv, significant
 
-_METRICS = ("mse", "mae", "rmse", "smape", "mape", "mase")
 _CSV_METRICS = ("mse", "mae", "rmse", "smape", "mase")
 
 
@@ -17,7 +17,8 @@ def show_training(model: Model, console: Console) -> None:
     """The forecast (or, without a future, the scores), the score tables, the plot."""
     result, output = model.result, console.output
     assert result is not None
-    forecast: Forecast | None = result.scored.details.forecast
+    forecasts: list[Forecast] = result.scored.details.forecasts
+    forecast = forecasts[0] if forecasts else None
     _score_tables(model, console)
     for note in [*result.notes(), *_verdict(model)]:
         console.say(note)
@@ -25,7 +26,9 @@ def show_training(model: Model, console: Console) -> None:
         console.say(f"saved in '{model.folder}'")
     if output.json or forecast is None:
         rows = [{"time": time, "forecast": value} for time, value in forecast.rows()] if forecast else []
-        more = {"config": described(model), "forecast": rows}
+        more = {"config": document(model), "forecast": rows}
+        if model.combination is not None:
+            more["combination"] = model.combination.weights.means()
         console.show_scores(lambda: _scores_csv(model), lambda: result.document("forecast train", model.folder, **more))
     else:
         output.write(_forecast_csv(forecast))
@@ -67,16 +70,29 @@ def _scores_csv(model: Model) -> str:
 
 
 def _score_tables(model: Model, console: Console) -> None:
-    systems = model.scores["test"]
-    metrics = [metric for metric in _METRICS if systems["model"][metric] is not None]
+    part = "test" if model.scores["test"] else "validation"
+    systems, shares = model.scores[part], _shares(model)
+    metrics = [metric for metric in METRICS if systems["model"][metric] is not None]
     rows = [[_label(name), *(figure(scores[metric]) for metric in metrics)] for name, scores in systems.items()]
-    console.table("test part", ["system", *metrics], rows, style_row=0)
+    header = ["system", *metrics]
+    if shares:
+        header.insert(1, "share")
+        rows = [[row[0], shares.get(name, ""), *row[1:]] for name, row in zip(systems, rows, strict=True)]
+    console.table(f"{part} part", header, rows, style_row=0)
     steps = _some_steps(model.settings.horizon)
     if len(steps) > 1:
         rows = [
             [_label(name), *(figure(scores["mae_by_step"][step]) for step in steps)] for name, scores in systems.items()
         ]
         console.table("mae by steps ahead", ["system", *(str(step + 1) for step in steps)], rows, style_row=0)
+
+
+def _shares(model: Model) -> dict[str, str]:
+    """What the combination takes of each system, in per cent; nothing where one system is the model."""
+    if model.combination is None or model.settings.system != "auto":
+        return {}
+    weights = model.combination.weights.means()["weights"]
+    return {"model": "100 %", **{name: f"{100 * weight:.0f} %" for name, weight in weights.items()}}
 
 
 def _some_steps(horizon: int, most: int = 7) -> list[int]:
@@ -87,18 +103,24 @@ def _some_steps(horizon: int, most: int = 7) -> list[int]:
 
 
 def _verdict(model: Model) -> list[str]:
-    """How the network stands against the baselines."""
+    """How the model stands against the others."""
     notes, metric = [], model.settings.loss
     systems = model.scores["test"]
     assert model.result is not None
-    if model.settings.linear_skip and model.settings.cell != "linear" and model.result.untrained_is_best:
-        notes.append("training found nothing to add to the linear path: the forecast is the linear model's")
+    if model.settings.linear_skip and model.settings.trains and model.result.untrained_is_best:
+        notes.append("training found nothing to add to the network's linear path")
+    if not systems:
+        notes.append(
+            "the series is too short for a test part: the figures are those of the origins that gave the shares"
+        )
+        return notes
     ours = systems["model"][metric]
     best = min((name for name in systems if name != "model"), key=lambda name: systems[name][metric])
     if ours > systems[best][metric] and not math.isclose(ours, systems[best][metric], rel_tol=1e-3):
+        what = "combination" if model.settings.system == "auto" else "model"
         notes.append(
-            f"the network does not beat the best baseline on the test part: {_label(best)} has {metric} "
-            f"{figure(systems[best][metric])}, the network {figure(ours)}"
+            f"the {what} is not the best on the test part: {_label(best)} has {metric} "
+            f"{figure(systems[best][metric])}, the {what} {figure(ours)}"
         )
     return notes
 

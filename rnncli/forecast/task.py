@@ -1,19 +1,18 @@
 """Forecasting as a task for the runner: a network, its windows, its loss, its scores."""
 
 import hashlib
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, NamedTuple
 
 import jax
 import numpy as np
-from flax import nnx
 from jax import Array
 
-from rnncli.forecast import baselines
-from rnncli.forecast.data import Dataset
-from rnncli.forecast.metrics import scores
+from rnncli.forecast.combination import Combination
+from rnncli.forecast.data import Dataset, check_trainable
 from rnncli.forecast.model import Forecaster
+from rnncli.forecast.network import NetworkForecaster, Scaler
+from rnncli.forecast.origins import Origins
+from rnncli.forecast.scoring import Scores, assess, assess_series, fit_on
 from rnncli.forecast.series import Forecast
 from rnncli.forecast.settings import Fill, ForecastSettings
 from rnncli.nn.dropout import DropoutKey
@@ -25,32 +24,16 @@ from rnncli.training.optimizer import optimizer_of
 from rnncli.training.task import Scored
 
 TASK = "forecast"
-_FORECAST_BATCH = 1024  # windows a dispatch: one shape to compile, and bounded memory
-Predict = Callable[[np.ndarray], np.ndarray]  # windows [n, window] → forecasts [n, horizon], in the series' unit
-
-
-@dataclass(frozen=True)
-class Scaler:
-    """Units of the training data, and back: z = (x − mean) / std."""
-
-    mean: float
-    std: float
-
-    def down(self, values: np.ndarray) -> Array:
-        """To float32 in units of the training data; subtracted and divided in float64."""
-        return jax.device_put(((values - self.mean) / self.std).astype(np.float32))
-
-    def up(self, scaled: Array) -> np.ndarray:
-        """Back to the series' unit, float64."""
-        return np.asarray(scaled, np.float64) * self.std + self.mean
 
 
 class Forecasts(NamedTuple):
     """What scoring a forecast gives beside the scores."""
 
     network: Forecaster  # with the best parameters
+    combination: Combination | None  # None for synthetic data
     recent: np.ndarray  # of the test part, [n, horizon]
-    forecast: Forecast | None  # of what follows the series; None for synthetic data
+    forecasts: list[Forecast]  # of what follows each series; none for synthetic data
+    by_series: dict[int, Scores]  # of each series by its number, on the test part
 
 
 class ForecastTask:
@@ -64,26 +47,35 @@ class ForecastTask:
 
     def __init__(self, settings: ForecastSettings, data: Dataset, fill: Fill = "linear"):
         """`fill` says what stands in for missing values, which prediction has to repeat."""
+        if settings.trains or settings.system == "network":
+            check_trainable(data, settings)
         self.settings, self.dataset, self._fill = settings, data, fill
         self.model = initialised(lambda rngs: Forecaster(settings, rngs=rngs), settings.seed)
-        self.scaler = Scaler(*data.units(settings.normalize))
+        self.scaler = Scaler.of(settings, data.scaling)
+        self._combination: Combination | None = None
         self.linear = None  # the closed-form model of the network's outputs, where the network has a linear path
-        if self.model.skip is not None:
-            outputs = 1 if settings.strategy == "recursive" else settings.horizon
-            self.linear = baselines.fit_linear(data, settings.normalize, outputs)
+        if self.model.skip is not None and len(data.parts["train"]) > 1:
+            self.linear = fit_on(data, settings, 1 if settings.strategy == "recursive" else settings.horizon)
             self.model.start_from(self.linear.kernel, self.linear.bias)
-        self.has_prior = self.linear is not None
+        self.has_prior = self.linear is not None or not settings.trains
         self.criterion: str = settings.loss
-        self.batches = Shuffled(len(data.starts["train"]), settings.batch_size, settings.seed)
+        self.batches = Shuffled(max(1, len(data.parts["train"])), settings.batch_size, settings.seed)
         self.examples = self.batches.batch
         self.plan = Plan.of(settings, self.batches.steps_per_epoch)
-        if settings.cell == "linear":
+        if not settings.trains:
             self.plan = self.plan._replace(epochs=0)
         self.optimizer = optimizer_of(settings, self.plan)
-        self.data = {"values": self.scaler.down(data.values)}
-        self.data |= {part: jax.device_put(data.starts[part]) for part in ("train", "validation")}
+        self.data = {"values": jax.device_put(self._scaled())}
+        for part in ("train", "validation"):
+            self.data[part] = jax.device_put(data.parts[part].ends - settings.window)
         self._reach = np.arange(settings.window + settings.horizon)
         self._measure = evaluation(self.model, self._validation_error, self.data)
+
+    def _scaled(self) -> np.ndarray:
+        """All values as the network sees them, `[n]`."""
+        panel = self.dataset.panel
+        series = np.repeat(np.arange(len(panel)), np.diff(panel.starts))
+        return self.scaler.down(panel.values[:, None], series)[:, 0]
 
     def loss(
         self, model: Forecaster, carry: Any, data: dict[str, Array], batch: Array, key: DropoutKey
@@ -102,63 +94,41 @@ class ForecastTask:
         return self._measure(params)
 
     def score(self, params: Params) -> Scored:
-        """The network and the baselines on the test and the validation part."""
-        data, settings, linear = self.dataset, self.settings, self.linear
-        if linear is None or linear.kernel.shape[1] != settings.horizon:
-            linear = baselines.fit_linear(data, settings.normalize, settings.horizon)
-        network = with_parameters(self.model, params)
-        predict = forecaster(network, self.scaler)
-        forecasts = {part: predict(data.windows(part)) for part in ("test", "validation")}
-        systems = {
-            part: {"model": forecast, **baselines.forecasts(data, part, settings.season, linear)}
-            for part, forecast in forecasts.items()
-        }
-        found = {part: scores_of(data, part, named) for part, named in systems.items()}
-        future = None
-        if data.panel.has_future:
-            (series,) = data.panel.members
-            future = Forecast.of(predict(series.values[None, -settings.window :])[0], series)
-        return Scored(found, details=Forecasts(network, forecasts["test"], future))
+        """All systems on the test and the validation part, and the forecast of what follows."""
+        data, settings = self.dataset, self.settings
+        model = with_parameters(self.model, params)
+        network = NetworkForecaster.of(model, data.scaling)
+        if data.panel.split == "series":
+            found = assess_series(data, settings, network)
+        else:
+            found = assess(data, settings, network if settings.has_network else None)
+        forecasts: list[Forecast] = []
+        if found.combination is not None:
+            ahead = found.combination.forecast(Origins.of_ends(data.panel))["model"]
+            forecasts = [Forecast.of(row, series) for row, series in zip(ahead, data.panel.members, strict=True)]
+        self._combination = found.combination
+        details = Forecasts(model, found.combination, found.recent, forecasts, found.by_series)
+        metadata = {}
+        if found.combination is not None:
+            variants = [list(each.variant) for each in found.combination.linear]
+            metadata["combination"] = {"linear": variants, **found.combination.weights.as_dict()}
+        return Scored(found.scores, metadata, details)
 
     def metadata(self) -> dict[str, Any]:
         """Units, the series' columns, a digest of the values."""
-        series = None
+        scaling = self.dataset.scaling
+        series: dict[str, Any] | None = None
         if self.dataset.panel.has_future:
-            (member,) = self.dataset.panel.members
+            member = self.dataset.panel.members[0]
             step = member.clock.step if member.clock else None
             series = {"target": member.name, "time": member.time_name, "step": step, "fill": self._fill}
+            series["ids"] = [each.id for each in self.dataset.panel.members]
         return {
-            "scaler": {"mean": self.scaler.mean, "std": self.scaler.std},
+            "scaling": (scaling if series else scaling.select([0])).as_dict(),
             "series": series,
-            "data": hashlib.sha256(np.ascontiguousarray(self.dataset.values).tobytes()).hexdigest(),
+            "data": hashlib.sha256(np.ascontiguousarray(self.dataset.panel.values).tobytes()).hexdigest(),
         }
 
     def arrays(self) -> dict[str, Any]:
-        """Nothing beside the network."""
-        return {}
-
-
-def scores_of(data: Dataset, part: str, forecasts: dict[str, np.ndarray]) -> dict[str, dict[str, Any]]:
-    """The metrics of each system's forecasts of a part."""
-    truth, observed = data.truth(part), data.observed(part)
-    return {name: scores(truth, forecast, data.naive_scale, observed) for name, forecast in forecasts.items()}
-
-
-def forecaster(model: Forecaster, scaler: Scaler) -> Predict:
-    """The model as a function from windows to forecasts, both in the series' unit."""
-    graph, state = nnx.split(model)
-
-    @jax.jit
-    def run(state: Any, windows: Array) -> Array:
-        return nnx.merge(graph, state)(windows)
-
-    def forecast(windows: np.ndarray) -> np.ndarray:
-        rows = []
-        for first in range(0, len(windows), _FORECAST_BATCH):
-            batch = windows[first : first + _FORECAST_BATCH]
-            padding = _FORECAST_BATCH - len(batch) if first else 0
-            padded = np.concatenate([batch, np.repeat(batch[-1:], padding, axis=0)])
-            rows.append(scaler.up(run(state, scaler.down(padded)))[: len(batch)])
-        return np.concatenate(rows)
-
-    return forecast
+        """The linear maps of the combination, once they are fitted."""
+        return {} if self._combination is None else self._combination.arrays()

@@ -188,8 +188,9 @@ def restore(folder: Path, task: str, item: str, like: Any, renamed: Mapping[str,
     with _quiet(), _reported(f"the checkpoint in '{folder}' is damaged"), _plain_path(step) as path:
         flat = ocp.load_checkpointables(path, {item: template})[item]
     leaves = [_same(folder, name, flat[name], wanted) for name, wanted in template.items()]
-    # put there as they are: `jnp.asarray` would compile a program for each shape
-    return jax.tree.unflatten(jax.tree.structure(like), jax.device_put(leaves))
+    # put there as they are: `jnp.asarray` would compile a program for each shape; float64 stays NumPy's, unrounded
+    placed = [leaf if leaf.dtype == np.float64 else jax.device_put(leaf) for leaf in leaves]
+    return jax.tree.unflatten(jax.tree.structure(like), placed)
 
 
 def _then(name: str, renamed: Mapping[str, str]) -> str:

@@ -269,7 +269,7 @@ def fit(
     state = _with_best(spread_copies(_moving(state)._replace(devices=jnp.int32(count)), specs, count), state)
     data = spread(data, whole(data), count)
     step = int(state.step)
-    if step == 0 and not math.isfinite(state.best_loss):
+    if step == 0 and plan.steps and not math.isfinite(state.best_loss):
         state, _ = evaluated(state)
 
     def out_of_patience() -> bool:

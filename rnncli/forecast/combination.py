@@ -1,0 +1,233 @@
+"""What is printed: a mean of simple and learnt forecasts, weighted by how well each did at rolling origins.
+
+Systems are weighted by w ∝ e^−p, with e the mean absolute error at the rolling origins. The power is 4 where these
+cover three horizons (a system with twice the error of the best has a sixteenth of its weight), and grows with the root
+of what they cover, to 16 at most: the more was seen, the surer is a difference. The variants of a system (its values
+or their logarithms, the normalisations of the linear map) are joined by the same rule first, so that a system with many
+of them counts once. The naive forecast and the drift take part only where there is no season: exponential smoothing
+has them as cases, and without them the errors on M3's series were 1 to 2 % lower.
+"""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
+
+import numpy as np
+
+from rnncli.forecast import baselines, smoothing
+from rnncli.forecast.linear import Linear
+from rnncli.forecast.network import NetworkForecaster
+from rnncli.forecast.normalize import Scaling
+from rnncli.forecast.origins import Origins
+from rnncli.forecast.panel import Panel
+
+_POWERS = (4.0, 16.0)  # the least, for three horizons or fewer, and the most
+_MOST_ORIGINS = 24  # of a series
+_LEAST_ERROR = 1e-6  # of a series' own scale: a system without any error is not told from one with hardly any
+
+Forecaster = Callable[[Origins], np.ndarray]  # `[n, horizon]`, NaN where it knows too little
+Systems = Mapping[str, Sequence[Forecaster]]  # by name, the variants of a system
+
+
+def baseline_systems(horizon: int, season: int) -> dict[str, list[Forecaster]]:
+    """The systems that learn nothing."""
+    systems: dict[str, list[Forecaster]] = {"naive": [lambda origins: baselines.naive(origins, horizon)]}
+    if season > 1:
+        systems["seasonal_naive"] = [lambda origins: baselines.seasonal_naive(origins, horizon, season)]
+    return systems | {"drift": [lambda origins: baselines.drift(origins, horizon)]}
+
+
+def smoothing_systems(horizon: int, season: int) -> dict[str, list[Forecaster]]:
+    """Exponential smoothing, of the values and of their logarithms."""
+
+    def both(method: Callable[..., np.ndarray]) -> list[Forecaster]:
+        return [lambda origins, log=log: method(origins, horizon, season, log=log) for log in (False, True)]
+
+    systems = {"theta": both(smoothing.theta), "damped": both(smoothing.damped)}
+    return systems | ({"holt_winters": both(smoothing.holt_winters)} if season > 1 else {})
+
+
+def rolling_origins(panel: Panel, first: np.ndarray, last: np.ndarray, horizon: int) -> Origins:
+    """Origins from `first` to before `last`, places `[series]`, a third of a horizon apart, at most 24 a series.
+
+    The truth counts until `last`: the horizons of the late ones are cut.
+    """
+    spans = last - first
+    stride = np.maximum(max(1, horizon // 3), -(-spans // _MOST_ORIGINS))
+    counts = np.maximum(-(-spans // stride), 0)
+    series = np.repeat(np.arange(len(panel)), counts)
+    back = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    ends = np.maximum(last[series] - stride[series] * (back + 1), first[series])
+    return Origins(panel, series, ends, last[series])
+
+
+@dataclass(frozen=True)
+class Weights:
+    """How much of each system, and of each variant of it, a combination takes; arrays have a row for each series."""
+
+    systems: Mapping[str, np.ndarray]  # [series]; only those that take part
+    variants: Mapping[str, np.ndarray]  # [series, variants]
+    errors: Mapping[str, np.ndarray]  # mean absolute errors at the rolling origins, [series]
+
+    def of_series(self, numbers: Sequence[int | None]) -> "Weights":
+        """Those of some series; of one without a number, as it was not there, the mean over all."""
+
+        def rows(weights: np.ndarray) -> np.ndarray:
+            return np.stack([weights.mean(0) if number is None else weights[number] for number in numbers])
+
+        tables = (self.systems, self.variants, self.errors)
+        return Weights(*({name: rows(each) for name, each in table.items()} for table in tables))
+
+    def as_dict(self) -> dict[str, Any]:
+        """As JSON types."""
+        return {
+            "systems": {name: each.tolist() for name, each in self.systems.items()},
+            "variants": {name: each.tolist() for name, each in self.variants.items()},
+            "errors": {name: [None if np.isinf(e) else e for e in each] for name, each in self.errors.items()},
+        }
+
+    @classmethod
+    def from_dict(cls, tables: Mapping[str, Mapping[str, Any]]) -> "Weights":
+        """From what `as_dict` gives. Raises KeyError, TypeError, ValueError: it is something else."""
+        systems, variants = (
+            {n: np.array(e, float) for n, e in tables[kind].items()} for kind in ("systems", "variants")
+        )
+        errors = {name: np.array([np.inf if e is None else e for e in each]) for name, each in tables["errors"].items()}
+        return cls(systems, variants, errors)
+
+    def means(self) -> dict[str, dict[str, float]]:
+        """The weights, and the errors at the rolling origins, as means over the series."""
+        tables = {"weights": self.systems, "errors": self.errors}
+        return {kind: {name: float(each.mean()) for name, each in table.items()} for kind, table in tables.items()}
+
+    def joined(self, forecasts: Mapping[str, Sequence[np.ndarray]], series: np.ndarray) -> dict[str, np.ndarray]:
+        """The forecast of each system from those of its variants, `[n, horizon]`; NaN where none has any."""
+        return {name: _mean(np.stack(each), self.variants[name][series].T) for name, each in forecasts.items()}
+
+    def combined(self, forecasts: Mapping[str, np.ndarray], series: np.ndarray) -> np.ndarray:
+        """The combination of the systems' forecasts, `[n, horizon]`; those that are NaN are left out."""
+        weights = np.stack([weight[series] for weight in self.systems.values()])
+        return _mean(np.stack([forecasts[name] for name in self.systems]), weights)
+
+
+@dataclass(frozen=True)
+class Combination:
+    """All systems, and which of them, or which mean of them, is the forecast.
+
+    Attributes:
+        system: "auto" for the weighted mean, or the name of one system.
+        baselines, smoothing: the systems that need no training.
+        linear: the closed-form maps; none where the data was too short.
+        network: the network, where one was trained.
+        weights: of the mean.
+    """
+
+    system: str
+    horizon: int
+    season: int
+    linear: Sequence[Linear]
+    network: NetworkForecaster | None
+    weights: Weights
+
+    @property
+    def systems(self) -> Systems:
+        """Every system, by name, in the order of the tables."""
+        return systems_of(self.horizon, self.season, self.linear, self.network)
+
+    def arrays(self) -> dict[str, Any]:
+        """What a checkpoint holds of it as arrays: the linear maps."""
+        maps = [{"kernel": each.kernel, "bias": each.bias} for each in self.linear]
+        return {"linear": maps} if maps else {}
+
+    def on(self, scaling: Scaling) -> "Combination":
+        """The same for other series, whose units are these."""
+        linear = tuple(each._replace(units=scaling.of(*each.variant)) for each in self.linear)
+        network = None if self.network is None else self.network.on(scaling)
+        return replace(self, linear=linear, network=network)
+
+    def of_series(self, numbers: Sequence[int | None]) -> "Combination":
+        """The same for some of the series of the training, by number; None for one that was not there."""
+        return replace(self, weights=self.weights.of_series(numbers))
+
+    def forecast(self, origins: Origins) -> dict[str, np.ndarray]:
+        """The forecasts `[n, horizon]` of every system, and as "model" what is printed, which comes first."""
+        named = self.weights.joined(forecast_each(self.systems, origins), origins.series)
+        model = self.weights.combined(named, origins.series) if self.system == "auto" else named[self.system]
+        return {"model": model, **named}
+
+
+def systems_of(
+    horizon: int, season: int, linear: Sequence[Linear], network: NetworkForecaster | None
+) -> dict[str, Sequence[Forecaster]]:
+    """Every system, by name, in the order of the tables."""
+    learnt: dict[str, Sequence[Forecaster]] = {} if network is None else {"network": [network]}
+    learnt |= {"linear": linear} if len(linear) else {}
+    return learnt | smoothing_systems(horizon, season) | baseline_systems(horizon, season)
+
+
+def forecast_each(systems: Systems, origins: Origins) -> dict[str, list[np.ndarray]]:
+    """The forecasts of every variant."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        return {name: [variant(origins) for variant in variants] for name, variants in systems.items()}
+
+
+def weigh(forecasts: Mapping[str, Sequence[np.ndarray]], origins: Origins, scale: np.ndarray, horizon: int) -> Weights:
+    """Weights from forecasts at rolling origins; `scale` is the usual size of an error of each series, `[series]`."""
+    truth = origins.future(horizon, observed=True)
+    least = _LEAST_ERROR * np.where(scale > 0, scale, 1.0)
+    power = _power(origins, horizon, len(scale))
+    variants, errors = {}, {}
+    for name, each in forecasts.items():
+        own = np.stack([_errors(forecast, truth, origins.series, len(scale)) for forecast in each])
+        variants[name] = _weights(own, least, power).T
+        joined = _mean(np.stack(each), variants[name][origins.series].T)
+        errors[name] = _errors(joined, truth, origins.series, len(scale))
+    taking_part = [name for name in errors if name not in _left_out(errors)]
+    weights = _weights(np.stack([errors[name] for name in taking_part]), least, power)
+    return Weights(dict(zip(taking_part, weights, strict=True)), variants, errors)
+
+
+def _left_out(names: Mapping[str, object]) -> tuple[str, ...]:
+    """The systems that a combination leaves out."""
+    return ("naive", "drift") if "seasonal_naive" in names else ()
+
+
+def _errors(forecast: np.ndarray, truth: np.ndarray, series: np.ndarray, count: int) -> np.ndarray:
+    """The mean absolute error of each series, `[series]`; infinite where there is nothing to compare."""
+    with np.errstate(over="ignore", invalid="ignore"):
+        absolute = np.abs(forecast - truth)
+    known = np.isfinite(absolute)
+    sums, counts = (
+        np.bincount(series, weights=each.sum(1), minlength=count) for each in (np.where(known, absolute, 0.0), known)
+    )
+    return np.divide(sums, counts, out=np.full(count, np.inf), where=counts > 0)
+
+
+def _power(origins: Origins, horizon: int, count: int) -> np.ndarray:
+    """How sharply errors are told apart, `[series]`, by how many horizons the origins of each series cover."""
+    first, last = np.full(count, np.iinfo(np.int64).max), np.zeros(count, np.int64)
+    np.minimum.at(first, origins.series, origins.ends)
+    np.maximum.at(last, origins.series, origins.limits)
+    horizons = np.maximum(last - first, 0) / horizon
+    least, most = _POWERS
+    return np.clip(least * np.sqrt(horizons / 3), least, most)
+
+
+def _weights(errors: np.ndarray, least: np.ndarray, power: np.ndarray) -> np.ndarray:
+    """Weights of the systems `[K, series]` from their errors; equal ones where nothing is known of any."""
+    errors = np.maximum(errors, least)
+    best = errors.min(0)
+    relative = np.where(np.isfinite(best), errors / np.where(np.isfinite(best), best, 1.0), 1.0)
+    weights = relative**-power
+    return weights / weights.sum(0)
+
+
+def _mean(forecasts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The weighted mean of forecasts `[K, n, horizon]` with weights `[K, n]`, over those that are finite."""
+    known = np.asarray(np.isfinite(forecasts).all(2))
+    weights = np.where(known, weights, 0.0)
+    # where all weight lies on what is not there, what is there counts alike
+    weights = np.where(weights.sum(0) > 0, weights, known)
+    total = weights.sum(0)
+    mean = (weights[:, :, None] * np.where(known[:, :, None], forecasts, 0.0)).sum(0)
+    return np.where((total > 0)[:, None], mean / np.where(total > 0, total, 1.0)[:, None], np.nan)

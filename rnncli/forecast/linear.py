@@ -1,0 +1,156 @@
+"""Linear maps from a window to its continuation, in closed form: y = x·W + b, both told from the window's own level.
+
+They are fitted by moments (sums of products of inputs and outputs), which add up: a fit to more windows costs the new
+windows only, and memory does not grow with their number.
+"""
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from rnncli.forecast.normalize import Units, window_statistics
+from rnncli.forecast.origins import Origins
+from rnncli.forecast.settings import Normalize
+
+# Strengths of the ridge penalty that validation chooses from, as fractions of the inputs' variance.
+PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+_CHUNK = 4096  # windows at a time: bounds the memory
+
+
+class Variant(NamedTuple):
+    """How a linear map is told its window."""
+
+    normalize: Normalize
+    log: bool = False  # whether of logarithms
+
+
+class Linear(NamedTuple):
+    """A linear map from normalised windows to their normalised continuations."""
+
+    kernel: np.ndarray  # [window, outputs]
+    bias: np.ndarray  # [outputs]
+    variant: Variant
+    units: Units
+
+    def __call__(self, origins: Origins) -> np.ndarray:
+        """Forecasts `[n, outputs]`; NaN where a window is not whole, or has no logarithm."""
+        windows = _read(origins.past(len(self.kernel)), self.variant)
+        x, level, scale = _normalised(windows, self.variant, self.units.of(origins.series))
+        forecasts = (x @ self.kernel + self.bias) * scale + level
+        return np.exp(_bounded(forecasts, windows)) if self.variant.log else forecasts
+
+
+class Tried(NamedTuple):
+    """A map that was tried on validation data."""
+
+    penalty: float
+    linear: Linear
+    error: float  # mean absolute error, in the series' unit
+
+
+class Moments:
+    """Sums over windows that a least-squares fit needs."""
+
+    def __init__(self, window: int, outputs: int, season: int, variant: Variant, units: Units):
+        """`units` are those of the panel's series."""
+        self.variant, self.units, self.outputs = variant, units, outputs
+        self.count, self._shift = 0, None  # subtracted from all values, so that products do not lose their digits
+        self._x, self._y = np.zeros(window), np.zeros(outputs)
+        self._xx, self._xy = np.zeros((window, window)), np.zeros((window, outputs))
+        self._prior = _prior(window, outputs, season, variant)
+
+    def add(self, origins: Origins) -> "Moments":
+        """Learn from the windows that are whole, and whose continuations are known."""
+        for first in range(0, len(origins), _CHUNK):
+            some = origins.select(np.arange(first, min(first + _CHUNK, len(origins))))
+            windows, future = (
+                _read(each, self.variant) for each in (some.past(len(self._x)), some.future(self.outputs))
+            )
+            x, level, scale = _normalised(windows, self.variant, self.units.of(some.series))
+            y = (future - level) / scale
+            if self._shift is None:
+                self._shift = float(np.nan_to_num(np.nanmean(x))) if len(x) else 0.0
+            x, y = x - self._shift, y - self._shift
+            y = y - x @ self._prior
+            known = ~(np.isnan(x).any(1) | np.isnan(y).any(1))
+            x, y = x[known], y[known]
+            self.count += len(x)
+            self._x, self._y = self._x + x.sum(0), self._y + y.sum(0)
+            self._xx, self._xy = self._xx + x.T @ x, self._xy + x.T @ y
+        return self
+
+    def solved(self, penalties: Sequence[float]) -> Iterator[Linear]:
+        """The maps that minimise |x·W + b − y|² + n·penalty·Σ v·(W − P)², with a free b, for each penalty.
+
+        v is the variance of each input, and P what the map is drawn to: nothing, but the seasonal naive forecast where
+        windows keep their level. Penalty 0 is exact least squares.
+        """
+        x, y = self._x / self.count, self._y / self.count
+        gram = self._xx - self.count * np.outer(x, x)
+        moment = self._xy - self.count * np.outer(x, y)
+        variance = np.maximum(np.diag(gram) / self.count, 0.0)
+        weight = np.diag(self.count * (variance + 1e-3 * (variance.mean() or 1.0)))
+        for penalty in penalties:
+            if penalty:
+                kernel = np.linalg.solve(gram + penalty * weight, moment)
+            else:
+                kernel = np.linalg.lstsq(gram, moment, rcond=None)[0]
+            whole = kernel + self._prior
+            shift = (self._shift or 0.0) * (1 - whole.sum(0))
+            yield Linear(whole, y - x @ kernel + shift, self.variant, self.units)
+
+
+def fit_linear(
+    train: Origins, validation: Origins, window: int, outputs: int, variant: Variant, units: Units, season: int = 1
+) -> Linear:
+    """The map to the first `outputs` steps ahead, fitted to windows of a training part.
+
+    Exact least squares where the data is used as it is (`normalize="none"`: the lecture's linear model); else with the
+    ridge penalty that does best on the validation part.
+    """
+    moments = Moments(window, outputs, season, variant, units).add(train)
+    if variant.normalize == "none":
+        return next(moments.solved((0.0,)))
+    return best_of(moments, validation).linear
+
+
+def best_of(moments: Moments, validation: Origins) -> Tried:
+    """The penalty whose map has the least mean absolute error on a validation part."""
+    truth = validation.future(moments.outputs, observed=True)
+    models = list(moments.solved(PENALTIES))
+    errors = [float(np.nanmean(np.abs(model(validation) - truth))) for model in models]
+    best = int(np.argmin(errors))
+    return Tried(PENALTIES[best], models[best], errors[best])
+
+
+def _prior(window: int, outputs: int, season: int, variant: Variant) -> np.ndarray:
+    """The kernel that a map is drawn to, `[window, outputs]`."""
+    prior = np.zeros((window, outputs))
+    if variant.normalize == "global" and 1 < season <= window:
+        ahead = np.arange(outputs)
+        prior[window - season + ahead % season, ahead] = 1.0
+    return prior
+
+
+def _read(values: np.ndarray, variant: Variant) -> np.ndarray:
+    """Values as a variant has them: their logarithms, NaN where there is none, or as they are."""
+    if not variant.log:
+        return values
+    return np.log(values, out=np.full_like(values, np.nan), where=values > 0)
+
+
+def _normalised(
+    windows: np.ndarray, variant: Variant, units: tuple[np.ndarray, np.ndarray]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Windows without level and scale, and these, `[n, 1]`."""
+    mean, std = units
+    standard = (windows - mean) / std
+    level, scale = window_statistics(standard, variant.normalize, np)
+    return (standard - level) / scale, level * std + mean, scale * std
+
+
+def _bounded(logs: np.ndarray, windows: np.ndarray) -> np.ndarray:
+    """Logarithms that go beyond their window by no more than it spans: a trend must not explode."""
+    low, high = windows.min(1, keepdims=True), windows.max(1, keepdims=True)
+    return np.clip(logs, 2 * low - high, 2 * high - low)

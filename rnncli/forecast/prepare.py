@@ -1,0 +1,104 @@
+"""From what the user names to a training: tables read, settings that suit the data, windows."""
+
+import os
+from collections.abc import Callable
+from dataclasses import replace
+from typing import Any
+
+from rnncli.errors import DataError, ParameterError
+from rnncli.forecast.combination import rolling_origins
+from rnncli.forecast.data import Dataset, dataset
+from rnncli.forecast.defaults import for_lecture, for_series, part_sizes
+from rnncli.forecast.panel import Panel, lecture_panel
+from rnncli.forecast.scoring import KINDS, LinearMaps
+from rnncli.forecast.season import choose_season
+from rnncli.forecast.series import Series, read_series
+from rnncli.forecast.settings import ForecastSettings, Preset, SeriesSource
+from rnncli.settings import Chosen
+from rnncli.tables import read_table, table_from
+
+Say = Callable[[str], None]
+
+
+def prepare(
+    series: Any, source: SeriesSource, chosen: Chosen[ForecastSettings], preset: Preset, say: Say
+) -> tuple[ForecastSettings, Dataset]:
+    """The settings that suit the data, and its windows."""
+    if series is not None:
+        return configure(read(series, source, say), chosen, preset, say)
+    if source.target or source.time_column:
+        raise ParameterError("`target` and `time_column` choose columns of a `series`; name the file too")
+    if chosen.get("system", "network") != "network":
+        raise ParameterError("`system` chooses what forecasts a `series`; the lecture's data is for networks")
+    settings = for_lecture(chosen, preset)
+    say(f"the lecture's data: 10,000 synthetic series, window {settings.window}, {settings.horizon} ahead")
+    return settings, dataset(lecture_panel(settings.window + settings.horizon), settings)
+
+
+def read(series: Any, source: SeriesSource, say: Say) -> Series:
+    """Read a series, and tell what was done to it."""
+    fill = source.fill or "linear"
+    found = read_series(table(series), target=source.target, time_column=source.time_column, fill=fill)
+    for note in found.notes:
+        say(note)
+    return found
+
+
+def table(series: Any) -> Any:
+    """The table of a path, or of values."""
+    return read_table(os.fspath(series)) if isinstance(series, str | os.PathLike) else table_from(series)
+
+
+def configure(
+    series: Series, chosen: Chosen[ForecastSettings], preset: Preset, say: Say
+) -> tuple[ForecastSettings, Dataset]:
+    """The settings that suit a series, and its windows; what was found out by itself is said."""
+    size = len(series.values)
+    held_out = sum(
+        chosen.get(name, getattr(ForecastSettings, name)) for name in ("test_fraction", "validation_fraction")
+    )
+    season = chosen.get("season") or choose_season(series, held_out)
+    if "season" in chosen and 2 * season > size:
+        raise DataError(f"`season` {season} does not fit twice into the {size} rows of the series")
+    settings = for_series(chosen, size, season, preset)
+    data = dataset(Panel.of([series]), settings)
+    if settings.has_network:
+        settings = _with_normalisation(settings, data, chosen)
+    test, _ = part_sizes(size, settings.horizon, season, settings.test_fraction, settings.validation_fraction)
+    span = f", one a {series.clock.step}, {series.stamp(0)} to {series.stamp(size - 1)}" if series.clock else ""
+    parts = [f"season {season if season > 1 else 'none'}", f"{settings.horizon} ahead"]
+    if settings.has_network:
+        parts.insert(1, f"window {settings.window}")
+        parts.append(f"normalize {settings.normalize}" + (" of logarithms" if settings.transform == "log" else ""))
+    held = f"test: the last {test} values" if test else "too short for a test part"
+    say(f"{series.name}: {size} values{span}; {', '.join(parts)}; {held}")
+    return settings, data
+
+
+def _with_normalisation(
+    settings: ForecastSettings, data: Dataset, chosen: Chosen[ForecastSettings]
+) -> ForecastSettings:
+    """The settings with the normalisation whose linear map does best on the validation part."""
+    rolling = rolling_origins(data.panel, data.bounds["train"], data.bounds["validation"], settings.horizon)
+    maps = LinearMaps(data, settings, (settings.normalize,) if "normalize" in chosen else KINDS)
+    wanted = [
+        index
+        for index, moments in enumerate(maps.moments)
+        if "transform" not in chosen or moments.variant.log == (settings.transform == "log")
+        if not moments.variant.log or data.panel.positive.all()
+    ]
+    if not wanted or not len(rolling):
+        return settings
+    errors = [each.error for each in maps.tried(rolling)]
+    variant = maps.moments[min(wanted, key=errors.__getitem__)].variant
+    found = {"normalize": variant.normalize, "transform": "log" if variant.log else "none"}
+    return replace(settings, **{name: value for name, value in found.items() if name not in chosen})
+
+
+def described(panel: Panel, source: SeriesSource) -> dict[str, Any]:
+    """The data in JSON types: what, beside the settings, repeats a run."""
+    if not panel.has_future:
+        return {"series": None}
+    series = panel.members[0]
+    columns = {"target": series.name, "time_column": series.time_name, "fill": source.fill or "linear"}
+    return {"series": source.series, **columns}

@@ -1,0 +1,154 @@
+"""Which systems forecast how well, and what the combination takes of each.
+
+What is scored never knew what it is scored on. Of each series,
+
+1. systems fitted to the training part forecast from rolling origins in the validation part, which gives the weights
+   with which the test part is scored;
+2. systems fitted to the training and the validation part forecast the test part;
+3. systems fitted to all of it forecast what follows, with weights from rolling origins in both held-out parts.
+
+A network is not fitted anew: it knows the training part, and its best epoch is that of the validation part.
+"""
+
+from collections.abc import Sequence
+from dataclasses import replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnncli.forecast.combination import (
+    Combination,
+    Weights,
+    baseline_systems,
+    forecast_each,
+    rolling_origins,
+    systems_of,
+    weigh,
+)
+from rnncli.forecast.data import Dataset, slices
+from rnncli.forecast.linear import Linear, Moments, Tried, Variant, best_of, fit_linear
+from rnncli.forecast.metrics import mean_scores, scores_by_series
+from rnncli.forecast.network import NetworkForecaster
+from rnncli.forecast.origins import Origins
+from rnncli.forecast.settings import ForecastSettings, Normalize
+
+_LEAST_WINDOWS = 30  # to fit a linear map to
+KINDS: tuple[Normalize, ...] = ("last", "shift", "mean", "global")
+
+Scores = dict[str, dict[str, Any]]  # system → metric → figure
+
+
+class Assessment(NamedTuple):
+    """How well the systems do, and what forecasts from now on."""
+
+    scores: dict[str, Scores]  # by part; of many series, means over them
+    by_series: dict[int, Scores]  # of each series by its number, on the test part
+    combination: Combination | None  # None for series that have no future
+    recent: np.ndarray  # what the model forecast of the test part, [n, horizon]
+
+
+class LinearMaps:
+    """The linear system: a closed-form map in each normalisation, of values and of logarithms."""
+
+    def __init__(self, data: Dataset, settings: ForecastSettings, kinds: Sequence[Normalize] = KINDS):
+        """Fit to the training part; there are none where that has too few windows."""
+        self._data, self._settings = data, settings
+        least = 2 if settings.system == "linear" else _LEAST_WINDOWS
+        self.moments: list[Moments] = []
+        logs = (False, True) if data.panel.positive.any() else (False,)
+        for variant in (Variant(kind, log) for log in logs for kind in kinds):
+            units = data.scaling.of(*variant)
+            moments = Moments(settings.window, settings.horizon, settings.season, variant, units)
+            if moments.add(data.parts["train"]).count >= least:
+                self.moments.append(moments)
+
+    def tried(self, validation: Origins) -> list[Tried]:
+        """Each map with the penalty that does best on a validation part."""
+        return [best_of(moments, validation) for moments in self.moments]
+
+    def solved(self, penalties: Sequence[float]) -> list[Linear]:
+        """The maps as they are by now."""
+        return [next(each.solved((penalty,))) for each, penalty in zip(self.moments, penalties, strict=True)]
+
+    def learn(self, part: str, before: str) -> None:
+        """Fit to the slices that end in a part, too; the part `before` it was learnt already."""
+        data, horizon = self._data, self._settings.horizon
+        first = np.maximum(data.bounds[before] - horizon + 1, data.panel.starts[:-1] + 1)
+        for moments in self.moments:
+            moments.add(slices(data.panel, first, data.bounds[part], horizon))
+
+
+def assess(data: Dataset, settings: ForecastSettings, network: NetworkForecaster | None) -> Assessment:
+    """Score all systems, and combine them, on series that are split by time."""
+    horizon, season = settings.horizon, settings.season
+    maps = LinearMaps(data, settings)
+    rolling = rolling_origins(data.panel, data.bounds["train"], data.bounds["test"], horizon)
+    others = forecast_each(systems_of(horizon, season, (), network), rolling)
+
+    def weighed(until: str) -> tuple[Weights, list[float]]:
+        """From the rolling origins before the end of a part, with the linear maps of the training part."""
+        limits = data.bounds[until][rolling.series]
+        inside = np.flatnonzero(rolling.ends < limits)
+        origins = replace(rolling.select(inside), limits=limits[inside])
+        tried = maps.tried(origins)
+        forecasts = {name: [each[inside] for each in variants] for name, variants in others.items()}
+        forecasts |= {"linear": [each.linear(origins) for each in tried]} if tried else {}
+        return weigh(forecasts, origins, data.scale, horizon), [each.penalty for each in tried]
+
+    def combination(weights: Weights, penalties: Sequence[float]) -> Combination:
+        return Combination(settings.system, horizon, season, maps.solved(penalties), network, weights)
+
+    scores: dict[str, Scores] = {"test": {}, "validation": {}}
+    by_series, recent = {}, np.zeros((0, horizon))
+    final = weighed("test")
+    if len(data.parts["test"]):
+        chosen = weighed("validation")
+        scores["validation"] = scores_of(data, data.parts["validation"], combination(*chosen))[0]
+        maps.learn("validation", "train")
+        scores["test"], by_series, recent = scores_of(data, data.parts["test"], combination(*chosen))
+        maps.learn("test", "validation")
+    else:  # horizons that are cut, as there is no place for whole ones
+        scores["validation"] = scores_of(data, rolling, combination(*final))[0]
+        maps.learn("validation", "train")
+    return Assessment(scores, by_series, combination(*final), recent)
+
+
+def assess_series(data: Dataset, settings: ForecastSettings, network: NetworkForecaster) -> Assessment:
+    """Score a network beside the baselines on series that are split as wholes, as the lecture's are."""
+    linear = fit_on(data, settings)
+    systems = {"model": [network], **baseline_systems(settings.horizon, settings.season), "linear": [linear]}
+    forecasts = {part: forecast_each(systems, data.parts[part]) for part in ("test", "validation")}
+    scores: dict[str, Scores] = {}
+    for part, named in forecasts.items():
+        origins = data.parts[part]
+        one = replace(origins, series=np.zeros_like(origins.series))  # all series are one population
+        scores[part] = {name: _scores(one, data.scale, each[0])[0] for name, each in named.items()}
+    return Assessment(scores, {}, None, forecasts["test"]["model"][0])
+
+
+def fit_on(data: Dataset, settings: ForecastSettings, outputs: int | None = None) -> Linear:
+    """The linear map in the network's own normalisation; see `fit_linear`."""
+    variant = Variant(settings.normalize, settings.transform == "log")
+    units = data.scaling.of(*variant)
+    parts = data.parts["train"], data.parts["validation"]
+    return fit_linear(*parts, settings.window, outputs or settings.horizon, variant, units, settings.season)
+
+
+def scores_of(
+    data: Dataset, origins: Origins, combination: Combination
+) -> tuple[Scores, dict[int, Scores], np.ndarray]:
+    """The metrics of every system at some origins, those of each series, and the model's forecasts."""
+    forecasts = combination.forecast(origins)
+    scores: Scores = {}
+    by_series: dict[int, Scores] = {}
+    for name, forecast in forecasts.items():
+        scores[name], each = _scores(origins, data.scale, forecast)
+        for number, metrics in each.items():
+            by_series.setdefault(number, {})[name] = metrics
+    return scores, by_series, forecasts["model"]
+
+
+def _scores(origins: Origins, scale: np.ndarray, forecast: np.ndarray) -> tuple[dict[str, Any], dict[int, Any]]:
+    """The metrics of forecasts: means over the series, and of each."""
+    each = scores_by_series(origins, forecast, scale)
+    return mean_scores(list(each.values())), each
