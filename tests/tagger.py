@@ -56,7 +56,7 @@ class Tagger:
     def loss(self, model, carry, data, batch, key):
         return error(model, data, batch, key), carry
 
-    def score(self, params) -> Scored:
+    def score(self, params, epochs) -> Scored:
         logits = with_parameters(self.model, params)(self.data["letters"][:, self._validation])
         right = logits.argmax(-1) == self.data["tags"][:, self._validation]
         return Scored({"validation": {"model": {"accuracy": float(right.mean())}}})

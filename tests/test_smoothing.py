@@ -103,7 +103,7 @@ def test_forecasts_follow_the_unit() -> None:
 
 def test_weights_follow_the_rule_and_naive_forecasts_stay_out_beside_a_seasonal_one() -> None:
     of = panel(monthly())
-    origins = rolling_origins(of, np.array([84]), np.array([120]), 12)
+    origins = rolling_origins(of, np.array([84]), np.array([120]), 12, 1)
     assert origins.ends.tolist() == [116, 112, 108, 104, 100, 96, 92, 88, 84]
     systems = {**smoothing_systems(12, 12), **baseline_systems(12, 12)}
     forecasts = forecast_each(systems, origins)
@@ -122,7 +122,7 @@ def test_weights_follow_the_rule_and_naive_forecasts_stay_out_beside_a_seasonal_
 def test_what_is_not_there_is_left_out_of_the_mean() -> None:
     of = panel(monthly(), monthly()[:30])
     origins = Origins.of_ends(of)
-    rolling = rolling_origins(of, of.starts[:-1] + 20, of.starts[1:], 6)
+    rolling = rolling_origins(of, of.starts[:-1] + 20, of.starts[1:], 6, 12)
     forecasts = forecast_each(smoothing_systems(6, 12), rolling)
     weights = weigh(forecasts, rolling, np.ones(2), 6)
     named = weights.joined(forecast_each(smoothing_systems(6, 12), origins), origins.series)

@@ -69,7 +69,7 @@ class CharlmTask:
         del metrics["characters"]
         return metrics
 
-    def score(self, params: Params) -> Scored:
+    def score(self, params: Params, epochs: float) -> Scored:
         """The metrics of the validation text, and of the training text's beginning, in both protocols."""
         scorer = Scorer(empty_network(self.settings, self.corpus.vocabulary.size))
         parts = {

@@ -17,9 +17,9 @@ from rnncli.forecast.network import NetworkForecaster
 from rnncli.forecast.normalize import Scaling
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.panel import Panel
-from rnncli.forecast.prepare import Say, described, prepare, table
+from rnncli.forecast.prepare import Say, described, prepare, read, table
 from rnncli.forecast.scoring import scores_of
-from rnncli.forecast.series import Forecast, Series, read_series
+from rnncli.forecast.series import Forecast, Series
 from rnncli.forecast.settings import ForecastSettings, Preset, SeriesSource
 from rnncli.forecast.task import TASK, ForecastTask
 from rnncli.settings import Chosen, distributed
@@ -31,6 +31,10 @@ from rnncli.training.model import TrainedModel, with_precision
 from rnncli.training.runner import run
 from rnncli.training.settings import NOT_SAVED, Saving
 from rnncli.training.task import Result
+
+# columns by their name in a checkpoint, and the settings that choose others
+_COLUMNS = {"id": "id", "time": "time_column", "target": "target"}
+_MOST_NOTES = 3  # on single ones of many series
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -56,30 +60,41 @@ class Model(TrainedModel):
         Raises:
             CheckpointError: the model was trained on the lecture's synthetic data, which has no future.
             DataError: the series cannot be read, has other columns, or is shorter than the model's window.
+            ParameterError: the model is one of many series; see `predict_all`.
 
         Example:
             >>> model = rnncli.forecast.fit([0, 1, 2, 3] * 20, horizon=2, cell="linear", strategy="direct")
             >>> [round(float(value)) for value in model.predict().values]
             [0, 1]
         """
-        wanted = self.metadata["series"]
-        if wanted is None:
+        forecasts = self.predict_all(series, on_event=on_event, **columns)
+        if len(forecasts) > 1:
+            raise ParameterError(f"the `series` are {len(forecasts)}: predict_all gives a forecast for each")
+        return forecasts[0]
+
+    def predict_all(self, series: Any = None, *, on_event: Listener = ignore, **columns: Any) -> list[Forecast]:
+        """Forecast what follows each of several series, those of the training or others; see `predict`.
+
+        Series that the training had are forecast with what it found out of them, others with the means over all.
+        """
+        if self.metadata["series"] is None:
             raise CheckpointError("the model was trained on the lecture's synthetic data, not on a series")
         if series is None:
             if self.result is None:
                 raise ParameterError("name the `series` that is to be continued; the model was loaded without one")
-            return self.result.scored.details.forecasts[0]
-        read = self._read(series, SeriesSource(**columns), lambda text: on_event(Note(text)))
-        panel = Panel.of([read])
+            return self.result.scored.details.forecasts
+        members = self._read(series, SeriesSource(**columns), lambda text: on_event(Note(text)))
+        panel = Panel.of(members)
         forecasts = self._combination_on(panel).forecast(Origins.of_ends(panel))
-        values = forecasts["model"][0]
-        few = f"{len(read.values)} rows are too few: the model looks at the last {self.settings.window}"
-        if np.isnan(values).any():
-            raise DataError(f"{few}; give more of the past")
-        absent = [name for name, each in forecasts.items() if np.isnan(each).any()]
-        if absent:
-            on_event(Note(f"warning: {few}; left out: {', '.join(absent)}"))
-        return Forecast.of(values, read)
+        for row, member in enumerate(members):
+            absent = [name for name, each in forecasts.items() if np.isnan(each[row]).any()]
+            whose = f"{member.id}: " if member.id else ""
+            few = f"{whose}{len(member.values)} rows are too few: the model looks at the last {self.settings.window}"
+            if "model" in absent:
+                raise DataError(f"{few}; give more of the past")
+            if absent and row < _MOST_NOTES:
+                on_event(Note(f"warning: {few}; left out: {', '.join(absent)}"))
+        return [Forecast.of(row, each) for row, each in zip(forecasts["model"], members, strict=True)]
 
     def evaluate(self, series: Any, **columns: Any) -> dict[str, dict[str, Any]]:
         """Score the model beside the baselines on the last `test_fraction` of another series.
@@ -99,7 +114,7 @@ class Model(TrainedModel):
             >>> model.evaluate([0, 2, 4, 6] * 20)["model"]["mae"] < 0.1
             True
         """
-        panel = Panel.of([self._read(series, SeriesSource(**columns), lambda _: None)])
+        panel = Panel.of(self._read(series, SeriesSource(**columns), lambda _: None))
         data = dataset(panel, self.settings)
         if not len(data.parts["test"]):
             raise DataError(f"{len(panel.values)} rows are too few to score {self.settings.horizon} steps ahead")
@@ -121,27 +136,28 @@ class Model(TrainedModel):
         trained, own = Scaling.from_dict(self.metadata["scaling"]), scaling_of(panel, panel.starts[1:])
         return self.combination.of_series(numbers).on(trained.of_series(numbers, own))
 
-    def _read(self, series: Any, source: SeriesSource, say: Say) -> Series:
-        """The series, read as that of the training was."""
+    def _read(self, series: Any, source: SeriesSource, say: Say) -> list[Series]:
+        """The series, read as those of the training were."""
         wanted = self.metadata["series"] or {"target": None, "time": None, "step": None, "fill": "linear"}
         found = table(series)
         if list(found.columns) == [UNNAMED]:  # values without names are those of the target
             found, wanted = found.rename(columns={UNNAMED: wanted["target"] or UNNAMED}), {**wanted, "time": None}
-        names = [source.time_column or wanted["time"], source.target or wanted["target"]]
-        if any(name is not None and name not in found.columns for name in names):
-            columns = [wanted["time"], wanted["target"]] if wanted["time"] else [wanted["target"]]
+        names = {name: getattr(source, own) or wanted.get(name) for name, own in _COLUMNS.items()}
+        if any(name is not None and name not in found.columns for name in names.values()):
+            columns = [wanted[name] for name in _COLUMNS if wanted.get(name)]
             raise DataError(
                 f"the columns do not fit the checkpoint: it has {', '.join(map(repr, columns))}, "
-                f"the table {', '.join(map(repr, found.columns))}; rename them or use `target` and `time_column`"
+                f"the table {', '.join(map(repr, found.columns))}; rename them or use `target`, `time_column` and `id`"
             )
-        read = read_series(found, target=names[1], time_column=names[0], fill=source.fill or wanted["fill"])
-        for note in read.notes:
-            say(note)
-        step = read.clock.step if read.clock else "row"
+        how = SeriesSource(
+            id=names["id"], target=names["target"], time_column=names["time"], fill=source.fill or wanted["fill"]
+        )
+        members = read(found, how, say)
+        step = members[0].clock.step if members[0].clock else "row"
         if step != (wanted["step"] or "row"):
             trained = wanted["step"] or "row"
             say(f"warning: the model was trained on steps of one {trained}, this series has {step}")
-        return read
+        return members
 
 
 def fit(series: Any = None, *, preset: Preset = "default", on_event: Listener = ignore, **parameters: Any) -> Model:
@@ -197,7 +213,7 @@ def train_on(
     on_event: Listener = ignore,
 ) -> Model:
     """Train on data that was prepared."""
-    result = follow(run(ForecastTask(settings, data, source.fill or "linear"), saving), on_event)
+    result = follow(run(ForecastTask(settings, data, source), saving), on_event)
     return Model(
         settings=settings,
         network=result.scored.details.network,
@@ -230,14 +246,16 @@ def load_model(folder: Path) -> Model:
     nnx.update(network, restore(folder, TASK, "best", nnx.state(network, nnx.Param)))
     combination = None
     if metadata["series"] is not None:
-        combination = _combination(folder, metadata, settings, NetworkForecaster.of(network, scaling), scaling)
+        combination = _combination(folder, metadata, settings, network, scaling)
     return Model(settings=settings, network=network, combination=combination, metadata=metadata, folder=folder)
 
 
 def _combination(
-    folder: Path, metadata: dict[str, Any], settings: ForecastSettings, network: NetworkForecaster, scaling: Scaling
+    folder: Path, metadata: dict[str, Any], settings: ForecastSettings, model: Forecaster, scaling: Scaling
 ) -> Combination:
     """The combination of a checkpoint; the network alone where that was saved before its training had ended."""
+    least = settings.least_of(len(scaling.plain.mean))
+    network = NetworkForecaster.of(model, scaling, least)
     saved = metadata.get("combination")
     if saved is None:
         weights = Weights({}, {"network": np.ones((len(scaling.plain.mean), 1))}, {})
@@ -252,7 +270,10 @@ def _combination(
         window, horizon = settings.window, settings.horizon
         like = [{"kernel": np.empty((window, horizon)), "bias": np.empty(horizon)} for _ in variants]
         arrays = restore(folder, TASK, "linear", like)
-        linear = [Linear(**each, variant=v, units=scaling.of(*v)) for each, v in zip(arrays, variants, strict=True)]
+        linear = [
+            Linear(**each, variant=v, units=scaling.of(*v), least=least)
+            for each, v in zip(arrays, variants, strict=True)
+        ]
     kept = network if settings.has_network else None
     return Combination(settings.system, settings.horizon, settings.season, linear, kept, weights)
 

@@ -65,8 +65,8 @@ def predict(source: PastSource, model: SavedForecaster, output: PlotOutput, devi
 
     with Console(output, device) as console:
         loaded = api.load_model(model.checkpoint)
-        columns = {"target": source.target, "time_column": source.time_column, "fill": source.fill}
-        show.show_forecast(loaded.predict(source.series, on_event=console.listener(), **columns), console)
+        columns = {name: getattr(source, name) for name in ("id", "target", "time_column", "fill")}
+        show.show_forecast(loaded.predict_all(source.series, on_event=console.listener(), **columns), console)
 
 
 @verb(app, examples=["rnncli forecast compare sales.csv --horizon 3", "rnncli forecast compare --seeds 3 --json"])

@@ -22,7 +22,7 @@ from rnncli.forecast.origins import Origins
 from rnncli.forecast.panel import Panel
 
 _POWERS = (4.0, 16.0)  # the least, for three horizons or fewer, and the most
-_MOST_ORIGINS = 24  # of a series
+_MOST_ORIGINS = 240  # of all series; of each, at least a tenth of that
 _LEAST_ERROR = 1e-6  # of a series' own scale: a system without any error is not told from one with hardly any
 
 Forecaster = Callable[[Origins], np.ndarray]  # `[n, horizon]`, NaN where it knows too little
@@ -47,13 +47,17 @@ def smoothing_systems(horizon: int, season: int) -> dict[str, list[Forecaster]]:
     return systems | ({"holt_winters": both(smoothing.holt_winters)} if season > 1 else {})
 
 
-def rolling_origins(panel: Panel, first: np.ndarray, last: np.ndarray, horizon: int) -> Origins:
-    """Origins from `first` to before `last`, places `[series]`, a third of a horizon apart, at most 24 a series.
+def rolling_origins(panel: Panel, first: np.ndarray, last: np.ndarray, horizon: int, season: int) -> Origins:
+    """Origins from `first` to before `last`, places `[series]`, a third of a horizon apart, or more, if there are many.
 
-    The truth counts until `last`: the horizons of the late ones are cut.
+    Their distance has no divisor in common with the season, so that they fall on all of its phases. The truth counts
+    until `last`: the horizons of the late ones are cut.
     """
     spans = last - first
-    stride = np.maximum(max(1, horizon // 3), -(-spans // _MOST_ORIGINS))
+    most = max(_MOST_ORIGINS // 10, _MOST_ORIGINS // len(panel))
+    stride = np.maximum(max(1, horizon // 3), -(-spans // most))
+    while (shared := np.gcd(stride, season) > 1).any():
+        stride = stride - shared
     counts = np.maximum(-(-spans // stride), 0)
     series = np.repeat(np.arange(len(panel)), counts)
     back = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)

@@ -80,8 +80,8 @@ def compare_any(
     drawn = range(first, first + seeds)
     if source.series is not None:
         return compare_series(source, chosen, drawn, listener)
-    if source.target or source.time_column:
-        raise ParameterError("`target` and `time_column` choose columns of a `series`; name the file too")
+    if source.target or source.time_column or source.id:
+        raise ParameterError("`target`, `time_column` and `id` choose columns of a `series`; name the file too")
     return compare_lecture(chosen, drawn, listener)
 
 
@@ -163,6 +163,8 @@ def compare_series(
     def say(text: str) -> None:
         listener("")(Note(text))
 
+    if source.id is not None:
+        raise ParameterError("`id`: compare is for one series; train tells how all systems do on several")
     series = read(source.series, source, say)
     chosen = chosen.replaced(system="network")
     settings, data = configure(series, chosen, "default", say)
@@ -191,8 +193,8 @@ def compare_series(
     ordered = sorted(systems["test"].items(), key=lambda item: item[1]["mae"])
     rows = [(name, *(metrics[column] for column in columns[1:-1]), taken[name]) for name, metrics in ordered]
     seconds = time.monotonic() - begun
-    used = settings.as_dict() | described(Panel.of([series]), source) | {"seeds": list(seeds)}
-    title = f"{series.name}: test part, best mae first"
+    used = settings.as_dict() | described(Panel.of(series), source) | {"seeds": list(seeds)}
+    title = f"{series[0].name}: test part, best mae first"
     return Comparison(title, columns, rows, columns, systems, used, seconds, steps / seconds)
 
 

@@ -40,6 +40,11 @@ class Dataset:
     horizon: int
     scale: np.ndarray
 
+    def held_out(self) -> Origins:
+        """The slices that end in the validation or the test part: what a last fit adds to the training part."""
+        first = np.maximum(self.bounds["train"] - self.horizon + 1, self.panel.starts[:-1] + 1)
+        return slices(self.panel, first, self.bounds["test"], self.horizon)
+
     def windows(self, part: str) -> np.ndarray:
         """What a network may see, `[n, window]`."""
         return self.parts[part].past(self.window)
@@ -58,9 +63,14 @@ class Dataset:
 
 
 def scaling_of(panel: Panel, ends: np.ndarray) -> Scaling:
-    """Mean and deviation of each series before a place; of a series without logarithms, those are told in 1."""
+    """Mean and deviation of each series before a place, or of all of it where less than two values are before it.
+
+    Logarithms of many series have a common unit already, in which they are left: their relative changes.
+    """
+    ends = np.where(ends - panel.starts[:-1] >= 2, ends, panel.starts[1:])
     logs = np.log(np.where(np.repeat(panel.positive, np.diff(panel.starts)), panel.values, 1.0))
-    return Scaling(*(units_of(values, panel.starts, ends) for values in (panel.values, logs)))
+    plain, log = (units_of(values, panel.starts, ends) for values in (panel.values, logs))
+    return Scaling(plain, log if len(panel) == 1 else log._replace(std=np.ones_like(log.std)))
 
 
 def units_of(values: np.ndarray, starts: np.ndarray, ends: np.ndarray) -> Units:
@@ -97,12 +107,12 @@ def _split_by_time(panel: Panel, settings: ForecastSettings) -> Dataset:
     begins, last = panel.starts[:-1], panel.starts[1:]
     window, horizon = settings.window, settings.horizon
     sizes = [
-        part_sizes(int(size), horizon, settings.season, settings.test_fraction, settings.validation_fraction)
+        part_sizes(int(size), horizon, settings.season, *settings.fractions, many=len(panel) > 1)
         for size in np.diff(panel.starts)
     ]
     test, validation = np.array(sizes).T
     bounds = {"train": last - test - validation, "validation": last - test, "test": last}
-    least = window if len(panel) == 1 else min(window, max(settings.season, settings.patch))
+    least = settings.least_of(len(panel))
     first = {"train": begins + least, "validation": bounds["train"], "test": bounds["validation"]}
     parts = {part: slices(panel, first[part], bounds[part], horizon) for part in PARTS}
     lag = np.minimum(settings.season, np.maximum(bounds["validation"] - begins - 1, 1))

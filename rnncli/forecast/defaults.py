@@ -1,7 +1,7 @@
 """What a series, its length and its season make of the defaults."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnncli.forecast.settings import (
@@ -13,9 +13,9 @@ from rnncli.forecast.settings import (
 )
 from rnncli.settings import Chosen, settings_of
 
-# How long a series is trained, in batches: chosen for its cost, a few seconds. Where the best epoch is the last one, as
-# on long series, longer training would gain.
-_SERIES_STEPS = 800
+# How long a series, and many of them, are trained, in batches: chosen for the cost, a few seconds and a minute. Where
+# the best epoch is the last one, as on long series, longer training would gain.
+_SERIES_STEPS, _MANY_STEPS = 800, 3000
 _MOST_SEASONS, _MOST_STEPS = 7, 512  # of a default window
 _LEAST_WINDOWS = 400  # of a training part from which a network learns more than the linear maps
 
@@ -28,31 +28,45 @@ def for_lecture(chosen: Mapping[str, Any], preset: Preset = "default") -> Foreca
     return chosen.over(by_window, ForecastSettings.presets.get(preset, {}))
 
 
-def for_series(chosen: Mapping[str, Any], size: int, season: int, preset: Preset = "default") -> ForecastSettings:
-    """The settings for a user's series of `size` values with that season.
+def for_series(
+    chosen: Mapping[str, Any], sizes: int | Sequence[int], season: int, preset: Preset = "default"
+) -> ForecastSettings:
+    """The settings for a user's series with that season, or for several, of so many values.
 
     A window of whole seasons, cut into patches of a season or a whole part of it, goes through one layer beside a
     linear path: patches of half a day instead of single steps halved the error on half-hourly data.
     """
     chosen = Chosen(ForecastSettings, chosen)
+    sizes = [sizes] if isinstance(sizes, int) else sizes
+    many, size = len(sizes) > 1, sorted(sizes)[len(sizes) // 2]
     horizon = chosen.get("horizon") or max(1, min(season if season > 1 else 10, 48, size // 10))
-    fractions = (chosen.get(name, getattr(ForecastSettings, name)) for name in ("test_fraction", "validation_fraction"))
-    test, validation = part_sizes(size, horizon, season, *fractions)
-    train = size - test - validation
-    window = chosen.get("window") or _default_window(train, horizon, season)
+    test, validation = _parts(chosen, size, horizon, season, many)
+    window = chosen.get("window") or _default_window(size - test - validation, horizon, season, many)
     defaults = {"horizon": horizon, "window": window, "season": season, "system": "auto", "normalize": "shift"}
     defaults |= {"loss_from": window * 2 // 5}
-    windows = train - window - horizon + 1 if validation >= horizon else 0
-    if not wants_network(chosen, windows):
+    least = min(window, season) if many else window
+    windows = sum(_windows(each, *_parts(chosen, each, horizon, season, many), least, horizon) for each in sizes)
+    if preset == "default" and not wants_network(chosen, windows):
         return chosen.over({"cell": "linear", "strategy": "direct"}, defaults)
-    static = ForecastSettings.presets["series"]
+    static = ForecastSettings.presets["many" if many else "series"]
     strategy = chosen.get("strategy", static["strategy"])
+    steps, batch_size = (_MANY_STEPS if many else _SERIES_STEPS), chosen.get("batch_size", static["batch_size"])
     defaults |= {
         "linear_skip": strategy != "seq2seq" and chosen.get("readout", "dense") == "dense",
         "patch": 1 if _patchless(chosen, strategy) else _default_patch(window, season),
-        "epochs": _epochs(windows, chosen.get("batch_size", ForecastSettings.batch_size)),
+        "epochs": max(2 if many else 10, math.ceil(steps / max(1, windows // batch_size))),
     }
     return chosen.over(static, defaults, ForecastSettings.presets.get(preset, {}))
+
+
+def _parts(chosen: Mapping[str, Any], size: int, horizon: int, season: int, many: bool) -> tuple[int, int]:
+    fractions = (chosen.get(name, getattr(ForecastSettings, name)) for name in ("test_fraction", "validation_fraction"))
+    return part_sizes(size, horizon, season, *fractions, many=many)
+
+
+def _windows(size: int, test: int, validation: int, window: int, horizon: int) -> int:
+    """Windows of a training part; 0 where the validation part has no place for one."""
+    return max(0, size - test - validation - window - horizon + 1) if validation >= horizon else 0
 
 
 def wants_network(chosen: Mapping[str, Any], windows: int) -> bool:
@@ -63,21 +77,15 @@ def wants_network(chosen: Mapping[str, Any], windows: int) -> bool:
     return chosen.get("system") == "network" or bool(described - {"seed", "precision"}) or windows >= _LEAST_WINDOWS
 
 
-def _epochs(windows: int, batch_size: int) -> int:
-    """Passes over the training part."""
-    batches = max(1, windows // batch_size)
-    return max(10, math.ceil(_SERIES_STEPS / batches))
-
-
 def part_sizes(
-    size: int, horizon: int, season: int, test_fraction: float, validation_fraction: float
+    size: int, horizon: int, season: int, test_fraction: float, validation_fraction: float, *, many: bool = False
 ) -> tuple[int, int]:
     """Values in the test and the validation part of a series.
 
-    The fractions, in whole horizons: at least one for the test, two for validation, as one or two origins would select
-    noise. Two seasons are left before them, where that is not most of the series. What a short series has no place for
-    is taken from the test part first, which then has 0 values, and from validation, which then may have less than a
-    horizon.
+    The fractions, in whole horizons: at least one for the test, two for validation (of `many` series, one), as few
+    origins would select noise. Two seasons are left before them, where that is not most of the series. What a short
+    series has no place for is taken from the test part first, which then has 0 values, and from validation, which then
+    may have less than a horizon.
     """
 
     def whole(fraction: float) -> int:
@@ -86,15 +94,19 @@ def part_sizes(
     seasons = 2 * season + 2 if 2 * season + 2 <= 3 * size / 4 else 0
     room = size - min(max(seasons, 8), max(1, size - 1))
     test = min(whole(test_fraction), max(0, room - max(1, horizon // 3)) // horizon * horizon)
-    return test, min(max(whole(validation_fraction), 2 * horizon), room - test)
+    return test, min(max(whole(validation_fraction), horizon if many else 2 * horizon), room - test)
 
 
-def _default_window(train: int, horizon: int, season: int) -> int:
-    """Whole seasons, at most seven; a training part of `train` values has twice as many windows as that has steps."""
-    most = max(1, (train - horizon) // 3)
+def _default_window(train: int, horizon: int, season: int, many: bool) -> int:
+    """Whole seasons, at most seven: a training part of `train` values has twice as many windows as that has steps.
+
+    Many series have windows enough: there it is four fifths of what an ordinary one of them has, at most fourteen.
+    """
+    most = max(1, 4 * (train - horizon) // 5 if many else (train - horizon) // 3)
     if not 1 < season <= most:
         return min(ForecastSettings.window, most)
-    return season * min(_MOST_SEASONS, most // season, max(1, _MOST_STEPS // season))
+    seasons = _MOST_SEASONS * 2 if many else _MOST_SEASONS
+    return season * min(seasons, most // season, max(1, _MOST_STEPS // season))
 
 
 def _patchless(chosen: Mapping[str, Any], strategy: str) -> bool:

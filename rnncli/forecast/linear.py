@@ -26,17 +26,21 @@ class Variant(NamedTuple):
 
 
 class Linear(NamedTuple):
-    """A linear map from normalised windows to their normalised continuations."""
+    """A linear map from normalised windows to their normalised continuations.
+
+    Values before a series begins count nothing; `least` of a window have to be there.
+    """
 
     kernel: np.ndarray  # [window, outputs]
     bias: np.ndarray  # [outputs]
     variant: Variant
     units: Units
+    least: int
 
     def __call__(self, origins: Origins) -> np.ndarray:
-        """Forecasts `[n, outputs]`; NaN where a window is not whole, or has no logarithm."""
+        """Forecasts `[n, outputs]`; NaN where an origin knows too little, or a value has no logarithm."""
         windows = _read(origins.past(len(self.kernel)), self.variant)
-        x, level, scale = _normalised(windows, self.variant, self.units.of(origins.series))
+        x, level, scale = _normalised(windows, self.variant, self.units.of(origins.series), self.least)
         forecasts = (x @ self.kernel + self.bias) * scale + level
         return np.exp(_bounded(forecasts, windows)) if self.variant.log else forecasts
 
@@ -46,28 +50,28 @@ class Tried(NamedTuple):
 
     penalty: float
     linear: Linear
-    error: float  # mean absolute error, in the series' unit
+    error: float  # mean absolute error, in the unit of each series
 
 
 class Moments:
     """Sums over windows that a least-squares fit needs."""
 
-    def __init__(self, window: int, outputs: int, season: int, variant: Variant, units: Units):
-        """`units` are those of the panel's series."""
-        self.variant, self.units, self.outputs = variant, units, outputs
+    def __init__(self, window: int, outputs: int, season: int, variant: Variant, units: Units, least: int):
+        """`units` are those of the panel's series; windows count of which `least` values are known."""
+        self.variant, self.units, self.outputs, self.least = variant, units, outputs, least
         self.count, self._shift = 0, None  # subtracted from all values, so that products do not lose their digits
         self._x, self._y = np.zeros(window), np.zeros(outputs)
         self._xx, self._xy = np.zeros((window, window)), np.zeros((window, outputs))
         self._prior = _prior(window, outputs, season, variant)
 
     def add(self, origins: Origins) -> "Moments":
-        """Learn from the windows that are whole, and whose continuations are known."""
+        """Learn from the windows of which enough is known, and whose continuations are known."""
         for first in range(0, len(origins), _CHUNK):
             some = origins.select(np.arange(first, min(first + _CHUNK, len(origins))))
             windows, future = (
                 _read(each, self.variant) for each in (some.past(len(self._x)), some.future(self.outputs))
             )
-            x, level, scale = _normalised(windows, self.variant, self.units.of(some.series))
+            x, level, scale = _normalised(windows, self.variant, self.units.of(some.series), self.least)
             y = (future - level) / scale
             if self._shift is None:
                 self._shift = float(np.nan_to_num(np.nanmean(x))) if len(x) else 0.0
@@ -98,28 +102,28 @@ class Moments:
                 kernel = np.linalg.lstsq(gram, moment, rcond=None)[0]
             whole = kernel + self._prior
             shift = (self._shift or 0.0) * (1 - whole.sum(0))
-            yield Linear(whole, y - x @ kernel + shift, self.variant, self.units)
+            yield Linear(whole, y - x @ kernel + shift, self.variant, self.units, self.least)
 
 
-def fit_linear(
-    train: Origins, validation: Origins, window: int, outputs: int, variant: Variant, units: Units, season: int = 1
-) -> Linear:
-    """The map to the first `outputs` steps ahead, fitted to windows of a training part.
+def fit_linear(moments: Moments, validation: Origins, scale: np.ndarray) -> Tried:
+    """The map of what the moments have seen: the ridge penalty is the one that does best on a validation part.
 
-    Exact least squares where the data is used as it is (`normalize="none"`: the lecture's linear model); else with the
-    ridge penalty that does best on the validation part.
+    Where the data is used as it is (`normalize="none"`: the lecture's linear model), exact least squares.
     """
-    moments = Moments(window, outputs, season, variant, units).add(train)
-    if variant.normalize == "none":
-        return next(moments.solved((0.0,)))
-    return best_of(moments, validation).linear
+    if moments.variant.normalize == "none":
+        return Tried(0.0, next(moments.solved((0.0,))), float("nan"))
+    return best_of(moments, validation, scale)
 
 
-def best_of(moments: Moments, validation: Origins) -> Tried:
-    """The penalty whose map has the least mean absolute error on a validation part."""
+def best_of(moments: Moments, validation: Origins, scale: np.ndarray) -> Tried:
+    """The penalty whose map has the least mean absolute error on a validation part.
+
+    Errors are told in the `scale` of each series, `[series]`, so that all count alike.
+    """
     truth = validation.future(moments.outputs, observed=True)
+    units = np.where(scale > 0, scale, 1.0)[validation.series][:, None]
     models = list(moments.solved(PENALTIES))
-    errors = [float(np.nanmean(np.abs(model(validation) - truth))) for model in models]
+    errors = [float(np.nanmean(np.abs(model(validation) - truth) / units)) for model in models]
     best = int(np.argmin(errors))
     return Tried(PENALTIES[best], models[best], errors[best])
 
@@ -141,16 +145,28 @@ def _read(values: np.ndarray, variant: Variant) -> np.ndarray:
 
 
 def _normalised(
-    windows: np.ndarray, variant: Variant, units: tuple[np.ndarray, np.ndarray]
+    windows: np.ndarray, variant: Variant, units: tuple[np.ndarray, np.ndarray], least: int
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Windows without level and scale, and these, `[n, 1]`."""
+    """Windows without level and scale, and these, `[n, 1]`; NaN where fewer than `least` values are known.
+
+    Values that are not known are 0, the level.
+    """
     mean, std = units
     standard = (windows - mean) / std
-    level, scale = window_statistics(standard, variant.normalize, np)
-    return (standard - level) / scale, level * std + mean, scale * std
+    known: np.ndarray = ~np.isnan(standard)
+    if known.all():
+        level, scale = window_statistics(standard, variant.normalize, np)
+        return (standard - level) / scale, level * std + mean, scale * std
+    enough = known[:, -least:].all(1, keepdims=True)
+    known = known | ~enough  # rows of which nothing comes out need no warning
+    level, scale = window_statistics(np.nan_to_num(standard), variant.normalize, np, known)
+    x = np.where(known, (np.nan_to_num(standard) - level) / scale, 0.0)
+    return np.where(enough, x, np.nan), level * std + mean, scale * std
 
 
 def _bounded(logs: np.ndarray, windows: np.ndarray) -> np.ndarray:
     """Logarithms that go beyond their window by no more than it spans: a trend must not explode."""
-    low, high = windows.min(1, keepdims=True), windows.max(1, keepdims=True)
+    known = ~np.isnan(windows)
+    low = np.where(known, windows, np.inf).min(1, keepdims=True)
+    high = np.where(known, windows, -np.inf).max(1, keepdims=True)
     return np.clip(logs, 2 * low - high, 2 * high - low)

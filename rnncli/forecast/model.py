@@ -73,30 +73,35 @@ class Forecaster(nnx.Module):
         if isinstance(self.readout, Dense):
             self.readout.kernel[...] = jnp.zeros_like(self.readout.kernel[...])
 
-    def __call__(self, windows: Array) -> Array:
-        """Forecasts `[B, horizon]` of windows `[B, window]`."""
-        return self.strategy.forecast(self, windows)
+    def __call__(self, windows: Array, known: Array | None = None) -> Array:
+        """Forecasts `[B, horizon]` of windows `[B, window]`.
 
-    def loss(self, slices: Array, key: DropoutKey | None = None) -> Array:
+        Where series are shorter than a window, `known` says which of its values there are, bool `[B, window]`, the
+        last ones of each row; the others do not count.
+        """
+        return self.strategy.forecast(self, windows, known)
+
+    def loss(self, slices: Array, key: DropoutKey | None = None, known: Array | None = None) -> Array:
         """The training loss on slices `[B, window + horizon]`, measured on normalised values."""
-        return self.strategy.loss(self, slices, key)
+        return self.strategy.loss(self, slices, key, known)
 
     def error(self, forecast: Array, target: Array) -> Array:
         """The mean error that training minimises."""
         error = forecast - target
         return jnp.square(error).mean() if self.settings.loss == "mse" else jnp.abs(error).mean()
 
-    def normalised(self, windows: Array, seen: Array) -> tuple[Array, Array, Array]:
+    def normalised(self, windows: Array, seen: Array, known: Array | None = None) -> tuple[Array, Array, Array]:
         """The windows without level and scale, and these, `[B, 1]`; they are taken from the steps `seen`."""
-        level, scale = window_statistics(seen, self.settings.normalize)
-        return (windows - level) / scale, level, scale
+        level, scale = window_statistics(seen, self.settings.normalize, known=known)
+        x = (windows - level) / scale
+        return x if known is None else jnp.where(known, x, 0.0), level, scale
 
-    def last_output(self, x: Array, key: DropoutKey | None) -> Array:
+    def last_output(self, x: Array, key: DropoutKey | None, known: Array | None = None) -> Array:
         """What is read out at the end of normalised windows, `[B, outputs]`."""
         skipped = self.skipped(x)
         if self.readout is None:
             return jnp.broadcast_to(skipped, (len(x), self.strategy.outputs(self.settings.horizon)))
-        hidden, carries = self.body(x, key)
+        hidden, carries = self.body(x, key, known)
         if isinstance(self.readout, RecurrentStack):
             return skipped + self.read(hidden, key)[-1]
         last = last_hidden(carries, bidirectional=self.settings.bidirectional) if carries else hidden[-1]
@@ -112,8 +117,11 @@ class Forecaster(nnx.Module):
         hidden, carries = self.decoder(values[None, :, None], carries)
         return self.readout(hidden[0])[:, 0], carries
 
-    def body(self, x: Array, key: DropoutKey | None) -> tuple[Array, list]:
-        """Hidden states `[T', B, H]`, and the final carries of a recurrent body."""
+    def body(self, x: Array, key: DropoutKey | None, known: Array | None = None) -> tuple[Array, list]:
+        """Hidden states `[T', B, H]`, and the final carries of a recurrent body.
+
+        A patch without any known value is no step of the recurrence: each sequence begins with the first one that has.
+        """
         patch = self.settings.patch
         whole = x[:, x.shape[1] % patch :]  # the oldest steps that make no whole patch are left out
         hidden = whole.reshape(x.shape[0], -1, patch).transpose(1, 0, 2)
@@ -123,7 +131,12 @@ class Forecaster(nnx.Module):
             return self.wavenet(hidden), []
         if self.stack is None:
             return hidden, []
-        return self.stack(hidden, key=key)
+        if known is None:
+            return self.stack(hidden, key=key)
+        steps = len(hidden)
+        lengths = known[:, x.shape[1] % patch :].reshape(x.shape[0], -1, patch).any(2).sum(1)
+        places = (jnp.arange(steps)[:, None] + steps - lengths) % steps
+        return self.stack(jnp.take_along_axis(hidden, places[:, :, None], 0), key=key, lengths=lengths)
 
     def read(self, hidden: Array, key: DropoutKey | None) -> Array:
         """The readout at every step."""

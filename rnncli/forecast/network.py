@@ -47,22 +47,29 @@ class Scaler:
 
 @dataclass(frozen=True)
 class NetworkForecaster:
-    """Forecasts of a network, `[n, horizon]`; NaN where an origin knows less than a window."""
+    """Forecasts of a network, `[n, horizon]`; NaN where an origin knows too little."""
 
-    run: Callable[[Any], Array]  # from windows [n, window] to forecasts [n, horizon], compiled
+    run: Callable[..., Array]  # from parameters, windows [n, window] and what of them is known to forecasts, compiled
+    state: Any  # the parameters
     settings: ForecastSettings
     scaler: Scaler
+    least: int  # how many of a window's values have to be known
 
     @classmethod
-    def of(cls, model: Forecaster, scaling: Scaling) -> "NetworkForecaster":
-        """A network with its parameters, for series whose units are these."""
+    def of(cls, model: Forecaster, scaling: Scaling, least: int | None = None) -> "NetworkForecaster":
+        """A network with its parameters, for series whose units are these; it needs `least` values, or a window."""
         graph, state = nnx.split(model)
 
         @jax.jit
-        def run(state: Any, windows: Array) -> Array:
-            return nnx.merge(graph, state)(windows)
+        def run(state: Any, windows: Array, known: Array | None) -> Array:
+            return nnx.merge(graph, state)(windows, known)
 
-        return cls(lambda windows: run(state, windows), model.settings, Scaler.of(model.settings, scaling))
+        settings = model.settings
+        return cls(run, state, settings, Scaler.of(settings, scaling), least or settings.window)
+
+    def with_parameters(self, model: Forecaster) -> "NetworkForecaster":
+        """The same with the parameters of another network of the same architecture."""
+        return replace(self, state=nnx.state(model))
 
     def on(self, scaling: Scaling) -> "NetworkForecaster":
         """The same for other series, whose units are these."""
@@ -70,11 +77,15 @@ class NetworkForecaster:
 
     def __call__(self, origins: Origins) -> np.ndarray:
         """Forecasts at some origins."""
-        windows = self.scaler.down(origins.past(self.settings.window), origins.series)
-        rows = []
+        settings = self.settings
+        windows = self.scaler.down(origins.past(settings.window), origins.series)
+        known: Any = ~np.isnan(windows)
+        masked = self.least < settings.window and not known.all()
+        rows = [np.empty((0, settings.horizon), np.float32)]
         size = _FEW if len(windows) <= _MANY else _MANY
         for first in range(0, len(windows), size):
-            batch = windows[first : first + size]
-            padded = np.concatenate([batch, np.repeat(batch[-1:], size - len(batch), axis=0)])
-            rows.append(np.asarray(self.run(padded))[: len(batch)])
-        return self.scaler.up(np.concatenate(rows), origins.series)
+            places = np.minimum(np.arange(first, first + size), len(windows) - 1)  # the last batch is filled up
+            batch = np.nan_to_num(windows[places]), known[places] if masked else None
+            rows.append(np.asarray(self.run(self.state, *batch))[: len(windows) - first])
+        enough = known[:, -self.least :].all(1)
+        return np.where(enough[:, None], self.scaler.up(np.concatenate(rows), origins.series), np.nan)

@@ -73,7 +73,7 @@ class Scaling:
         )
 
 
-def window_statistics(windows: Any, normalize: Normalize, xp: ModuleType = jnp) -> tuple[Any, Any]:
+def window_statistics(windows: Any, normalize: Normalize, xp: ModuleType = jnp, known: Any = None) -> tuple[Any, Any]:
     """Level and scale `[n, 1]` of windows `[n, window]` that are already in units of the training data.
 
     - none, global: 0 and 1; nothing is removed from a window of its own;
@@ -82,20 +82,33 @@ def window_statistics(windows: Any, normalize: Normalize, xp: ModuleType = jnp) 
     - mean: the mean, and the standard deviation;
     - median: the median, and the median absolute deviation: outliers leave both alone.
 
-    `xp` is the array module of `windows`, NumPy or JAX.
+    `xp` is the array module of `windows`, NumPy or JAX. Where only some values are `known`, bool `[n, window]`, the
+    last ones of each row, the others do not count.
     """
-    last, zero = windows[:, -1:], windows[:, :1] * 0
+    last, zero = windows[:, -1:], windows[:, -1:] * 0
+
+    def mean(values: Any) -> Any:
+        if known is None:
+            return values.mean(1, keepdims=True)
+        return xp.where(known, values, 0).sum(1, keepdims=True) / known.sum(1, keepdims=True)
+
+    def median(values: Any) -> Any:
+        if known is None:
+            return xp.median(values, axis=1, keepdims=True)
+        return xp.nanmedian(xp.where(known, values, xp.nan), axis=1, keepdims=True)
+
     match normalize:
         case "none" | "global":
             return zero, zero + 1
         case "shift":
             return last, zero + 1
         case "last":
-            level, scale = last, xp.abs(windows - last).mean(1, keepdims=True)
+            level, scale = last, mean(xp.abs(windows - last))
         case "mean":
-            level, scale = windows.mean(1, keepdims=True), windows.std(1, keepdims=True)
+            level = mean(windows)
+            scale = windows.std(1, keepdims=True) if known is None else xp.sqrt(mean(xp.square(windows - level)))
         case "median":
-            level = xp.median(windows, axis=1, keepdims=True)
+            level = median(windows)
             # 1.4826: of a normal distribution, the standard deviation over the median absolute deviation
-            scale = 1.4826 * xp.median(xp.abs(windows - level), axis=1, keepdims=True)
+            scale = 1.4826 * median(xp.abs(windows - level))
     return level, xp.maximum(scale, _LEAST_SCALE)

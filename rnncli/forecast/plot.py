@@ -19,14 +19,41 @@ if TYPE_CHECKING:
 _PAST, _TRUTH, _HELD_OUT, _FUTURE = GREY, BLACK, BLUE, VERMILION
 
 
-def plot_training(model: "Model", forecast: "Forecast | None", path: Path) -> None:
+def plot_training(model: "Model", forecasts: "list[Forecast]", path: Path) -> None:
     """A series: the end of its past, the last test window, the future. Synthetic data: six test windows."""
-    save(_panels(model) if forecast is None else _timeline(forecast, model), path)
+    if len(forecasts) > 1:
+        plot_forecasts(forecasts, path)
+    else:
+        save(_timeline(forecasts[0], model) if forecasts else _panels(model), path)
 
 
-def plot_forecast(forecast: "Forecast", path: Path) -> None:
-    """The end of a series and its forecast."""
-    save(_timeline(forecast, None), path)
+def plot_forecasts(forecasts: "list[Forecast]", path: Path) -> None:
+    """The end of a series and its forecast; of many series, six."""
+    save(_timeline(forecasts[0], None) if len(forecasts) == 1 else _grid(forecasts), path)
+
+
+def _grid(forecasts: "list[Forecast]") -> "Figure":
+    """Six of many series: the end of each past, and the forecast."""
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(11, 5.5), layout="constrained")
+    chosen = forecasts[:: max(1, len(forecasts) // 6)][:6]
+    for forecast, axes in zip(chosen, figure.subplots(2, 3, squeeze=False).flat, strict=False):
+        style(axes)
+        series, horizon = forecast.series, len(forecast.values)
+        size = len(series.values)
+        first = max(0, size - 5 * max(horizon, 2))
+        axes.plot(np.arange(first, size), series.values[first:], color=_PAST, linewidth=1.2, label="history")
+        ahead = np.arange(size - 1, size + horizon)
+        axes.plot(ahead, [series.values[-1], *forecast.values], color=_FUTURE, linewidth=1.5, label="forecast")
+        axes.axvspan(size - 0.5, size + horizon - 0.5, color=_FUTURE, alpha=0.07, linewidth=0)
+        _stamps(axes, series, first, size + horizon, most=4)
+        axes.set_title(safe(series.id), fontsize=9, loc="left")
+    for axes in figure.axes[len(chosen) :]:
+        axes.set_visible(False)
+    figure.axes[0].legend(frameon=False, fontsize=8)
+    figure.suptitle(f"{len(forecasts)} series, {len(forecasts[0].values)} steps ahead", fontsize=11)
+    return figure
 
 
 def _timeline(forecast: "Forecast", model: "Model | None") -> "Figure":

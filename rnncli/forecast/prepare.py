@@ -1,14 +1,15 @@
 """From what the user names to a training: tables read, settings that suit the data, windows."""
 
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from rnncli.errors import DataError, ParameterError
 from rnncli.forecast.combination import rolling_origins
 from rnncli.forecast.data import Dataset, dataset
-from rnncli.forecast.defaults import for_lecture, for_series, part_sizes
+from rnncli.forecast.defaults import for_lecture, for_series
+from rnncli.forecast.long import read_many
 from rnncli.forecast.panel import Panel, lecture_panel
 from rnncli.forecast.scoring import KINDS, LinearMaps
 from rnncli.forecast.season import choose_season
@@ -26,8 +27,8 @@ def prepare(
     """The settings that suit the data, and its windows."""
     if series is not None:
         return configure(read(series, source, say), chosen, preset, say)
-    if source.target or source.time_column:
-        raise ParameterError("`target` and `time_column` choose columns of a `series`; name the file too")
+    if source.target or source.time_column or source.id:
+        raise ParameterError("`target`, `time_column` and `id` choose columns of a `series`; name the file too")
     if chosen.get("system", "network") != "network":
         raise ParameterError("`system` chooses what forecasts a `series`; the lecture's data is for networks")
     settings = for_lecture(chosen, preset)
@@ -35,13 +36,17 @@ def prepare(
     return settings, dataset(lecture_panel(settings.window + settings.horizon), settings)
 
 
-def read(series: Any, source: SeriesSource, say: Say) -> Series:
-    """Read a series, and tell what was done to it."""
-    fill = source.fill or "linear"
-    found = read_series(table(series), target=source.target, time_column=source.time_column, fill=fill)
-    for note in found.notes:
+def read(series: Any, source: SeriesSource, say: Say) -> list[Series]:
+    """Read one series, or all that a column tells apart, and tell what was done to them."""
+    columns = {"target": source.target, "time_column": source.time_column, "fill": source.fill or "linear"}
+    if source.id is None:
+        one = read_series(table(series), **columns)
+        members, notes = [one], list(one.notes)
+    else:
+        members, notes = read_many(table(series), source.id, **columns)
+    for note in notes:
         say(note)
-    return found
+    return members
 
 
 def table(series: Any) -> Any:
@@ -50,36 +55,50 @@ def table(series: Any) -> Any:
 
 
 def configure(
-    series: Series, chosen: Chosen[ForecastSettings], preset: Preset, say: Say
+    members: Sequence[Series], chosen: Chosen[ForecastSettings], preset: Preset, say: Say
 ) -> tuple[ForecastSettings, Dataset]:
-    """The settings that suit a series, and its windows; what was found out by itself is said."""
-    size = len(series.values)
-    held_out = sum(
-        chosen.get(name, getattr(ForecastSettings, name)) for name in ("test_fraction", "validation_fraction")
-    )
-    season = chosen.get("season") or choose_season(series, held_out)
-    if "season" in chosen and 2 * season > size:
-        raise DataError(f"`season` {season} does not fit twice into the {size} rows of the series")
-    settings = for_series(chosen, size, season, preset)
-    data = dataset(Panel.of([series]), settings)
+    """The settings that suit one series or several, and the windows; what was found out by itself is said."""
+    sizes = [len(each.values) for each in members]
+    fractions = ("test_fraction", "validation_fraction")
+    held_out = sum(chosen.get(name, getattr(ForecastSettings, name)) for name in fractions)
+    season = chosen.get("season") or choose_season(members, held_out)
+    if "season" in chosen and 2 * season > max(sizes):
+        raise DataError(f"`season` {season} does not fit twice into the {max(sizes)} rows of the series")
+    settings = for_series(chosen, sizes, season, preset)
+    data = dataset(Panel.of(members), settings)
     if settings.has_network:
         settings = _with_normalisation(settings, data, chosen)
-    test, _ = part_sizes(size, settings.horizon, season, settings.test_fraction, settings.validation_fraction)
-    span = f", one a {series.clock.step}, {series.stamp(0)} to {series.stamp(size - 1)}" if series.clock else ""
-    parts = [f"season {season if season > 1 else 'none'}", f"{settings.horizon} ahead"]
+    say(_in_words(members, settings, data))
+    return settings, data
+
+
+def _in_words(members: Sequence[Series], settings: ForecastSettings, data: Dataset) -> str:
+    """What was read, and how it is looked at."""
+    first, size = members[0], len(members[0].values)
+    if len(members) == 1:
+        span = f", one a {first.clock.step}, {first.stamp(0)} to {first.stamp(size - 1)}" if first.clock else ""
+        test = int(data.bounds["test"][0] - data.bounds["validation"][0])
+        held = f"test: the last {test} values" if test else "too short for a test part"
+    else:
+        sizes = [len(each.values) for each in members]
+        step = f", one a {first.clock.step}" if first.clock else ""
+        span = f" of {len(members)} series{step}, {min(sizes)} to {max(sizes)} each"
+        tested = int((data.bounds["test"] > data.bounds["validation"]).sum())
+        held = f"test: the last values of {tested} series"
+        size = sum(sizes)
+    parts = [f"season {settings.season if settings.season > 1 else 'none'}", f"{settings.horizon} ahead"]
     if settings.has_network:
         parts.insert(1, f"window {settings.window}")
         parts.append(f"normalize {settings.normalize}" + (" of logarithms" if settings.transform == "log" else ""))
-    held = f"test: the last {test} values" if test else "too short for a test part"
-    say(f"{series.name}: {size} values{span}; {', '.join(parts)}; {held}")
-    return settings, data
+    return f"{first.name}: {size} values{span}; {', '.join(parts)}; {held}"
 
 
 def _with_normalisation(
     settings: ForecastSettings, data: Dataset, chosen: Chosen[ForecastSettings]
 ) -> ForecastSettings:
     """The settings with the normalisation whose linear map does best on the validation part."""
-    rolling = rolling_origins(data.panel, data.bounds["train"], data.bounds["validation"], settings.horizon)
+    bounds = data.bounds["train"], data.bounds["validation"]
+    rolling = rolling_origins(data.panel, *bounds, settings.horizon, settings.season)
     maps = LinearMaps(data, settings, (settings.normalize,) if "normalize" in chosen else KINDS)
     wanted = [
         index
@@ -100,5 +119,5 @@ def described(panel: Panel, source: SeriesSource) -> dict[str, Any]:
     if not panel.has_future:
         return {"series": None}
     series = panel.members[0]
-    columns = {"target": series.name, "time_column": series.time_name, "fill": source.fill or "linear"}
+    columns = {"target": series.name, "time_column": series.time_name, "id": source.id, "fill": source.fill or "linear"}
     return {"series": source.series, **columns}

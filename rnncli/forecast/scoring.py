@@ -53,18 +53,19 @@ class LinearMaps:
     def __init__(self, data: Dataset, settings: ForecastSettings, kinds: Sequence[Normalize] = KINDS):
         """Fit to the training part; there are none where that has too few windows."""
         self._data, self._settings = data, settings
-        least = 2 if settings.system == "linear" else _LEAST_WINDOWS
+        wanted = 2 if settings.system == "linear" else _LEAST_WINDOWS
+        least = settings.least_of(len(data.panel))
         self.moments: list[Moments] = []
         logs = (False, True) if data.panel.positive.any() else (False,)
         for variant in (Variant(kind, log) for log in logs for kind in kinds):
             units = data.scaling.of(*variant)
-            moments = Moments(settings.window, settings.horizon, settings.season, variant, units)
-            if moments.add(data.parts["train"]).count >= least:
+            moments = Moments(settings.window, settings.horizon, settings.season, variant, units, least)
+            if moments.add(data.parts["train"]).count >= wanted:
                 self.moments.append(moments)
 
     def tried(self, validation: Origins) -> list[Tried]:
         """Each map with the penalty that does best on a validation part."""
-        return [best_of(moments, validation) for moments in self.moments]
+        return [best_of(moments, validation, self._data.scale) for moments in self.moments]
 
     def solved(self, penalties: Sequence[float]) -> list[Linear]:
         """The maps as they are by now."""
@@ -82,7 +83,7 @@ def assess(data: Dataset, settings: ForecastSettings, network: NetworkForecaster
     """Score all systems, and combine them, on series that are split by time."""
     horizon, season = settings.horizon, settings.season
     maps = LinearMaps(data, settings)
-    rolling = rolling_origins(data.panel, data.bounds["train"], data.bounds["test"], horizon)
+    rolling = rolling_origins(data.panel, data.bounds["train"], data.bounds["test"], horizon, season)
     others = forecast_each(systems_of(horizon, season, (), network), rolling)
 
     def weighed(until: str) -> tuple[Weights, list[float]]:
@@ -101,15 +102,14 @@ def assess(data: Dataset, settings: ForecastSettings, network: NetworkForecaster
     scores: dict[str, Scores] = {"test": {}, "validation": {}}
     by_series, recent = {}, np.zeros((0, horizon))
     final = weighed("test")
+    chosen = weighed("validation") if len(data.parts["test"]) else final
+    # where there is no place for whole horizons, cut ones are scored
+    validation = data.parts["validation"] if len(data.parts["validation"]) else rolling
+    scores["validation"] = scores_of(data, validation, combination(*chosen))[0]
+    maps.learn("validation", "train")
     if len(data.parts["test"]):
-        chosen = weighed("validation")
-        scores["validation"] = scores_of(data, data.parts["validation"], combination(*chosen))[0]
-        maps.learn("validation", "train")
         scores["test"], by_series, recent = scores_of(data, data.parts["test"], combination(*chosen))
-        maps.learn("test", "validation")
-    else:  # horizons that are cut, as there is no place for whole ones
-        scores["validation"] = scores_of(data, rolling, combination(*final))[0]
-        maps.learn("validation", "train")
+    maps.learn("test", "validation")
     return Assessment(scores, by_series, combination(*final), recent)
 
 
@@ -126,12 +126,18 @@ def assess_series(data: Dataset, settings: ForecastSettings, network: NetworkFor
     return Assessment(scores, {}, None, forecasts["test"]["model"][0])
 
 
-def fit_on(data: Dataset, settings: ForecastSettings, outputs: int | None = None) -> Linear:
-    """The linear map in the network's own normalisation; see `fit_linear`."""
+def fit_on(
+    data: Dataset, settings: ForecastSettings, outputs: int | None = None, more: Origins | None = None
+) -> Linear:
+    """The linear map in the network's own normalisation, of the training part; see `fit_linear`.
+
+    With `more` slices it is fitted to these, too, with the penalty that validation chose.
+    """
     variant = Variant(settings.normalize, settings.transform == "log")
-    units = data.scaling.of(*variant)
-    parts = data.parts["train"], data.parts["validation"]
-    return fit_linear(*parts, settings.window, outputs or settings.horizon, variant, units, settings.season)
+    sizes = settings.window, outputs or settings.horizon, settings.season
+    moments = Moments(*sizes, variant, data.scaling.of(*variant), settings.least_of(len(data.panel)))
+    fitted = fit_linear(moments.add(data.parts["train"]), data.parts["validation"], data.scale)
+    return fitted.linear if more is None else next(moments.add(more).solved((fitted.penalty,)))
 
 
 def scores_of(

@@ -34,6 +34,7 @@ class Series:
     digits: int  # significant digits of the values as written
     notes: tuple[str, ...]  # what was done to the data, for the user to read
     id: str = ""  # of the series among several
+    id_name: str = ""  # of the column that has it
 
     def stamp(self, position: int) -> str:
         """The stamp at `position`, counted from the first value: the row number where there is no time column."""
@@ -66,24 +67,24 @@ def read_series(
     Raises DataError where there is no such column; no or several candidates for the target; a cell that is no number;
     a time stamp twice, or irregular ones; a gap under `fill="none"`; a constant or empty series.
     """
-    _check_column(table, target)
-    _check_column(table, time_column)
-    time = _find_time(table, time_column, target)
+    check_column(table, target)
+    check_column(table, time_column)
+    time = find_time(table, time_column, target)
     time_name, clock = (time[0], time[2]) if time else (None, None)
-    target = target or _find_target(table, time_name)
+    target = target or find_target(table, time_name)
     if target == time_name:
         raise DataError(f"column {target!r} cannot be both the time and the target")
-    values = _numbers(table[target].tolist(), target)
-    digits = max(4, max(map(_significant_digits, table[target])))
+    values = numbers(table[target].tolist(), target)
+    digits = significant_digits(table[target])
     notes: list[str] = []
     if time is not None:
         values = _on_grid(table, time, values, notes, fill)
         notes += [time[2].note] if time[2].note else []
     else:
         _note_unread_times(table, target, notes)
-    values = _without_end(values, target, notes)
+    values = without_end(values, target, notes)
     missing = np.isnan(values)
-    filled = _fill(values, fill, clock, target, notes)
+    filled = fill_gaps(values, fill, clock, target, notes)
     if len(filled) < 2:
         raise DataError(f"column {target!r} has only one row; a series needs a past to learn from")
     if filled.max() == filled.min():
@@ -103,7 +104,7 @@ def _note_unread_times(table: pd.DataFrame, target: str, notes: list[str]) -> No
             return
 
 
-def _without_end(values: np.ndarray, name: str, notes: list[str]) -> np.ndarray:
+def without_end(values: np.ndarray, name: str, notes: list[str]) -> np.ndarray:
     """The values without missing ones at the end: those are what is to be forecast."""
     size = int(np.flatnonzero(~np.isnan(values))[-1]) + 1
     if size < len(values):
@@ -112,7 +113,8 @@ def _without_end(values: np.ndarray, name: str, notes: list[str]) -> np.ndarray:
     return values[:size]
 
 
-def _check_column(table: pd.DataFrame, name: str | None) -> None:
+def check_column(table: pd.DataFrame, name: str | None) -> None:
+    """Raise DataError where a table has no column of that name."""
     if name is None or name in table.columns:
         return
     near = difflib.get_close_matches(name, table.columns, n=3, cutoff=0.4) or list(table.columns)
@@ -123,7 +125,7 @@ def _is_row_number(name: object) -> bool:
     return str(name).lower() in _ROW_NAMES
 
 
-def _find_time(table: pd.DataFrame, name: str | None, target: str | None) -> tuple[str, np.ndarray, Clock] | None:
+def find_time(table: pd.DataFrame, name: str | None, target: str | None) -> tuple[str, np.ndarray, Clock] | None:
     """The time column, the positions of its stamps, its clock."""
     if name is not None:
         reading = read_clock(table[name].tolist())
@@ -147,7 +149,8 @@ def _find_time(table: pd.DataFrame, name: str | None, target: str | None) -> tup
     return None
 
 
-def _find_target(table: pd.DataFrame, time_name: str | None) -> str:
+def find_target(table: pd.DataFrame, time_name: str | None) -> str:
+    """The only column that can be the target."""
     others = [str(column) for column in table.columns if column != time_name]
     numeric = [name for name in others if _mostly_numbers(table[name].tolist())]
     # row numbers and unread times are not what one forecasts, unless there is nothing else
@@ -165,7 +168,7 @@ def _mostly_numbers(column: Iterable[str]) -> bool:
     return not present or sum(map(is_number, present)) * 2 > len(present)
 
 
-def _numbers(column: Sequence[str], name: str) -> np.ndarray:
+def numbers(column: Sequence[str], name: str) -> np.ndarray:
     """The cells as float64, NaN where one is missing."""
     values = np.full(len(column), np.nan)
     for row, cell in enumerate(column):
@@ -185,9 +188,10 @@ def _numbers(column: Sequence[str], name: str) -> np.ndarray:
     return values
 
 
-def _significant_digits(cell: str) -> int:
-    mantissa = cell.lower().split("e")[0]
-    return min(15, len(mantissa.replace(".", "").strip("+-").lstrip("0"))) if is_number(cell) else 0
+def significant_digits(column: Iterable[str]) -> int:
+    """The most significant digits that a cell has, at least 4 and at most 15."""
+    mantissas = (cell.lower().split("e")[0] for cell in column if is_number(cell))
+    return max([4, *(min(15, len(each.replace(".", "").strip("+-").lstrip("0"))) for each in mantissas)])
 
 
 def _on_grid(
@@ -205,7 +209,11 @@ def _on_grid(
     if len(twice):
         others = [column for column in table.columns if column != name]
         texts = [column for column in others if not _mostly_numbers(table[column].tolist())]
-        hint = f"; several series in one table, by column {texts[0]!r}? keep one" if texts else "; keep one row of each"
+        hint = (
+            f"; several series in one table, by column {texts[0]!r}? name it with `id`"
+            if texts
+            else "; keep one row of each"
+        )
         stamp = table[name].iloc[order[twice[0]]]
         raise DataError(f"column {name!r} has the time {stamp!r} twice ({len(twice)} such){hint}")
     steps = int(positions[-1]) + 1
@@ -227,7 +235,8 @@ def _on_grid(
     return grid
 
 
-def _fill(values: np.ndarray, fill: Fill, clock: Clock | None, name: str, notes: list[str]) -> np.ndarray:
+def fill_gaps(values: np.ndarray, fill: Fill, clock: Clock | None, name: str, notes: list[str]) -> np.ndarray:
+    """The values with something in the place of NaN, and a note on where."""
     missing = np.isnan(values)
     if not missing.any():
         return values

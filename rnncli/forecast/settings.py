@@ -41,6 +41,7 @@ class SeriesSource(Settings):
         positional=True,
     )
     target: str | None = setting(None, "Column to forecast.", None, "COLUMN", shown="the only numeric one")
+    id: str | None = setting(None, "Column that tells several series apart: one model for all.", None, "COLUMN")
     time_column: str | None = setting(
         None, "Column of the time stamps.", None, "COLUMN", shown="found by name, content"
     )
@@ -148,6 +149,9 @@ class ForecastTraining(Training):
     )
 
 
+_SERIES = {"strategy": "direct", "layers": 1, "units": 64, "loss": "mae", "learning_rate": 0.001}
+
+
 @dataclass(frozen=True, kw_only=True)
 class ForecastSettings(ForecastDropout, ForecastTraining, ForecastNetwork, Systems, Windows):
     """Everything that decides a run, besides the data."""
@@ -155,8 +159,14 @@ class ForecastSettings(ForecastDropout, ForecastTraining, ForecastNetwork, Syste
     presets: ClassVar[Presets] = {
         "lecture": {**LECTURE, "units": 20, "loss_from": 0},  # every time step is scored
         # what a user's series makes of the defaults; `for_series` adds what depends on its length and season
-        "series": {"strategy": "direct", "layers": 1, "units": 64, "loss": "mae", "learning_rate": 0.001},
+        "series": {**_SERIES, "batch_size": 32},
+        "many": {**_SERIES, "cell": "gru", "batch_size": 256},
     }
+
+    @property
+    def fractions(self) -> tuple[float, float]:
+        """The shares of the test and the validation part."""
+        return self.test_fraction, self.validation_fraction
 
     @property
     def trains(self) -> bool:
@@ -167,6 +177,11 @@ class ForecastSettings(ForecastDropout, ForecastTraining, ForecastNetwork, Syste
     def has_network(self) -> bool:
         """Whether there is a network beside the other systems, which have the direct linear map already."""
         return self.trains or self.strategy == "recursive" or self.system == "network"
+
+    def least_of(self, series: int) -> int:
+        """How many values of a window have to be known. Among many series, a recurrent network skips what is not."""
+        skips = self.cell != "wavenet" and not self.conv and self.strategy != "seq2seq"
+        return min(self.window, max(self.season, self.patch)) if series > 1 and skips else self.window
 
     def __post_init__(self) -> None:
         super().__post_init__()

@@ -1,12 +1,13 @@
 """What the verbs of `rnncli forecast` print: CSV or JSON on stdout, tables on stderr, plots in files."""
 
 import math
+from typing import Any
 
 from rnncli.console import Console
 from rnncli.forecast.api import Model, document
 from rnncli.forecast.compare import Comparison
 from rnncli.forecast.metrics import METRICS
-from rnncli.forecast.plot import plot_forecast, plot_training
+from rnncli.forecast.plot import plot_forecasts, plot_training
 from rnncli.forecast.series import Forecast
 from rnncli.output import csv_text, figure, json_text, scores_csv, significant
 
@@ -18,31 +19,38 @@ def show_training(model: Model, console: Console) -> None:
     result, output = model.result, console.output
     assert result is not None
     forecasts: list[Forecast] = result.scored.details.forecasts
-    forecast = forecasts[0] if forecasts else None
     _score_tables(model, console)
     for note in [*result.notes(), *_verdict(model)]:
         console.say(note)
     if model.folder is not None:
         console.say(f"saved in '{model.folder}'")
-    if output.json or forecast is None:
-        rows = [{"time": time, "forecast": value} for time, value in forecast.rows()] if forecast else []
-        more = {"config": document(model), "forecast": rows}
+    if output.json or not forecasts:
+        more = {"config": document(model), "forecast": [row for each in forecasts for row in _objects(each)]}
         if model.combination is not None:
             more["combination"] = model.combination.weights.means()
+        if len(forecasts) > 1:
+            by_series = result.scored.details.by_series
+            more["series"] = {forecasts[number].series.id: systems for number, systems in by_series.items()}
         console.show_scores(lambda: _scores_csv(model), lambda: result.document("forecast train", model.folder, **more))
     else:
-        output.write(_forecast_csv(forecast))
-    console.plot(lambda path: plot_training(model, forecast, path))
+        output.write(_forecast_csv(forecasts))
+    console.plot(lambda path: plot_training(model, forecasts, path))
 
 
-def show_forecast(forecast: Forecast, console: Console) -> None:
-    """A forecast as CSV, or JSON Lines."""
+def show_forecast(forecasts: list[Forecast], console: Console) -> None:
+    """Forecasts as CSV, or JSON Lines."""
     if console.output.json:
-        text = "".join(json_text({"time": time, "forecast": value}) for time, value in forecast.rows())
+        text = "".join(json_text(row) for each in forecasts for row in _objects(each))
     else:
-        text = _forecast_csv(forecast)
+        text = _forecast_csv(forecasts)
     console.output.write(text)
-    console.plot(lambda path: plot_forecast(forecast, path))
+    console.plot(lambda path: plot_forecasts(forecasts, path))
+
+
+def _objects(forecast: Forecast) -> list[dict[str, Any]]:
+    """The rows of a forecast as JSON types."""
+    id = {"id": forecast.series.id} if forecast.series.id else {}
+    return [{**id, "time": time, "forecast": value} for time, value in forecast.rows()]
 
 
 def show_comparison(comparison: Comparison, console: Console) -> None:
@@ -51,10 +59,15 @@ def show_comparison(comparison: Comparison, console: Console) -> None:
     console.show_scores(comparison.csv, comparison.document)
 
 
-def _forecast_csv(forecast: Forecast) -> str:
-    series = forecast.series
-    rows = [(time, significant(value, series.digits)) for time, value in forecast.rows()]
-    return csv_text((series.time_name or "step", "forecast"), *rows)
+def _forecast_csv(forecasts: list[Forecast]) -> str:
+    first = forecasts[0].series
+    header = (first.time_name or "step", "forecast")
+    rows = [
+        ((each.series.id,) if each.series.id else ()) + (time, significant(value, each.series.digits))
+        for each in forecasts
+        for time, value in each.rows()
+    ]
+    return csv_text(((first.id_name,) if first.id else ()) + header, *rows)
 
 
 def _scores_csv(model: Model) -> str:

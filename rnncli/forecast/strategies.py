@@ -35,21 +35,21 @@ class Direct:
     def check(self, settings: ForecastSettings) -> None:
         """Raise ParameterError where the settings do not go with the strategy."""
 
-    def forecast(self, network: "Forecaster", windows: Array) -> Array:
+    def forecast(self, network: "Forecaster", windows: Array, known: Array | None = None) -> Array:
         """Forecasts `[B, horizon]`."""
-        x, level, scale = network.normalised(windows, windows)
-        return self.from_window(network, x, None) * scale + level
+        x, level, scale = network.normalised(windows, windows, known)
+        return self.from_window(network, x, None, known) * scale + level
 
-    def loss(self, network: "Forecaster", slices: Array, key: DropoutKey | None) -> Array:
+    def loss(self, network: "Forecaster", slices: Array, key: DropoutKey | None, known: Array | None = None) -> Array:
         """The training loss, measured on normalised values."""
         windows, future = jnp.split(slices, [network.settings.window], 1)
-        x, level, scale = network.normalised(windows, windows)
-        forecasts = self.from_window(network, x, key)
+        x, level, scale = network.normalised(windows, windows, known)
+        forecasts = self.from_window(network, x, key, known)
         return network.error(forecasts, ((future - level) / scale)[:, : forecasts.shape[1]])
 
-    def from_window(self, network: "Forecaster", x: Array, key: DropoutKey | None) -> Array:
+    def from_window(self, network: "Forecaster", x: Array, key: DropoutKey | None, known: Array | None) -> Array:
         """Normalised forecasts of as many steps as the network is trained on."""
-        return network.last_output(x, key)
+        return network.last_output(x, key, known)
 
 
 class Recursive(Direct):
@@ -58,12 +58,15 @@ class Recursive(Direct):
     def outputs(self, horizon: int) -> int:
         return 1
 
-    def forecast(self, network: "Forecaster", windows: Array) -> Array:
-        def body(windows: Array, _: None) -> tuple[Array, Array]:
-            step = super(Recursive, self).forecast(network, windows)
-            return jnp.concatenate([windows[:, 1:], step], 1), step[:, 0]
+    def forecast(self, network: "Forecaster", windows: Array, known: Array | None = None) -> Array:
+        def body(state: tuple[Array, Array | None], _: None) -> tuple[tuple[Array, Array | None], Array]:
+            windows, known = state
+            step = super(Recursive, self).forecast(network, windows, known)
+            if known is not None:
+                known = jnp.concatenate([known[:, 1:], jnp.ones_like(known[:, :1])], 1)
+            return (jnp.concatenate([windows[:, 1:], step], 1), known), step[:, 0]
 
-        return lax.scan(body, windows, None, length=network.settings.horizon)[1].T
+        return lax.scan(body, (windows, known), None, length=network.settings.horizon)[1].T
 
 
 class EncoderDecoder(Direct):
@@ -84,8 +87,8 @@ class EncoderDecoder(Direct):
             )
         _refuse_future(settings)
 
-    def from_window(self, network: "Forecaster", x: Array, key: DropoutKey | None) -> Array:
-        _, carries = network.body(x, key)
+    def from_window(self, network: "Forecaster", x: Array, key: DropoutKey | None, known: Array | None) -> Array:
+        _, carries = network.body(x, key, known)
         skipped = jnp.broadcast_to(network.skipped(x), (len(x), network.settings.horizon))
         last = x[:, -1]
 
@@ -99,7 +102,7 @@ class EncoderDecoder(Direct):
 
 
 class SequenceToSequence(Direct):
-    """All steps ahead at every step of the window; the last step's are the forecast.
+    """All steps ahead at every step of the window, which has to be whole; the last step's are the forecast.
 
     Level and scale are taken from the steps before the first one that is scored: no step may know, by its
     normalisation, what comes after it.
@@ -112,11 +115,11 @@ class SequenceToSequence(Direct):
         if not 0 <= settings.loss_from < settings.window:
             raise ParameterError(f"`loss_from` {settings.loss_from} must lie in the window of {settings.window} steps")
 
-    def forecast(self, network: "Forecaster", windows: Array) -> Array:
+    def forecast(self, network: "Forecaster", windows: Array, known: Array | None = None) -> Array:
         x, level, scale = self.normalised(network, windows)
         return self.every_step(network, x, None)[-1] * scale + level
 
-    def loss(self, network: "Forecaster", slices: Array, key: DropoutKey | None) -> Array:
+    def loss(self, network: "Forecaster", slices: Array, key: DropoutKey | None, known: Array | None = None) -> Array:
         settings = network.settings
         windows, future = jnp.split(slices, [settings.window], 1)
         x, level, scale = self.normalised(network, windows)

@@ -1,9 +1,12 @@
 """Forecasting as a task for the runner: a network, its windows, its loss, its scores."""
 
 import hashlib
+import math
+from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
@@ -14,16 +17,17 @@ from rnncli.forecast.network import NetworkForecaster, Scaler
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.scoring import Scores, assess, assess_series, fit_on
 from rnncli.forecast.series import Forecast
-from rnncli.forecast.settings import Fill, ForecastSettings
+from rnncli.forecast.settings import ForecastSettings, SeriesSource
 from rnncli.nn.dropout import DropoutKey
 from rnncli.nn.initial import initialised, with_parameters
 from rnncli.training.batches import Shuffled
 from rnncli.training.events import Metrics
-from rnncli.training.loop import Params, Plan, evaluation
+from rnncli.training.loop import Params, Plan, evaluation, fit, initial_state
 from rnncli.training.optimizer import optimizer_of
 from rnncli.training.task import Scored
 
 TASK = "forecast"
+_UNNAMED = SeriesSource()  # values that were given by themselves
 
 
 class Forecasts(NamedTuple):
@@ -45,20 +49,25 @@ class ForecastTask:
 
     name, carry, unit = TASK, (), "windows"
 
-    def __init__(self, settings: ForecastSettings, data: Dataset, fill: Fill = "linear"):
-        """`fill` says what stands in for missing values, which prediction has to repeat."""
+    def __init__(self, settings: ForecastSettings, data: Dataset, source: SeriesSource = _UNNAMED):
+        """`source` says how the series were read, which prediction has to repeat."""
         if settings.trains or settings.system == "network":
             check_trainable(data, settings)
-        self.settings, self.dataset, self._fill = settings, data, fill
+        self.settings, self.dataset, self._source = settings, data, source
         self.model = initialised(lambda rngs: Forecaster(settings, rngs=rngs), settings.seed)
         self.scaler = Scaler.of(settings, data.scaling)
         self._combination: Combination | None = None
         self.linear = None  # the closed-form model of the network's outputs, where the network has a linear path
         if self.model.skip is not None and len(data.parts["train"]) > 1:
-            self.linear = fit_on(data, settings, 1 if settings.strategy == "recursive" else settings.horizon)
+            self.linear = fit_on(data, settings, self._outputs)
             self.model.start_from(self.linear.kernel, self.linear.bias)
         self.has_prior = self.linear is not None or not settings.trains
         self.criterion: str = settings.loss
+        # the slices of the training part, and those of the others behind them, for the last fit
+        parts = {"train": data.parts["train"], "validation": data.parts["validation"]}
+        if settings.trains and data.panel.split == "time":
+            parts["train"] = Origins.joined([parts["train"], data.held_out()])
+        self._all = len(parts["train"])
         self.batches = Shuffled(max(1, len(data.parts["train"])), settings.batch_size, settings.seed)
         self.examples = self.batches.batch
         self.plan = Plan.of(settings, self.batches.steps_per_epoch)
@@ -66,10 +75,18 @@ class ForecastTask:
             self.plan = self.plan._replace(epochs=0)
         self.optimizer = optimizer_of(settings, self.plan)
         self.data = {"values": jax.device_put(self._scaled())}
-        for part in ("train", "validation"):
-            self.data[part] = jax.device_put(data.parts[part].ends - settings.window)
+        masked = not all(origins.whole(settings.window) for origins in parts.values())
+        for part, origins in parts.items():
+            self.data[part] = jax.device_put(origins.ends - settings.window)
+            if masked:  # series that begin within a window
+                self.data[f"{part} lengths"] = jax.device_put(np.minimum(origins.lengths, settings.window))
         self._reach = np.arange(settings.window + settings.horizon)
         self._measure = evaluation(self.model, self._validation_error, self.data)
+
+    @property
+    def _outputs(self) -> int:
+        """Steps ahead of the network's linear path."""
+        return 1 if self.settings.strategy == "recursive" else self.settings.horizon
 
     def _scaled(self) -> np.ndarray:
         """All values as the network sees them, `[n]`."""
@@ -81,38 +98,67 @@ class ForecastTask:
         self, model: Forecaster, carry: Any, data: dict[str, Array], batch: Array, key: DropoutKey
     ) -> tuple[Array, Any]:
         """The error on slices whose indices are `batch` `[B]`."""
-        slices = data["values"][data["train"][batch][:, None] + self._reach]
-        return model.loss(slices, key), carry
+        slices, known = self._slices(data, "train", batch)
+        return model.loss(slices, key, known), carry
+
+    def _slices(self, data: dict[str, Array], part: str, batch: Any = slice(None)) -> tuple[Array, Array | None]:
+        """Slices `[B, window + horizon]` of a part, and which values of their windows are known, if not all."""
+        places = data[part][batch][:, None] + self._reach
+        if f"{part} lengths" not in data:
+            return data["values"][places], None
+        window = self.settings.window
+        known = jnp.arange(window) >= window - data[f"{part} lengths"][batch][:, None]
+        return data["values"][jnp.maximum(places, 0)], known
 
     def _validation_error(self, model: Forecaster, data: dict[str, Array]) -> dict[str, Array]:
-        slices = data["values"][data["validation"][:, None] + self._reach]
+        slices, known = self._slices(data, "validation")
         window = self.settings.window
-        return {"loss": model.error(model(slices[:, :window]), slices[:, window:])}
+        return {"loss": model.error(model(slices[:, :window], known), slices[:, window:])}
 
     def evaluate(self, params: Params) -> Metrics:
         """The error of whole forecasts on the validation part, in units of the training part."""
         return self._measure(params)
 
-    def score(self, params: Params) -> Scored:
-        """All systems on the test and the validation part, and the forecast of what follows."""
+    def score(self, params: Params, epochs: float) -> Scored:
+        """All systems on the test and the validation part, and the forecast of what follows.
+
+        That is made by a network which is trained anew on all of the series, for as many epochs as were best.
+        """
         data, settings = self.dataset, self.settings
         model = with_parameters(self.model, params)
-        network = NetworkForecaster.of(model, data.scaling)
+        network = NetworkForecaster.of(model, data.scaling, settings.least_of(len(data.panel)))
         if data.panel.split == "series":
             found = assess_series(data, settings, network)
-        else:
-            found = assess(data, settings, network if settings.has_network else None)
-        forecasts: list[Forecast] = []
-        if found.combination is not None:
-            ahead = found.combination.forecast(Origins.of_ends(data.panel))["model"]
-            forecasts = [Forecast.of(row, series) for row, series in zip(ahead, data.panel.members, strict=True)]
-        self._combination = found.combination
-        details = Forecasts(model, found.combination, found.recent, forecasts, found.by_series)
-        metadata = {}
-        if found.combination is not None:
-            variants = [list(each.variant) for each in found.combination.linear]
-            metadata["combination"] = {"linear": variants, **found.combination.weights.as_dict()}
-        return Scored(found.scores, metadata, details)
+            return Scored(found.scores, {}, Forecasts(model, None, found.recent, [], {}))
+        found = assess(data, settings, network if settings.has_network else None)
+        combination = found.combination
+        assert combination is not None
+        if settings.has_network:
+            params = self._fitted_anew(round(epochs))
+            model = with_parameters(self.model, params)
+            combination = replace(combination, network=network.with_parameters(model))
+        self._combination = combination
+        ahead = combination.forecast(Origins.of_ends(data.panel))["model"]
+        forecasts = [Forecast.of(row, series) for row, series in zip(ahead, data.panel.members, strict=True)]
+        variants = [list(each.variant) for each in combination.linear]
+        metadata = {"combination": {"linear": variants, **combination.weights.as_dict()}}
+        details = Forecasts(model, combination, found.recent, forecasts, found.by_series)
+        return Scored(found.scores, metadata, details, params)
+
+    def _fitted_anew(self, epochs: int) -> Params:
+        """Parameters of the network that was trained on all of the series: the same steps, with other batches."""
+        model = initialised(lambda rngs: Forecaster(self.settings, rngs=rngs), self.settings.seed)
+        if self.linear is not None:
+            linear = fit_on(self.dataset, self.settings, self._outputs, self.dataset.held_out())
+            model.start_from(linear.kernel, linear.bias)
+        state = initial_state(model, self.optimizer)
+        params, plan = state.params, self.plan._replace(epochs=epochs if self.settings.trains else 0, patience=None)
+        batches = Shuffled(self._all, self.batches.batch, self.settings.seed)
+        nothing = {"loss": math.nan}  # there is nothing left to choose an epoch by
+        if plan.epochs:
+            for report in fit(model, self.optimizer, self.loss, lambda _: nothing, self.data, batches, plan, state):
+                params = report.state.params
+        return params
 
     def metadata(self) -> dict[str, Any]:
         """Units, the series' columns, a digest of the values."""
@@ -121,7 +167,8 @@ class ForecastTask:
         if self.dataset.panel.has_future:
             member = self.dataset.panel.members[0]
             step = member.clock.step if member.clock else None
-            series = {"target": member.name, "time": member.time_name, "step": step, "fill": self._fill}
+            series = {"target": member.name, "time": member.time_name, "step": step}
+            series |= {"fill": self._source.fill or "linear", "id": self._source.id}
             series["ids"] = [each.id for each in self.dataset.panel.members]
         return {
             "scaling": (scaling if series else scaling.select([0])).as_dict(),

@@ -167,7 +167,7 @@ class SentimentTask:
         loss = log_loss(logits / fit_temperature(logits, labels), labels)
         return {"loss": loss, "accuracy": float((logits.argmax(1) == labels).mean())}
 
-    def score(self, params: Params) -> Scored:
+    def score(self, params: Params, epochs: float) -> Scored:
         """Calibrate, and measure the network, the linear model, and both together."""
         prepared, data = self.prepared, self.prepared.data
         empty = empty_network(self.settings, prepared.vocabulary.size, len(data.classes))

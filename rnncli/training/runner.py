@@ -39,10 +39,12 @@ def run(task: Task, saving: Saving = NOT_SAVED) -> Iterator[Event]:
     training.claim()
     yield from training.train()
     yield from training.save()
-    params, state = training.state.best_params, training.state
-    scored = task.score(params)
+    state = training.state
+    best_epoch = int(state.best_step) / task.plan.steps_per_epoch
+    scored = task.score(state.best_params, best_epoch)
+    params = state.best_params if scored.params is None else scored.params
     training.add({"scores": scored.scores, **scored.metadata})
-    yield from training.save()
+    yield from training.save(scored.params)
     training.close()
     result = Result(
         task=task,
@@ -50,7 +52,7 @@ def run(task: Task, saving: Saving = NOT_SAVED) -> Iterator[Event]:
         metadata=training.metadata(),
         history=training.history,
         scored=scored,
-        best_epoch=int(state.best_step) / task.plan.steps_per_epoch,
+        best_epoch=best_epoch,
         devices=max(1, int(state.devices)),
         seconds=time.monotonic() - begun,
         steps_per_second=training.pace.overall(int(state.step)),

@@ -21,6 +21,7 @@ class Scored(NamedTuple):
     scores: Scores  # JSON types
     metadata: Mapping[str, Any] = {}  # what prediction needs besides, JSON types
     details: Any = None  # what the task's own tables and plots show
+    params: Params | None = None  # what predicts, where the model was fitted anew, to all the data
 
 
 class Task(Protocol):
@@ -62,8 +63,8 @@ class Task(Protocol):
         """Metrics on validation data; the least "loss" decides which parameters are kept."""
         ...
 
-    def score(self, params: Params) -> Scored:
-        """Figures of the kept parameters on every part of the data."""
+    def score(self, params: Params, epochs: float) -> Scored:
+        """Figures of the kept parameters, which were trained for so many epochs, on every part of the data."""
         ...
 
     def metadata(self) -> dict[str, Any]:
