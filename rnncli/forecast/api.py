@@ -9,13 +9,13 @@ import numpy as np
 from flax import nnx
 
 from rnncli.errors import CheckpointError, DataError, ParameterError
-from rnncli.forecast.combination import Combination, Weights
-from rnncli.forecast.data import Dataset, dataset, scaling_of
+from rnncli.forecast.combination import Combination, Weights, systems_of
+from rnncli.forecast.data import Dataset, dataset, naive_errors, scaling_of
+from rnncli.forecast.intervals import Intervals
 from rnncli.forecast.linear import Linear, Variant
 from rnncli.forecast.model import Forecaster, empty_forecaster
 from rnncli.forecast.network import NetworkForecaster
 from rnncli.forecast.normalize import Scaling
-from rnncli.forecast.origins import Origins
 from rnncli.forecast.panel import Panel
 from rnncli.forecast.prepare import Say, described, prepare, read, table
 from rnncli.forecast.scoring import scores_of
@@ -85,16 +85,16 @@ class Model(TrainedModel):
             return self.result.scored.details.forecasts
         members = self._read(series, SeriesSource(**columns), lambda text: on_event(Note(text)))
         panel = Panel.of(members)
-        forecasts = self._combination_on(panel).forecast(Origins.of_ends(panel))
+        named, forecasts = self._combination_on(panel).ahead(panel)
         for row, member in enumerate(members):
-            absent = [name for name, each in forecasts.items() if np.isnan(each[row]).any()]
+            absent = [name for name, each in named.items() if np.isnan(each[row]).any()]
             whose = f"{member.id}: " if member.id else ""
             few = f"{whose}{len(member.values)} rows are too few: the model looks at the last {self.settings.window}"
             if "model" in absent:
                 raise DataError(f"{few}; give more of the past")
             if absent and row < _MOST_NOTES:
                 on_event(Note(f"warning: {few}; left out: {', '.join(absent)}"))
-        return [Forecast.of(row, each) for row, each in zip(forecasts["model"], members, strict=True)]
+        return forecasts
 
     def evaluate(self, series: Any, **columns: Any) -> dict[str, dict[str, Any]]:
         """Score the model beside the baselines on the last `test_fraction` of another series.
@@ -134,7 +134,9 @@ class Model(TrainedModel):
         known = {id: number for number, id in enumerate(self.metadata["series"].get("ids", [""]))}
         numbers = [known.get(series.id) for series in panel.members]
         trained, own = Scaling.from_dict(self.metadata["scaling"]), scaling_of(panel, panel.starts[1:])
-        return self.combination.of_series(numbers).on(trained.of_series(numbers, own))
+        lag = np.minimum(self.settings.season, np.maximum(np.diff(panel.starts) - 1, 1))
+        scale = naive_errors(panel, lag, panel.starts[1:])
+        return self.combination.of_series(numbers, scale).on(trained.of_series(numbers, own))
 
     def _read(self, series: Any, source: SeriesSource, say: Say) -> list[Series]:
         """The series, read as those of the training were."""
@@ -258,11 +260,15 @@ def _combination(
     network = NetworkForecaster.of(model, scaling, least)
     saved = metadata.get("combination")
     if saved is None:
-        weights = Weights({}, {"network": np.ones((len(scaling.plain.mean), 1))}, {})
-        return Combination("network", settings.horizon, settings.season, (), network, weights)
+        simple = systems_of(settings.horizon, settings.season, (), network)
+        count = len(scaling.plain.mean)
+        weights = Weights({}, {name: np.ones((count, len(each))) for name, each in simple.items()}, {})
+        intervals = Intervals(np.zeros(count), np.ones(settings.horizon), np.zeros(201))
+        return Combination("network", settings.horizon, settings.season, (), network, weights, intervals)
     try:
         weights = Weights.from_dict(saved)
         variants = [Variant(*each) for each in saved["linear"]]
+        intervals = Intervals.from_dict(saved["intervals"])
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its combination") from error
     linear: list[Linear] = []
@@ -275,7 +281,7 @@ def _combination(
             for each, v in zip(arrays, variants, strict=True)
         ]
     kept = network if settings.has_network else None
-    return Combination(settings.system, settings.horizon, settings.season, linear, kept, weights)
+    return Combination(settings.system, settings.horizon, settings.season, linear, kept, weights, intervals)
 
 
 def _panel_of(result: Result) -> Panel:

@@ -5,9 +5,11 @@ from typing import Annotated
 import typer
 
 from rnncli.forecast.settings import (
+    Backtesting,
     ForecastPreset,
     ForecastSettings,
     PastSource,
+    Quantiles,
     SavedForecaster,
     Seeds,
     SeriesSource,
@@ -39,6 +41,7 @@ def train(
     source: SeriesSource,
     chosen: Chosen[ForecastSettings],
     preset: ForecastPreset,
+    quantiles: Quantiles,
     saving: Saving,
     log: Log,
     output: PlotOutput,
@@ -54,11 +57,13 @@ def train(
     with Console(output, device) as console:
         on_event = console.listener("training", log_to(log.log))
         model = api.train(source.series, source, chosen, preset=preset.preset, saving=saving, on_event=on_event)
-        show.show_training(model, console)
+        show.show_training(model, quantiles, console)
 
 
 @verb(app, examples=["rnncli forecast predict sales.csv --checkpoint model"])
-def predict(source: PastSource, model: SavedForecaster, output: PlotOutput, device: Computing) -> None:
+def predict(
+    source: PastSource, model: SavedForecaster, quantiles: Quantiles, output: PlotOutput, device: Computing
+) -> None:
     """Forecast what follows a series with a saved model; nothing is trained."""
     from rnncli.console import Console
     from rnncli.forecast import api, show
@@ -66,7 +71,36 @@ def predict(source: PastSource, model: SavedForecaster, output: PlotOutput, devi
     with Console(output, device) as console:
         loaded = api.load_model(model.checkpoint)
         columns = {name: getattr(source, name) for name in ("id", "target", "time_column", "fill")}
-        show.show_forecast(loaded.predict_all(source.series, on_event=console.listener(), **columns), console)
+        show.show_forecast(
+            loaded.predict_all(source.series, on_event=console.listener(), **columns), quantiles, console
+        )
+
+
+@verb(
+    app,
+    examples=[
+        "rnncli forecast backtest sales.csv --horizon 3 --origins 12 --stride 1",
+        "rnncli forecast backtest sales.csv --horizon 3 --origins 6 --refit 1 --quantiles 0.1,0.9 -o past.csv",
+    ],
+)
+def backtest(
+    source: PastSource,
+    chosen: Chosen[ForecastSettings],
+    plan: Backtesting,
+    quantiles: Quantiles,
+    output: PlotOutput,
+    device: Device,
+) -> None:
+    """Forecast from many places in the past, and compare with what came.
+
+    Each forecast knows the values before its origin only. stdout is CSV with a row for each origin and step.
+    """
+    from rnncli.console import Console
+    from rnncli.forecast import show
+    from rnncli.forecast.backtest import backtest as run
+
+    with Console(output, device) as console:
+        show.show_backtest(run(source.series, source, chosen, plan, console.listener()), quantiles, console)
 
 
 @verb(app, examples=["rnncli forecast compare sales.csv --horizon 3", "rnncli forecast compare --seeds 3 --json"])

@@ -10,16 +10,19 @@ has them as cases, and without them the errors on M3's series were 1 to 2 % lowe
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 import numpy as np
 
 from rnncli.forecast import baselines, smoothing
+from rnncli.forecast.intervals import Intervals
 from rnncli.forecast.linear import Linear
 from rnncli.forecast.network import NetworkForecaster
 from rnncli.forecast.normalize import Scaling
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.panel import Panel
+from rnncli.forecast.series import Forecast
 
 _POWERS = (4.0, 16.0)  # the least, for three horizons or fewer, and the most
 _MOST_ORIGINS = 240  # of all series; of each, at least a tenth of that
@@ -104,6 +107,13 @@ class Weights:
         tables = {"weights": self.systems, "errors": self.errors}
         return {kind: {name: float(each.mean()) for name, each in table.items()} for kind, table in tables.items()}
 
+    def chosen(
+        self, system: str, forecasts: Mapping[str, Sequence[np.ndarray]], series: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """The forecasts of all systems from those of their variants, and first, as "model", what is printed."""
+        named = self.joined(forecasts, series)
+        return {"model": self.combined(named, series) if system == "auto" else named[system], **named}
+
     def joined(self, forecasts: Mapping[str, Sequence[np.ndarray]], series: np.ndarray) -> dict[str, np.ndarray]:
         """The forecast of each system from those of its variants, `[n, horizon]`; NaN where none has any."""
         return {name: _mean(np.stack(each), self.variants[name][series].T) for name, each in forecasts.items()}
@@ -124,6 +134,7 @@ class Combination:
         linear: the closed-form maps; none where the data was too short.
         network: the network, where one was trained.
         weights: of the mean.
+        intervals: how far off the forecast is.
     """
 
     system: str
@@ -132,6 +143,7 @@ class Combination:
     linear: Sequence[Linear]
     network: NetworkForecaster | None
     weights: Weights
+    intervals: Intervals
 
     @property
     def systems(self) -> Systems:
@@ -149,15 +161,28 @@ class Combination:
         network = None if self.network is None else self.network.on(scaling)
         return replace(self, linear=linear, network=network)
 
-    def of_series(self, numbers: Sequence[int | None]) -> "Combination":
-        """The same for some of the series of the training, by number; None for one that was not there."""
-        return replace(self, weights=self.weights.of_series(numbers))
+    def of_series(self, numbers: Sequence[int | None], scale: np.ndarray) -> "Combination":
+        """The same for some of the series of the training, by number; None for one that was not there.
+
+        `scale` is that of each, in which the errors of new ones are told.
+        """
+        weights, intervals = self.weights.of_series(numbers), self.intervals.of_series(numbers, scale)
+        return replace(self, weights=weights, intervals=intervals)
+
+    def ahead(self, panel: Panel) -> tuple[dict[str, np.ndarray], list[Forecast]]:
+        """The forecasts of what follows each series: of all systems `[series, horizon]`, and those to print."""
+        origins = Origins.of_ends(panel)
+        named = self.forecast(origins)
+        forecasts = []
+        for row, (values, series) in enumerate(zip(named["model"], panel.members, strict=True)):
+            where = {"forecast": values[None], "origins": origins.select(np.array([row]))}
+            quantiles = partial(self.intervals.quantile, **where)
+            forecasts.append(Forecast.of(values, series, lambda level, of=quantiles, **more: of(level, **more)[0]))
+        return named, forecasts
 
     def forecast(self, origins: Origins) -> dict[str, np.ndarray]:
         """The forecasts `[n, horizon]` of every system, and as "model" what is printed, which comes first."""
-        named = self.weights.joined(forecast_each(self.systems, origins), origins.series)
-        model = self.weights.combined(named, origins.series) if self.system == "auto" else named[self.system]
-        return {"model": model, **named}
+        return self.weights.chosen(self.system, forecast_each(self.systems, origins), origins.series)
 
 
 def systems_of(

@@ -116,7 +116,7 @@ def _split_by_time(panel: Panel, settings: ForecastSettings) -> Dataset:
     first = {"train": begins + least, "validation": bounds["train"], "test": bounds["validation"]}
     parts = {part: slices(panel, first[part], bounds[part], horizon) for part in PARTS}
     lag = np.minimum(settings.season, np.maximum(bounds["validation"] - begins - 1, 1))
-    return Dataset(panel, parts, bounds, window, horizon, _naive_errors(panel, lag, bounds["validation"]))
+    return Dataset(panel, parts, bounds, window, horizon, naive_errors(panel, lag, bounds["validation"]))
 
 
 def slices(panel: Panel, first: np.ndarray, bounds: np.ndarray, horizon: int) -> Origins:
@@ -150,7 +150,7 @@ def check_trainable(data: Dataset, settings: ForecastSettings) -> None:
     )
 
 
-def _naive_errors(panel: Panel, lag: np.ndarray, ends: np.ndarray) -> np.ndarray:
+def naive_errors(panel: Panel, lag: np.ndarray, ends: np.ndarray) -> np.ndarray:
     """The mean |x_t − x_{t−lag}| of each series before a place; 0 where there is none."""
     places = np.arange(len(panel.values))
     behind = places - np.repeat(lag, np.diff(panel.starts))

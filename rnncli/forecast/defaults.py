@@ -17,7 +17,7 @@ from rnncli.settings import Chosen, settings_of
 # the best epoch is the last one, as on long series, longer training would gain.
 _SERIES_STEPS, _MANY_STEPS = 800, 3000
 _MOST_SEASONS, _MOST_STEPS = 7, 512  # of a default window
-_LEAST_WINDOWS = 400  # of a training part from which a network learns more than the linear maps
+_LEAST_WINDOWS = 5000  # of a training part, from which on a network was seen to add to the linear maps
 
 
 def for_lecture(chosen: Mapping[str, Any], preset: Preset = "default") -> ForecastSettings:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
+from rnncli.forecast.intervals import SHARE
 from rnncli.forecast.series import Series
 from rnncli.forecast.task import ForecastTask
 from rnncli.plots import BLACK, BLUE, GREY, VERMILION, canvas, draw_curves, panels, safe, save, style
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
     from rnncli.forecast.api import Model
+    from rnncli.forecast.backtest import Backtest
     from rnncli.forecast.series import Forecast
 
 _PAST, _TRUTH, _HELD_OUT, _FUTURE = GREY, BLACK, BLUE, VERMILION
@@ -45,6 +47,7 @@ def _grid(forecasts: "list[Forecast]") -> "Figure":
         first = max(0, size - 5 * max(horizon, 2))
         axes.plot(np.arange(first, size), series.values[first:], color=_PAST, linewidth=1.2, label="history")
         ahead = np.arange(size - 1, size + horizon)
+        _band(axes, forecast)
         axes.plot(ahead, [series.values[-1], *forecast.values], color=_FUTURE, linewidth=1.5, label="forecast")
         axes.axvspan(size - 0.5, size + horizon - 0.5, color=_FUTURE, alpha=0.07, linewidth=0)
         _stamps(axes, series, first, size + horizon, most=4)
@@ -80,12 +83,45 @@ def _timeline(forecast: "Forecast", model: "Model | None") -> "Figure":
         axes.axvspan(held_out - 0.5, held_out + horizon - 0.5, color=_HELD_OUT, alpha=0.07, linewidth=0)
     ahead = np.arange(size - 1, size + horizon)
     values = [series.values[-1], *forecast.values]
+    _band(axes, forecast)
     axes.plot(ahead, values, color=_FUTURE, linewidth=1.8, label=f"forecast, {horizon} ahead")
     axes.axvspan(size - 0.5, size + horizon - 0.5, color=_FUTURE, alpha=0.07, linewidth=0)
     _stamps(axes, series, first, size + horizon)
     axes.set_ylabel(safe(series.name))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, fontsize=9, borderaxespad=0.2)
     return figure
+
+
+def plot_backtest(backtest: "Backtest", path: Path) -> None:
+    """The forecasts of one series over what came, and the error at each origin."""
+    figure, (axes, errors) = panels(10, 7, rows=2, heights=(2, 1))
+    for each in (axes, errors):
+        style(each)
+    series, origins = backtest.panel.members[0], backtest.origins
+    lengths = origins.lengths[origins.series == 0]
+    horizon, size = backtest.forecast.shape[1], len(series.values)
+    first = max(0, int(lengths[0]) - 3 * horizon)
+    axes.plot(np.arange(first, size), series.values[first:], color=_TRUTH, linewidth=1.2, label="what came")
+    for number, (known, forecast) in enumerate(zip(lengths, backtest.forecast, strict=False)):
+        label = f"forecasts, {horizon} ahead" if number == 0 else None
+        axes.plot(np.arange(known, known + horizon), forecast, color=_FUTURE, linewidth=1.0, alpha=0.8, label=label)
+    _stamps(axes, series, first, size)
+    axes.set_ylabel(safe(" ".join(filter(None, (series.name, series.id)))))
+    axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=9, borderaxespad=0.2)
+    errors.plot(np.arange(1, len(backtest.by_origin) + 1), backtest.by_origin, color=_FUTURE, marker="o", markersize=3)
+    errors.set_xlabel("origin")
+    errors.set_ylabel("mean absolute error")
+    save(figure, path)
+
+
+def _band(axes: "Axes", forecast: "Forecast") -> None:
+    """The interval that holds four fifths of what is to come, behind the forecast."""
+    size, last = len(forecast.series.values), forecast.series.values[-1:]
+    low, high = (np.append(last, forecast.quantiles((1 + side * SHARE) / 2)) for side in (-1, 1))
+    label = f"{SHARE:.0%} interval"
+    axes.fill_between(
+        np.arange(size - 1, size + len(low) - 1), low, high, color=_FUTURE, alpha=0.2, linewidth=0, label=label
+    )
 
 
 def _stamps(axes: "Axes", series: Series, first: int, end: int, most: int = 9) -> None:

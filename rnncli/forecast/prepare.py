@@ -90,6 +90,8 @@ def _in_words(members: Sequence[Series], settings: ForecastSettings, data: Datas
     if settings.has_network:
         parts.insert(1, f"window {settings.window}")
         parts.append(f"normalize {settings.normalize}" + (" of logarithms" if settings.transform == "log" else ""))
+    if settings.system == "auto" and not settings.trains:
+        held += f"; no network for {len(data.parts['train'])} windows, unless `system` network asks for one"
     return f"{first.name}: {size} values{span}; {', '.join(parts)}; {held}"
 
 

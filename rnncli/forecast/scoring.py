@@ -26,6 +26,7 @@ from rnncli.forecast.combination import (
     weigh,
 )
 from rnncli.forecast.data import Dataset, slices
+from rnncli.forecast.intervals import Intervals
 from rnncli.forecast.linear import Linear, Moments, Tried, Variant, best_of, fit_linear
 from rnncli.forecast.metrics import mean_scores, scores_by_series
 from rnncli.forecast.network import NetworkForecaster
@@ -86,29 +87,39 @@ def assess(data: Dataset, settings: ForecastSettings, network: NetworkForecaster
     rolling = rolling_origins(data.panel, data.bounds["train"], data.bounds["test"], horizon, season)
     others = forecast_each(systems_of(horizon, season, (), network), rolling)
 
-    def weighed(until: str) -> tuple[Weights, list[float]]:
+    def tried(until: str) -> tuple[Weights, Intervals, list[float]]:
         """From the rolling origins before the end of a part, with the linear maps of the training part."""
         limits = data.bounds[until][rolling.series]
         inside = np.flatnonzero(rolling.ends < limits)
         origins = replace(rolling.select(inside), limits=limits[inside])
-        tried = maps.tried(origins)
+        linear = maps.tried(origins)
         forecasts = {name: [each[inside] for each in variants] for name, variants in others.items()}
-        forecasts |= {"linear": [each.linear(origins) for each in tried]} if tried else {}
-        return weigh(forecasts, origins, data.scale, horizon), [each.penalty for each in tried]
+        forecasts |= {"linear": [each.linear(origins) for each in linear]} if linear else {}
+        weights = weigh(forecasts, origins, data.scale, horizon)
+        model = weights.chosen(settings.system, forecasts, origins.series)["model"]
+        return (
+            weights,
+            Intervals.of(model, origins, data.scale, max(season, horizon)),
+            [each.penalty for each in linear],
+        )
 
-    def combination(weights: Weights, penalties: Sequence[float]) -> Combination:
-        return Combination(settings.system, horizon, season, maps.solved(penalties), network, weights)
+    def combination(weights: Weights, intervals: Intervals, penalties: Sequence[float]) -> Combination:
+        return Combination(settings.system, horizon, season, maps.solved(penalties), network, weights, intervals)
 
     scores: dict[str, Scores] = {"test": {}, "validation": {}}
     by_series, recent = {}, np.zeros((0, horizon))
-    final = weighed("test")
-    chosen = weighed("validation") if len(data.parts["test"]) else final
+    final = tried("test")
+    chosen = tried("validation") if len(data.parts["test"]) else final
     # where there is no place for whole horizons, cut ones are scored
     validation = data.parts["validation"] if len(data.parts["validation"]) else rolling
     scores["validation"] = scores_of(data, validation, combination(*chosen))[0]
     maps.learn("validation", "train")
     if len(data.parts["test"]):
-        scores["test"], by_series, recent = scores_of(data, data.parts["test"], combination(*chosen))
+        tested = combination(*chosen)
+        scores["test"], by_series, recent = scores_of(data, data.parts["test"], tested)
+        weights, intervals, penalties = final
+        # what the test part shows to be too narrow was chosen at too few origins
+        final = weights, intervals.widened(tested.intervals.missed(recent, data.parts["test"])), penalties
     maps.learn("test", "validation")
     return Assessment(scores, by_series, combination(*final), recent)
 
@@ -151,6 +162,7 @@ def scores_of(
         scores[name], each = _scores(origins, data.scale, forecast)
         for number, metrics in each.items():
             by_series.setdefault(number, {})[name] = metrics
+    scores["model"] |= combination.intervals.scores(forecasts["model"], origins)
     return scores, by_series, forecasts["model"]
 
 

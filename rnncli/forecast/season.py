@@ -16,6 +16,7 @@ _LEAST_OF_MANY, _RISE_OF_MANY = 0.1, 0.05  # of the mean over many series, which
 _USUAL = (4, 7, 12, 24, 52)
 _DEVIATIONS = 1.3  # of the correlation of noise
 
+
 def choose_season(members: Sequence[Series], held_out: float = 0.2) -> int:
     """The season that one series has, or many have in common, in steps; 1 means there is none.
 

@@ -2,7 +2,7 @@
 
 import difflib
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -47,12 +47,13 @@ class Forecast(NamedTuple):
     times: list[str]  # stamps in the notation of the data; row numbers where it has no time
     values: np.ndarray  # float64 [horizon]
     series: Series  # what it follows
+    quantiles: Callable[..., np.ndarray]  # from a level between 0 and 1 to the quantile of each value, [horizon]
 
     @classmethod
-    def of(cls, values: np.ndarray, series: Series) -> "Forecast":
-        """Values of the steps after the last one of a series."""
+    def of(cls, values: np.ndarray, series: Series, quantiles: Callable[..., np.ndarray]) -> "Forecast":
+        """Values of the steps after the last one of a series, and their quantiles."""
         size = len(series.values)
-        return cls([series.stamp(size + ahead) for ahead in range(len(values))], values, series)
+        return cls([series.stamp(size + ahead) for ahead in range(len(values))], values, series, quantiles)
 
     def rows(self) -> list[tuple[str, float]]:
         """Stamp and value of each step ahead."""

@@ -1,20 +1,26 @@
 """What the verbs of `rnncli forecast` print: CSV or JSON on stdout, tables on stderr, plots in files."""
 
 import math
+from collections.abc import Mapping
 from typing import Any
+
+import numpy as np
 
 from rnncli.console import Console
 from rnncli.forecast.api import Model, document
+from rnncli.forecast.backtest import Backtest
 from rnncli.forecast.compare import Comparison
+from rnncli.forecast.intervals import SHARE
 from rnncli.forecast.metrics import METRICS
-from rnncli.forecast.plot import plot_forecasts, plot_training
+from rnncli.forecast.plot import plot_backtest, plot_forecasts, plot_training
 from rnncli.forecast.series import Forecast
+from rnncli.forecast.settings import Quantiles
 from rnncli.output import csv_text, figure, json_text, scores_csv, significant
 
 _CSV_METRICS = ("mse", "mae", "rmse", "smape", "mase")
 
 
-def show_training(model: Model, console: Console) -> None:
+def show_training(model: Model, quantiles: Quantiles, console: Console) -> None:
     """The forecast (or, without a future, the scores), the score tables, the plot."""
     result, output = model.result, console.output
     assert result is not None
@@ -25,7 +31,7 @@ def show_training(model: Model, console: Console) -> None:
     if model.folder is not None:
         console.say(f"saved in '{model.folder}'")
     if output.json or not forecasts:
-        more = {"config": document(model), "forecast": [row for each in forecasts for row in _objects(each)]}
+        more = {"config": document(model), "forecast": [row for each in forecasts for row in _objects(each, quantiles)]}
         if model.combination is not None:
             more["combination"] = model.combination.weights.means()
         if len(forecasts) > 1:
@@ -33,24 +39,79 @@ def show_training(model: Model, console: Console) -> None:
             more["series"] = {forecasts[number].series.id: systems for number, systems in by_series.items()}
         console.show_scores(lambda: _scores_csv(model), lambda: result.document("forecast train", model.folder, **more))
     else:
-        output.write(_forecast_csv(forecasts))
+        output.write(_forecast_csv(forecasts, quantiles))
     console.plot(lambda path: plot_training(model, forecasts, path))
 
 
-def show_forecast(forecasts: list[Forecast], console: Console) -> None:
+def show_forecast(forecasts: list[Forecast], quantiles: Quantiles, console: Console) -> None:
     """Forecasts as CSV, or JSON Lines."""
     if console.output.json:
-        text = "".join(json_text(row) for each in forecasts for row in _objects(each))
+        text = "".join(json_text(row) for each in forecasts for row in _objects(each, quantiles))
     else:
-        text = _forecast_csv(forecasts)
+        text = _forecast_csv(forecasts, quantiles)
     console.output.write(text)
     console.plot(lambda path: plot_forecasts(forecasts, path))
 
 
-def _objects(forecast: Forecast) -> list[dict[str, Any]]:
+def _objects(forecast: Forecast, quantiles: Quantiles) -> list[dict[str, Any]]:
     """The rows of a forecast as JSON types."""
     id = {"id": forecast.series.id} if forecast.series.id else {}
-    return [{**id, "time": time, "forecast": value} for time, value in forecast.rows()]
+    columns = _quantile_columns(forecast, quantiles)
+    return [
+        {**id, "time": time, "forecast": value, **{name: float(each[row]) for name, each in columns.items()}}
+        for row, (time, value) in enumerate(forecast.rows())
+    ]
+
+
+def _quantile_columns(forecast: Forecast, quantiles: Quantiles) -> dict[str, np.ndarray]:
+    """The quantiles that were asked for, by column."""
+    return {n: forecast.quantiles(level, conformal=quantiles.conformal) for n, level in quantiles.levels.items()}
+
+
+def show_backtest(backtest: Backtest, quantiles: Quantiles, console: Console) -> None:
+    """All forecasts as CSV, or the scores as JSON; tables by system and by origin; the plot."""
+    systems = backtest.scores
+    console.table("all origins", *_metrics_table(systems, {}), style_row=0)
+    _step_table(systems, backtest.settings.horizon, console)
+    inside, crps = systems["model"]["coverage"], systems["model"]["crps"]
+    console.say(f"{SHARE:.0%} intervals held {inside:.1%} of what came; crps {figure(crps)}")
+    if console.output.json:
+        console.output.write_document(_backtest_document(backtest), console.clock)
+    else:
+        console.output.write(_backtest_csv(backtest, quantiles))
+    console.plot(lambda path: plot_backtest(backtest, path))
+
+
+def _backtest_csv(backtest: Backtest, quantiles: Quantiles) -> str:
+    members, origins = backtest.panel.members, backtest.origins
+    first = members[0]
+    header = ((first.id_name,) if first.id else ()) + ("origin", "step", first.time_name or "row", "actual", "forecast")
+    spread = backtest.combination.intervals
+    columns = [
+        spread.quantile(level, backtest.forecast, origins, conformal=quantiles.conformal)
+        for level in quantiles.levels.values()
+    ]
+    rows = []
+    for row, (number, known, actual) in enumerate(zip(origins.series, origins.lengths, backtest.actual, strict=True)):
+        series, known = members[number], int(known)
+        id = (series.id,) if series.id else ()
+        for step, value in enumerate(backtest.forecast[row]):
+            figures = [actual[step], value, *(column[row, step] for column in columns)]
+            texts = ["" if np.isnan(each) else significant(float(each), series.digits) for each in figures]
+            rows.append((*id, series.stamp(known - 1), step + 1, series.stamp(known + step), *texts))
+    return csv_text((*header, *quantiles.levels), *rows)
+
+
+def _backtest_document(backtest: Backtest) -> dict[str, Any]:
+    return {
+        "command": "forecast backtest",
+        "config": backtest.config,
+        "scores": {"backtest": backtest.scores},
+        "checkpoint": None,
+        "seconds": round(backtest.seconds, 3),
+        "combination": backtest.combination.weights.means(),
+        "mae_by_origin": backtest.by_origin.tolist(),
+    }
 
 
 def show_comparison(comparison: Comparison, console: Console) -> None:
@@ -59,15 +120,16 @@ def show_comparison(comparison: Comparison, console: Console) -> None:
     console.show_scores(comparison.csv, comparison.document)
 
 
-def _forecast_csv(forecasts: list[Forecast]) -> str:
+def _forecast_csv(forecasts: list[Forecast], quantiles: Quantiles) -> str:
     first = forecasts[0].series
-    header = (first.time_name or "step", "forecast")
-    rows = [
-        ((each.series.id,) if each.series.id else ()) + (time, significant(value, each.series.digits))
-        for each in forecasts
-        for time, value in each.rows()
-    ]
-    return csv_text(((first.id_name,) if first.id else ()) + header, *rows)
+    header = ((first.id_name,) if first.id else ()) + (first.time_name or "step", "forecast", *quantiles.levels)
+    rows = []
+    for each in forecasts:
+        id = (each.series.id,) if each.series.id else ()
+        columns = [each.values, *_quantile_columns(each, quantiles).values()]
+        for time, values in zip(each.times, zip(*columns, strict=True), strict=True):
+            rows.append((*id, time, *(significant(float(value), each.series.digits) for value in values)))
+    return csv_text(header, *rows)
 
 
 def _scores_csv(model: Model) -> str:
@@ -85,14 +147,22 @@ def _scores_csv(model: Model) -> str:
 def _score_tables(model: Model, console: Console) -> None:
     part = "test" if model.scores["test"] else "validation"
     systems, shares = model.scores[part], _shares(model)
+    console.table(f"{part} part", *_metrics_table(systems, shares), style_row=0)
+    _step_table(systems, model.settings.horizon, console)
+
+
+def _metrics_table(systems: Mapping[str, Any], shares: Mapping[str, str]) -> tuple[list[str], list[list[str]]]:
+    """Header and rows: the metrics of each system, and what the combination takes of it."""
     metrics = [metric for metric in METRICS if systems["model"][metric] is not None]
     rows = [[_label(name), *(figure(scores[metric]) for metric in metrics)] for name, scores in systems.items()]
-    header = ["system", *metrics]
-    if shares:
-        header.insert(1, "share")
-        rows = [[row[0], shares.get(name, ""), *row[1:]] for name, row in zip(systems, rows, strict=True)]
-    console.table(f"{part} part", header, rows, style_row=0)
-    steps = _some_steps(model.settings.horizon)
+    if not shares:
+        return ["system", *metrics], rows
+    rows = [[row[0], shares.get(name, ""), *row[1:]] for name, row in zip(systems, rows, strict=True)]
+    return ["system", "share", *metrics], rows
+
+
+def _step_table(systems: Mapping[str, Any], horizon: int, console: Console) -> None:
+    steps = _some_steps(horizon)
     if len(steps) > 1:
         rows = [
             [_label(name), *(figure(scores["mae_by_step"][step]) for step in steps)] for name, scores in systems.items()

@@ -138,10 +138,10 @@ class ForecastTask:
             model = with_parameters(self.model, params)
             combination = replace(combination, network=network.with_parameters(model))
         self._combination = combination
-        ahead = combination.forecast(Origins.of_ends(data.panel))["model"]
-        forecasts = [Forecast.of(row, series) for row, series in zip(ahead, data.panel.members, strict=True)]
+        _, forecasts = combination.ahead(data.panel)
         variants = [list(each.variant) for each in combination.linear]
-        metadata = {"combination": {"linear": variants, **combination.weights.as_dict()}}
+        tables = {**combination.weights.as_dict(), "intervals": combination.intervals.as_dict()}
+        metadata = {"combination": {"linear": variants, **tables}}
         details = Forecasts(model, combination, found.recent, forecasts, found.by_series)
         return Scored(found.scores, metadata, details, params)
 

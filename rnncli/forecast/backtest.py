@@ -1,0 +1,164 @@
+"""`forecast backtest`: what the forecasts would have been at many places in the past, and how far off."""
+
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from rnncli.errors import DataError
+from rnncli.forecast.api import train_on
+from rnncli.forecast.combination import Combination
+from rnncli.forecast.metrics import mean_scores, scores_by_series
+from rnncli.forecast.origins import Origins
+from rnncli.forecast.panel import Panel
+from rnncli.forecast.prepare import configure, described, read
+from rnncli.forecast.scoring import Scores
+from rnncli.forecast.series import Series
+from rnncli.forecast.settings import Backtesting, ForecastSettings, SeriesSource
+from rnncli.settings import Chosen
+from rnncli.training.events import Listener, Note, ignore
+from rnncli.training.model import with_precision
+
+_LEAST = 2  # values before the first origin
+
+
+@dataclass(frozen=True)
+class Backtest:
+    """Forecasts from origins in the past, with what came then.
+
+    Attributes:
+        panel: the series.
+        origins: where the forecasts began, in order of series and time.
+        forecast: what was forecast, `[n, horizon]`.
+        combination: the last one that was fitted, whose intervals are shown.
+        scores: of every system, means over the series.
+        by_origin: the mean absolute error of the model at each origin, in order of time, `[origins]`.
+        settings: of the last training.
+        config: the whole configuration, as JSON types.
+        seconds: that all took.
+    """
+
+    panel: Panel
+    origins: Origins
+    forecast: np.ndarray
+    combination: Combination
+    scores: Scores
+    by_origin: np.ndarray
+    settings: ForecastSettings
+    config: dict[str, Any]
+    seconds: float
+
+    @property
+    def actual(self) -> np.ndarray:
+        """What came, `[n, horizon]`; NaN where it was not measured."""
+        return self.origins.future(self.settings.horizon, observed=True)
+
+
+def backtest(
+    series: Any,
+    source: SeriesSource,
+    chosen: Chosen[ForecastSettings],
+    plan: Backtesting,
+    on_event: Listener = ignore,
+) -> Backtest:
+    """Forecast from `plan.origins` places in the past of one series or several.
+
+    A model is fitted to what the first origin knows, and forecasts from all of them, each with all values before it;
+    with `plan.refit` it is fitted anew after so many origins.
+
+    Raises DataError: a series is too short for so many origins; the message says how many there can be.
+    """
+    begun = time.monotonic()
+
+    def say(text: str) -> None:
+        on_event(Note(text))
+
+    members = read(series, source, say)
+    chosen = with_precision(chosen, 0)
+    horizon = chosen.get("horizon") or configure(members, chosen, "default", lambda _: None)[0].horizon
+    chosen = chosen.replaced(horizon=horizon)
+    panel = Panel.of(members)
+    stride = plan.stride or horizon
+    _check_lengths(members, horizon, stride, plan.origins)
+    every = plan.origins if plan.refit == "never" else int(plan.refit)
+    fits = []
+    for first in range(0, plan.origins, every):
+        some = _origins(panel, horizon, stride, plan.origins, range(first, min(first + every, plan.origins)))
+        fits.append(_fit(members, some, source, chosen, ignore if first else on_event))
+    last, origins = fits[-1], Origins.joined([each.origins for each in fits])
+    names = [name for name in last.forecasts if all(name in each.forecasts for each in fits)]
+    named = {name: np.concatenate([each.forecasts[name] for each in fits]) for name in names}
+    scores = {name: mean_scores(list(scores_by_series(origins, f, last.scale).values())) for name, f in named.items()}
+    scores["model"] |= last.combination.intervals.scores(named["model"], origins)
+    order = np.lexsort((origins.ends, origins.series))
+    errors = np.nanmean(np.abs(named["model"] - origins.future(horizon, observed=True)), axis=1)
+    return Backtest(
+        panel=panel,
+        origins=origins.select(order),
+        forecast=named["model"][order],
+        combination=last.combination,
+        scores=scores,
+        by_origin=errors[order].reshape(len(panel), plan.origins).mean(0),
+        settings=last.settings,
+        config=last.settings.as_dict() | described(panel, source) | plan.as_dict() | {"stride": stride},
+        seconds=time.monotonic() - begun,
+    )
+
+
+class _Fit(NamedTuple):
+    """A model that was fitted to what the first of some origins knows, and its forecasts from all of them."""
+
+    origins: Origins
+    forecasts: dict[str, np.ndarray]  # by system, [n, horizon]
+    combination: Combination
+    settings: ForecastSettings
+    scale: np.ndarray  # of each series, [series]
+
+
+def _fit(
+    members: Sequence[Series],
+    origins: Origins,
+    source: SeriesSource,
+    chosen: Chosen[ForecastSettings],
+    on_event: Listener,
+) -> _Fit:
+    known = [_until(member, size) for member, size in zip(members, _lengths(origins), strict=True)]
+    settings, data = configure(known, chosen, "default", lambda text: on_event(Note(text)))
+    combination = train_on(settings, data, source, on_event=on_event).combination
+    assert combination is not None, "a series has a future"
+    return _Fit(origins, combination.forecast(origins), combination, settings, data.scale)
+
+
+def _check_lengths(members: Sequence[Series], horizon: int, stride: int, count: int) -> None:
+    """Raise DataError where the first origin would know too little of a series."""
+    for member in members:
+        size = len(member.values)
+        if size - horizon - stride * (count - 1) < _LEAST:
+            most = (size - horizon - _LEAST) // stride + 1
+            whose = f"series {member.id!r} has" if member.id else "the series has"
+            remedy = f"use `origins` {most}" if most >= 1 else "use a smaller `horizon`"
+            raise DataError(
+                f"{whose} {size} rows: too few for {count} origins with a `stride` of {stride} and a `horizon` of "
+                f"{horizon}; {remedy}, or a smaller `stride`"
+            )
+
+
+def _origins(panel: Panel, horizon: int, stride: int, count: int, numbers: range) -> Origins:
+    """Some of the origins of every series, by their numbers in order of time."""
+    back = horizon + stride * (count - 1 - np.array(numbers))
+    series = np.repeat(np.arange(len(panel)), len(numbers))
+    last = panel.starts[1:][series]
+    return Origins(panel, series, last - np.tile(back, len(panel)), last)
+
+
+def _lengths(origins: Origins) -> Iterator[int]:
+    """How many values of each series its first origin knows."""
+    for number in range(len(origins.panel)):
+        yield int(origins.lengths[origins.series == number].min())
+
+
+def _until(series: Series, size: int) -> Series:
+    """The first values of a series."""
+    return replace(series, values=series.values[:size], filled=series.filled[:size])
