@@ -1,4 +1,4 @@
-"""Reading a table: CSV, TSV, Parquet or JSON Lines, told apart by content.
+"""Reading a table: CSV, TSV, Parquet, JSON Lines or an Excel workbook, told apart by content.
 
 Cells of text formats come as strings, exactly as they were written, so that whoever uses them can say which one is
 wrong and how many digits it had.
@@ -9,7 +9,8 @@ Pandas is loaded where a table is made.
 import csv
 import io
 import json
-from collections.abc import Iterable, Iterator
+import re
+from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import DataError
@@ -56,6 +57,8 @@ def table_of(raw: bytes, name: str) -> "pd.DataFrame":
         raise DataError(f"{name} is empty")
     if raw.startswith(b"PAR1"):
         table = _as_text(_read_parquet(raw, name))
+    elif raw.startswith(b"PK\x03\x04"):
+        table = _as_text(_read_excel(raw, name))
     else:
         text = _decode(raw, name).strip("\ufeff")
         if not text.strip():
@@ -73,7 +76,7 @@ def _decode(raw: bytes, name: str) -> str:
     if raw[:2] in (b"\xff\xfe", b"\xfe\xff"):
         return raw.decode("utf-16", errors="replace")
     if b"\x00" in raw:
-        raise DataError(f"{name} is a binary file; tables are read as CSV, TSV, Parquet or JSON Lines")
+        raise DataError(f"{name} is a binary file; tables are read as CSV, TSV, Parquet, JSON Lines or Excel")
     try:
         return raw.decode("utf-8-sig")
     except UnicodeDecodeError as error:
@@ -137,6 +140,31 @@ def is_number(cell: str) -> bool:
     return True
 
 
+_GROUPED = {  # numbers with separators between thousands, or with a decimal comma
+    "1,234.5": re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?"),
+    "1.234,5": re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+|[+-]?\d{1,3}(\.\d{3}){2,}"),
+    "1 234.5": re.compile(r"[+-]?\d{1,3}([ \u00a0\u202f']\d{3})+(\.\d+)?"),
+    "1 234,5": re.compile(r"[+-]?\d{1,3}([ \u00a0\u202f']\d{3})+,\d+"),
+}
+
+
+def plain_numbers(column: Sequence[str]) -> tuple[list[str], str]:
+    """A column with its numbers as programs write them, and the notation that was read; "" if there was no other.
+
+    A notation is read where it fits every cell that is no number already: "1,234" is a thousand, "1.234,5" too.
+    """
+    odd = [cell for cell in column if cell and not is_number(cell) and any(map(str.isdigit, cell))]
+    for notation, pattern in _GROUPED.items() if odd else ():
+        if all(pattern.fullmatch(cell) for cell in odd):
+            comma = notation.endswith(",5")
+            between = str.maketrans(
+                {**dict.fromkeys(". \u00a0\u202f'", ""), ",": "."} if comma else dict.fromkeys(", \u00a0\u202f'", "")
+            )
+            found = set(odd)
+            return [cell.translate(between) if cell in found else cell for cell in column], notation
+    return list(column), ""
+
+
 def _read_json(text: str, name: str) -> "pd.DataFrame":
     import pandas as pd
 
@@ -167,6 +195,21 @@ def _read_parquet(raw: bytes, name: str) -> "pd.DataFrame":
         return pd.read_parquet(io.BytesIO(raw))
     except (ValueError, OSError) as error:
         raise DataError(f"{name} is a damaged Parquet file: {str(error).splitlines()[0]}") from error
+
+
+def _read_excel(raw: bytes, name: str) -> "pd.DataFrame":
+    """The first sheet of a workbook."""
+    import pandas as pd
+
+    try:
+        table = pd.read_excel(io.BytesIO(raw), engine="openpyxl")
+    except ImportError as error:
+        raise DataError(f"{name} is a workbook; install rnncli[excel], or save it as CSV") from error
+    except Exception as error:  # of a damaged archive, openpyxl raises what it runs into
+        raise DataError(
+            f"{name} is a damaged workbook: {str(error).splitlines()[0] if str(error) else error!r}"
+        ) from error
+    return table.dropna(how="all")
 
 
 def _as_text(table: "pd.DataFrame") -> "pd.DataFrame":

@@ -11,7 +11,7 @@ import pytest
 import zstandard
 
 from rnncli.errors import DataError
-from rnncli.tables import read_table
+from rnncli.tables import plain_numbers, read_table
 
 CSV = 'Month,"Passengers"\n1949-01,112\n1949-02,\n1949-03,1e2\n'
 WANTED = [["1949-01", "112"], ["1949-02", ""], ["1949-03", "1e2"]]
@@ -117,3 +117,31 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
         read_table(str(tmp_path / "nowhere.csv"))
     with pytest.raises(DataError, match="is a folder"):
         read_table(str(tmp_path))
+
+
+@pytest.mark.parametrize(
+    ("cells", "wanted", "notation"),
+    [
+        (["1,234", "12", "1,234,567.5"], ["1234", "12", "1234567.5"], "1,234.5"),
+        (["1.234,5", "3,25", "7"], ["1234.5", "3.25", "7"], "1.234,5"),
+        (["1 234.5", "99"], ["1234.5", "99"], "1 234.5"),
+        (["1\u00a0234,5", "12\u00a0000,0"], ["1234.5", "12000.0"], "1 234,5"),
+        (["1,5", "x"], ["1.5", "x"], "1.234,5"),
+        (["1,23,4", "2"], ["1,23,4", "2"], ""),
+        (["3.5", "", "-1e3"], ["3.5", "", "-1e3"], ""),
+    ],
+)
+def test_numbers_as_people_write_them(cells: list[str], wanted: list[str], notation: str) -> None:
+    assert plain_numbers(cells) == (wanted, notation)
+
+
+def test_a_workbook_is_read_by_its_first_sheet(tmp_path: Path) -> None:
+    pytest.importorskip("openpyxl")
+    path = tmp_path / "sales.xlsx"
+    months = pd.to_datetime(["2024-01-01", "2024-02-01", "2024-03-01"])
+    pd.DataFrame({"month": months, "sold": [1.5, 2, 3]}).to_excel(path, index=False)
+    table = read_table(str(path))
+    assert table.to_dict("list") == {"month": ["2024-01-01", "2024-02-01", "2024-03-01"], "sold": ["1.5", "2.0", "3.0"]}
+    path.write_bytes(path.read_bytes()[:200])
+    with pytest.raises(DataError, match="is a damaged workbook"):
+        read_table(str(path))

@@ -7,6 +7,7 @@ stamp of any position in the notation of the input.
 import re
 from collections import Counter
 from collections.abc import Callable, Sequence
+from datetime import date
 from typing import NamedTuple, cast
 
 import numpy as np
@@ -25,6 +26,9 @@ _FORMATS = (
     "%b-%Y", "%B %Y", "%Y %b", "%d %b %Y", "%d-%b-%Y", "%d %B %Y", "%b %d, %Y", "%b %d %Y", "%B %d, %Y",
 )  # fmt: skip
 _QUARTER = re.compile(r"(\d{4})([- ]?)Q([1-4])")
+_WEEK = re.compile(r"(\d{4})(-?)W(\d{2})")  # of ISO 8601
+_SHORT_YEAR = re.compile(r"(\d{1,3})-(\d{2})")  # the third year's second month: 3-02
+_EPOCH = {10: 10**6, 13: 10**3}  # seconds and milliseconds since 1970 by their number of digits, in microseconds
 _COMPACT = {8: "%Y%m%d", 6: "%Y%m"}  # whole numbers that are dates, by their number of digits
 _SECOND = 10**6  # microseconds, the unit of all times here
 _MINUTE, _HOUR, _DAY = 60 * _SECOND, 3600 * _SECOND, 86400 * _SECOND
@@ -47,12 +51,17 @@ class Irregular(DataError):
 def read_clock(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
     """Positions of the stamps `[n]`, in the order given, and their clock; None if they are no times at all.
 
-    Understood: dates and date-times in the usual notations, months, quarters (`1956Q1`), whole numbers, and years
-    with decimals (`1956.0833`). Raises DataError where most stamps are times but one is not, or the steps between
+    Understood: dates and date-times in the usual notations, months, quarters (`1956Q1`), weeks (`2024-W05`), months of
+    numbered years (`1-01`), seconds and milliseconds since 1970, whole numbers, and years with decimals (`1956.0833`).
+    Raises DataError where most stamps are times but one is not, or the steps between
     them have no common measure.
     """
     try:
-        return _read_compact(stamps) or _read_numbers(stamps) or _read_quarters(stamps) or _read_dates(stamps)
+        for reader in (_read_compact, _read_epoch, _read_numbers, _read_quarters, _read_weeks, _read_short_years):
+            reading = reader(stamps)
+            if reading is not None:
+                return reading
+        return _read_dates(stamps)
     except (OverflowError, pd.errors.OutOfBoundsDatetime) as error:
         raise DataError(f"a time stamp is too far away to compute with: {error}") from error
 
@@ -124,6 +133,60 @@ def _read_quarters(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
 
     word = {1: "quarter", 4: "year"}.get(width, f"{width} quarters")
     return (whole - start) // width, Clock(word, (4 // width,) if width < 3 else (), stamp)
+
+
+def _read_epoch(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
+    """Seconds or milliseconds since 1970, of this century."""
+    unit = _EPOCH.get(len(stamps[0]))
+    if unit is None or not all(stamp.isdecimal() and len(stamp) == len(stamps[0]) for stamp in stamps):
+        return None
+    numbers = np.array(stamps, dtype=np.int64)
+    times = pd.to_datetime(pd.Series(numbers * unit), unit="us")
+    if times.min().year < 2001:
+        return None
+    positions, clock = _read_calendar(pd.DatetimeIndex(times), "%Y-%m-%d %H:%M:%S")
+
+    def stamp(position: int) -> str:
+        # the epoch begins in 1970 in UTC, which is how the calendar was read
+        moment = pd.Timestamp(clock.stamp(position))
+        return str(moment.value // 1000 // unit)
+
+    return positions, clock._replace(stamp=stamp, note=f"{stamps[0]!r} was read as {clock.stamp(0)} UTC")
+
+
+def _read_weeks(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
+    matches = [_WEEK.fullmatch(stamp) for stamp in stamps]
+    if not all(matches):
+        return None
+    try:
+        days = np.array([date.fromisocalendar(int(m[1]), int(m[3]), 1).toordinal() for m in matches if m])
+    except ValueError as error:
+        raise DataError(f"a time stamp is no week of its year: {error}") from error
+    whole, between = (days - days.min()) // 7, matches[0][2] if matches[0] else ""
+    width, start = _common_step(whole, stamps), int(days.min())
+
+    def stamp(position: int) -> str:
+        year, week, _ = date.fromordinal(start + 7 * width * position).isocalendar()
+        return f"{year}{between}W{week:02d}"
+
+    word = "week" if width == 1 else f"{width} weeks"
+    return whole // width, Clock(word, (52,) if width == 1 else (), stamp)
+
+
+def _read_short_years(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
+    """Months of numbered years."""
+    matches = [_SHORT_YEAR.fullmatch(stamp) for stamp in stamps]
+    if not all(match and 1 <= int(match[2]) <= 12 for match in matches):
+        return None
+    whole = np.array([int(match[1]) * 12 + int(match[2]) - 1 for match in matches if match])
+    start, width = int(whole.min()), _common_step(whole, stamps)
+
+    def stamp(position: int) -> str:
+        year, month = divmod(start + position * width, 12)
+        return f"{year}-{month + 1:02d}"
+
+    word = "month" if width == 1 else f"{width} months"
+    return (whole - start) // width, Clock(word, (12 // width,) if 12 % width == 0 and width < 12 else (), stamp)
 
 
 def _read_dates(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:

@@ -21,6 +21,7 @@ from rnncli.forecast.series import (
     without_end,
 )
 from rnncli.forecast.settings import Fill
+from rnncli.tables import plain_numbers
 
 _MOST_STEPS = 20  # a value: more is no gap, but another step
 
@@ -51,7 +52,9 @@ def read_many(
     target = target or find_target(rest, time[0] if time else None)
     if target in (id, time[0] if time else None):
         raise DataError(f"column {target!r} cannot be the target and say which series or time it is, too")
-    values, digits = numbers(table[target].tolist(), target), significant_digits(table[target])
+    told: list[str] = []
+    values = numbers(table[target].tolist(), target, told)
+    digits = significant_digits(plain_numbers(table[target].tolist())[0])
     codes, ids = pd.factorize(table[id])
     unnamed = np.flatnonzero((table[id] == "").to_numpy())
     if len(unnamed):
@@ -67,7 +70,7 @@ def read_many(
     members = [replace(each, digits=digits, time_name=time[0] if time else None, id_name=id) for each in members]
     if all(each.values.min() == each.values.max() for each in members):
         raise DataError(f"column {target!r} is constant in each series, and so is the best forecast")
-    told = [time[2].note] if time and time[2].note else []
+    told += [time[2].note] if time and time[2].note else []
     return members, told + [f"{what} in {count} of {len(members)} series" for what, count in notes.items()]
 
 
@@ -82,7 +85,7 @@ def _on_one_step(rows: list[_Rows], stamps: Sequence[list[str]], column: str) ->
             place = int(each.places[np.flatnonzero(between == 0)[0]])
             stamp = each.clock.stamp(place) if each.clock else place
             raise DataError(f"series {each.name!r} has the time {stamp!r} twice in column {column!r}; keep one row")
-    widths = [int(np.bincount(between).argmax()) if len(between) else 0 for between in gaps]
+    widths = [int(np.bincount(between).argmax()) if len(between) > 1 else 0 for between in gaps]
     known = [width for width in widths if width]
     if not known or set(known) == {1}:
         return rows

@@ -12,7 +12,7 @@ import pandas as pd
 from rnncli.errors import DataError
 from rnncli.forecast.clock import Clock, Irregular, read_clock
 from rnncli.forecast.settings import Fill
-from rnncli.tables import is_number
+from rnncli.tables import is_number, plain_numbers
 
 _TIME_NAMES = {
     "date", "datetime", "time", "timestamp", "ds", "month", "year", "quarter", "week", "day", "period", "hour",
@@ -75,9 +75,9 @@ def read_series(
     target = target or find_target(table, time_name)
     if target == time_name:
         raise DataError(f"column {target!r} cannot be both the time and the target")
-    values = numbers(table[target].tolist(), target)
-    digits = significant_digits(table[target])
     notes: list[str] = []
+    values = numbers(table[target].tolist(), target, notes)
+    digits = significant_digits(plain_numbers(table[target].tolist())[0])
     if time is not None:
         values = _on_grid(table, time, values, notes, fill)
         notes += [time[2].note] if time[2].note else []
@@ -165,12 +165,15 @@ def find_target(table: pd.DataFrame, time_name: str | None) -> str:
 
 
 def _mostly_numbers(column: Iterable[str]) -> bool:
-    present = [cell for cell in column if cell.lower() not in _MISSING]
+    present = [cell for cell in plain_numbers(list(column))[0] if cell.lower() not in _MISSING]
     return not present or sum(map(is_number, present)) * 2 > len(present)
 
 
-def numbers(column: Sequence[str], name: str) -> np.ndarray:
+def numbers(column: Sequence[str], name: str, notes: list[str] | None = None) -> np.ndarray:
     """The cells as float64, NaN where one is missing."""
+    column, notation = plain_numbers(column)
+    if notation and notes is not None:
+        notes.append(f"column {name!r} was read as numbers like {notation}")
     values = np.full(len(column), np.nan)
     for row, cell in enumerate(column):
         if cell.lower() in _MISSING:
