@@ -106,7 +106,8 @@ def _with_normalisation(
         index
         for index, moments in enumerate(maps.moments)
         if "transform" not in chosen or moments.variant.log == (settings.transform == "log")
-        if not moments.variant.log or data.panel.positive.all()
+        # many series have logarithms in common, if any unit
+        if moments.variant.log == data.panel.positive.all() or (len(data.panel) == 1 and not moments.variant.log)
     ]
     if not wanted or not len(rolling):
         return settings
