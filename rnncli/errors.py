@@ -4,6 +4,7 @@ RnncliError            exit code 1
 ├── DataError          a file, a table or a series is at fault
 ├── CheckpointError    a checkpoint is missing, damaged, or does not fit
 ├── ClosedPipe         whoever read stdout has gone; exit code 0, nothing to say
+├── Alarm              the work is done, but a figure is worse than `alert` allows; exit code 3
 ├── ParameterError     parameters are wrong, or contradict each other or the data; exit code 2
 └── Interrupted        a signal stopped the work after what was trained had been saved; exit code 130 or 143
 
@@ -40,6 +41,12 @@ class ClosedPipe(RnncliError):
     """The reader of stdout has seen enough (`| head`)."""
 
     exit_code = 0
+
+
+class Alarm(RnncliError):
+    """The work was done, and a figure of it is worse than the user allows."""
+
+    exit_code = 3
 
 
 class Interrupted(RnncliError):

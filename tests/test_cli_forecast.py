@@ -84,6 +84,28 @@ def test_predict_gives_the_numbers_of_train_wherever_the_folder_is(rnncli, month
     assert json.loads(lines[0])["time"] == "1960-01"
 
 
+def test_predict_looks_less_far_ahead_where_it_is_asked_to(rnncli, monthly: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "model"
+    trained = rnncli("forecast", monthly, "--horizon", 6, "--quantiles", "0.9", "--checkpoint", folder, "-q")
+    less = rnncli("forecast", "predict", monthly, "--checkpoint", folder, "--horizon", 2, "--quantiles", "0.9")
+    assert less.rows == trained.rows[:3]
+    more = rnncli("forecast", "predict", monthly, "--checkpoint", folder, "--horizon", 7)
+    assert (more.code, more.out) == (2, "")
+    assert "--horizon 7: the model was trained for 1 to 6 steps" in more.err
+
+
+def test_an_alert_ends_with_code_3_after_all_is_written(rnncli, monthly: Path, tmp_path: Path) -> None:
+    fine = rnncli("forecast", monthly, "--horizon", 6, "--alert", 10, "-q")
+    assert (fine.code, len(fine.rows)) == (0, 7)
+    worse = rnncli("forecast", monthly, "--horizon", 6, "--alert", "1e-30", "--checkpoint", tmp_path / "m", "-q")
+    assert (worse.code, worse.out) == (3, fine.out)
+    assert worse.err.startswith("error: the error on the test part, MASE ")
+    assert worse.err.endswith("is above --alert 1e-30\n")
+    assert rnncli("forecast", "predict", monthly, "--checkpoint", tmp_path / "m").out == fine.out
+    past = rnncli("forecast", "backtest", monthly, "--horizon", 6, "--origins", 3, "--alert", "1e-30", "-q")
+    assert (past.code, len(past.rows)) == (3, 19)
+
+
 def test_predict_refuses_other_columns_with_both_lists(rnncli, monthly: Path, tmp_path: Path) -> None:
     assert rnncli("forecast", monthly, *QUICK, "--checkpoint", tmp_path / "model", "-q").code == 0
     other = tmp_path / "other.csv"

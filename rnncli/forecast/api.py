@@ -46,11 +46,14 @@ class Model(TrainedModel):
     source: SeriesSource = field(default_factory=SeriesSource)
     combination: Combination | None = None  # None where it was trained on synthetic data
 
-    def predict(self, series: Any = None, *, on_event: Listener = ignore, **columns: Any) -> Forecast:
+    def predict(
+        self, series: Any = None, *, horizon: int | None = None, on_event: Listener = ignore, **columns: Any
+    ) -> Forecast:
         """Forecast what follows a series.
 
         Args:
             series: a path, "-", a data frame, a pandas series, an array or a list; the series of the training if None.
+            horizon: steps ahead, at most as many as in training, which are meant if None.
             on_event: hears `Note`s on the data.
             **columns: `target`, `time_column`, `fill`, where they are not those of the training.
 
@@ -60,29 +63,34 @@ class Model(TrainedModel):
         Raises:
             CheckpointError: the model was trained on the lecture's synthetic data, which has no future.
             DataError: the series cannot be read, has other columns, or is shorter than the model's window.
-            ParameterError: the model is one of many series; see `predict_all`.
+            ParameterError: the model is one of many series (see `predict_all`), or looks less far ahead.
 
         Example:
             >>> model = rnncli.forecast.fit([0, 1, 2, 3] * 20, horizon=2, cell="linear", strategy="direct")
             >>> [round(float(value)) for value in model.predict().values]
             [0, 1]
         """
-        forecasts = self.predict_all(series, on_event=on_event, **columns)
+        forecasts = self.predict_all(series, horizon=horizon, on_event=on_event, **columns)
         if len(forecasts) > 1:
             raise ParameterError(f"the `series` are {len(forecasts)}: predict_all gives a forecast for each")
         return forecasts[0]
 
-    def predict_all(self, series: Any = None, *, on_event: Listener = ignore, **columns: Any) -> list[Forecast]:
+    def predict_all(
+        self, series: Any = None, *, horizon: int | None = None, on_event: Listener = ignore, **columns: Any
+    ) -> list[Forecast]:
         """Forecast what follows each of several series, those of the training or others; see `predict`.
 
         Series that the training had are forecast with what it found out of them, others with the means over all.
         """
         if self.metadata["series"] is None:
             raise CheckpointError("the model was trained on the lecture's synthetic data, not on a series")
+        most = self.settings.horizon
+        if horizon is not None and not 1 <= horizon <= most:
+            raise ParameterError(f"`horizon` {horizon}: the model was trained for 1 to {most} steps; train another")
         if series is None:
             if self.result is None:
                 raise ParameterError("name the `series` that is to be continued; the model was loaded without one")
-            return self.result.scored.details.forecasts
+            return [each.until(horizon) for each in self.result.scored.details.forecasts]
         members = self._read(series, SeriesSource(**columns), lambda text: on_event(Note(text)))
         panel = Panel.of(members)
         named, forecasts = self._combination_on(panel).ahead(panel)
@@ -94,7 +102,7 @@ class Model(TrainedModel):
                 raise DataError(f"{few}; give more of the past")
             if absent and row < _MOST_NOTES:
                 on_event(Note(f"warning: {few}; left out: {', '.join(absent)}"))
-        return forecasts
+        return [each.until(horizon) for each in forecasts]
 
     def evaluate(self, series: Any, **columns: Any) -> dict[str, dict[str, Any]]:
         """Score the model beside the baselines on the last `test_fraction` of another series.

@@ -5,6 +5,8 @@ from typing import Annotated
 import typer
 
 from rnncli.forecast.settings import (
+    Ahead,
+    Alert,
     Backtesting,
     ForecastPreset,
     ForecastSettings,
@@ -34,6 +36,7 @@ app = typer.Typer(
     examples=[
         "rnncli forecast sales.csv --horizon 12 --plot forecast.png",
         "rnncli forecast sales.csv --cell gru --strategy seq2seq --checkpoint model",
+        "rnncli forecast sales.csv --horizon 3 --quantiles 0.1,0.9 --alert 1.5",
         "cat sales.csv | rnncli forecast - --quiet | tail -n +2 | cut -d, -f2",
     ],
 )
@@ -42,6 +45,7 @@ def train(
     chosen: Chosen[ForecastSettings],
     preset: ForecastPreset,
     quantiles: Quantiles,
+    alert: Alert,
     saving: Saving,
     log: Log,
     output: PlotOutput,
@@ -58,11 +62,17 @@ def train(
         on_event = console.listener("training", log_to(log.log))
         model = api.train(source.series, source, chosen, preset=preset.preset, saving=saving, on_event=on_event)
         show.show_training(model, quantiles, console)
+        show.sound(alert, model.scores["test"], "the test part")
 
 
-@verb(app, examples=["rnncli forecast predict sales.csv --checkpoint model"])
+@verb(app, examples=["rnncli forecast predict sales.csv --checkpoint model --horizon 2"])
 def predict(
-    source: PastSource, model: SavedForecaster, quantiles: Quantiles, output: PlotOutput, device: Computing
+    source: PastSource,
+    model: SavedForecaster,
+    ahead: Ahead,
+    quantiles: Quantiles,
+    output: PlotOutput,
+    device: Computing,
 ) -> None:
     """Forecast what follows a series with a saved model; nothing is trained."""
     from rnncli.console import Console
@@ -71,16 +81,15 @@ def predict(
     with Console(output, device) as console:
         loaded = api.load_model(model.checkpoint)
         columns = {name: getattr(source, name) for name in ("id", "target", "time_column", "fill")}
-        show.show_forecast(
-            loaded.predict_all(source.series, on_event=console.listener(), **columns), quantiles, console
-        )
+        forecasts = loaded.predict_all(source.series, horizon=ahead.horizon, on_event=console.listener(), **columns)
+        show.show_forecast(forecasts, quantiles, console)
 
 
 @verb(
     app,
     examples=[
         "rnncli forecast backtest sales.csv --horizon 3 --origins 12 --stride 1",
-        "rnncli forecast backtest sales.csv --horizon 3 --origins 6 --refit 1 --quantiles 0.1,0.9 -o past.csv",
+        "rnncli forecast backtest sales.csv --horizon 3 --origins 6 --refit 1 --quantiles 0.1,0.9 --output past.csv",
     ],
 )
 def backtest(
@@ -88,6 +97,7 @@ def backtest(
     chosen: Chosen[ForecastSettings],
     plan: Backtesting,
     quantiles: Quantiles,
+    alert: Alert,
     output: PlotOutput,
     device: Device,
 ) -> None:
@@ -100,7 +110,9 @@ def backtest(
     from rnncli.forecast.backtest import backtest as run
 
     with Console(output, device) as console:
-        show.show_backtest(run(source.series, source, chosen, plan, console.listener()), quantiles, console)
+        found = run(source.series, source, chosen, plan, console.listener())
+        show.show_backtest(found, quantiles, console)
+        show.sound(alert, found.scores, "the backtest")
 
 
 @verb(app, examples=["rnncli forecast compare sales.csv --horizon 3", "rnncli forecast compare --seeds 3 --json"])

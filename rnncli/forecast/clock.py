@@ -4,16 +4,22 @@
 stamp of any position in the notation of the input.
 """
 
-import re
-from collections import Counter
-from collections.abc import Callable, Sequence
-from datetime import date
-from typing import NamedTuple, cast
+from collections.abc import Sequence
+from typing import cast
 
 import numpy as np
 import pandas as pd
 
 from rnncli.errors import DataError
+from rnncli.forecast.periods import (
+    DAY,
+    Clock,
+    Irregular,
+    common_step,
+    read_quarters,
+    read_short_years,
+    read_weeks,
+)
 from rnncli.tables import is_number
 
 # Notations in the order they are tried; the first that fits all stamps is the one, for reading and for writing.
@@ -25,27 +31,11 @@ _FORMATS = (
     "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%m/%Y", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%b %Y",
     "%b-%Y", "%B %Y", "%Y %b", "%d %b %Y", "%d-%b-%Y", "%d %B %Y", "%b %d, %Y", "%b %d %Y", "%B %d, %Y",
 )  # fmt: skip
-_QUARTER = re.compile(r"(\d{4})([- ]?)Q([1-4])")
-_WEEK = re.compile(r"(\d{4})(-?)W(\d{2})")  # of ISO 8601
-_SHORT_YEAR = re.compile(r"(\d{1,3})-(\d{2})")  # the third year's second month: 3-02
 _EPOCH = {10: 10**6, 13: 10**3}  # seconds and milliseconds since 1970 by their number of digits, in microseconds
 _COMPACT = {8: "%Y%m%d", 6: "%Y%m"}  # whole numbers that are dates, by their number of digits
 _SECOND = 10**6  # microseconds, the unit of all times here
-_MINUTE, _HOUR, _DAY = 60 * _SECOND, 3600 * _SECOND, 86400 * _SECOND
-_UNITS = ((_DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute"))
-
-
-class Clock(NamedTuple):
-    """How the time of a series runs."""
-
-    step: str  # from one position to the next, in words: "month", "7 days"
-    seasons: tuple[int, ...]  # lengths of the natural seasons, in steps; none where the calendar tells none
-    stamp: Callable[[int], str]  # the stamp of a position
-    note: str = ""  # what a reader of several meanings has decided
-
-
-class Irregular(DataError):
-    """The stamps are times, but do not lie on a regular grid."""
+_MINUTE, _HOUR = 60 * _SECOND, 3600 * _SECOND
+_UNITS = ((DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute"))
 
 
 def read_clock(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
@@ -57,7 +47,7 @@ def read_clock(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
     them have no common measure.
     """
     try:
-        for reader in (_read_compact, _read_epoch, _read_numbers, _read_quarters, _read_weeks, _read_short_years):
+        for reader in (_read_compact, _read_epoch, _read_numbers, read_quarters, read_weeks, read_short_years):
             reading = reader(stamps)
             if reading is not None:
                 return reading
@@ -91,7 +81,7 @@ def _read_numbers(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
         return None
     if (numbers == np.round(numbers)).all():
         whole = numbers.astype(np.int64)
-        width, start = _common_step(whole, stamps), int(whole.min())
+        width, start = common_step(whole, stamps), int(whole.min())
         word = f"{width} units" if width > 1 else "unit"
         return (whole - start) // width, Clock(word, (), lambda position: str(start + width * position))
     if not ((numbers > 1000) & (numbers < 3000)).all():
@@ -108,7 +98,7 @@ def _years(stamps: Sequence[str], numbers: np.ndarray, periods: int) -> tuple[np
     """Years with decimals, `periods` to the year."""
     first = float(numbers.min())
     whole = np.round((numbers - first) * periods).astype(np.int64)
-    width = _common_step(whole, stamps)
+    width = common_step(whole, stamps)
     digits = max(len(stamp.replace(".", "").strip("-0")) for stamp in stamps)
     on_grid = abs(first * periods - round(first * periods)) < 0.05
     start = round(first * periods) / periods if on_grid else first  # undo the rounding of the first stamp
@@ -117,22 +107,6 @@ def _years(stamps: Sequence[str], numbers: np.ndarray, periods: int) -> tuple[np
     word = words.get(round(year), f"{width / periods:g} years")
     seasons = (round(year),) if year > 1 and year == round(year) else ()
     return whole // width, Clock(word, seasons, lambda position: f"{start + position * width / periods:.{digits}g}")
-
-
-def _read_quarters(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
-    matches = [_QUARTER.fullmatch(stamp) for stamp in stamps]
-    if not all(matches):
-        return None
-    whole = np.array([int(match[1]) * 4 + int(match[3]) - 1 for match in matches if match])
-    start, between = int(whole.min()), matches[0][2] if matches[0] else ""
-    width = _common_step(whole, stamps)
-
-    def stamp(position: int) -> str:
-        year, quarter = divmod(start + position * width, 4)
-        return f"{year}{between}Q{quarter + 1}"
-
-    word = {1: "quarter", 4: "year"}.get(width, f"{width} quarters")
-    return (whole - start) // width, Clock(word, (4 // width,) if width < 3 else (), stamp)
 
 
 def _read_epoch(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
@@ -152,41 +126,6 @@ def _read_epoch(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
         return str(moment.value // 1000 // unit)
 
     return positions, clock._replace(stamp=stamp, note=f"{stamps[0]!r} was read as {clock.stamp(0)} UTC")
-
-
-def _read_weeks(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
-    matches = [_WEEK.fullmatch(stamp) for stamp in stamps]
-    if not all(matches):
-        return None
-    try:
-        days = np.array([date.fromisocalendar(int(m[1]), int(m[3]), 1).toordinal() for m in matches if m])
-    except ValueError as error:
-        raise DataError(f"a time stamp is no week of its year: {error}") from error
-    whole, between = (days - days.min()) // 7, matches[0][2] if matches[0] else ""
-    width, start = _common_step(whole, stamps), int(days.min())
-
-    def stamp(position: int) -> str:
-        year, week, _ = date.fromordinal(start + 7 * width * position).isocalendar()
-        return f"{year}{between}W{week:02d}"
-
-    word = "week" if width == 1 else f"{width} weeks"
-    return whole // width, Clock(word, (52,) if width == 1 else (), stamp)
-
-
-def _read_short_years(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
-    """Months of numbered years."""
-    matches = [_SHORT_YEAR.fullmatch(stamp) for stamp in stamps]
-    if not all(match and 1 <= int(match[2]) <= 12 for match in matches):
-        return None
-    whole = np.array([int(match[1]) * 12 + int(match[2]) - 1 for match in matches if match])
-    start, width = int(whole.min()), _common_step(whole, stamps)
-
-    def stamp(position: int) -> str:
-        year, month = divmod(start + position * width, 12)
-        return f"{year}-{month + 1:02d}"
-
-    word = "month" if width == 1 else f"{width} months"
-    return (whole - start) // width, Clock(word, (12 // width,) if 12 % width == 0 and width < 12 else (), stamp)
 
 
 def _read_dates(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
@@ -246,12 +185,12 @@ def _read_calendar(times: pd.DatetimeIndex, notation: str) -> tuple[np.ndarray, 
     microseconds = np.asarray(times.as_unit("us").asi8)
     days = np.asarray(times.day)
     ends = bool(times.is_month_end.all())
-    if (ends or len(set(days)) == 1) and len(set((microseconds % _DAY).tolist())) == 1:
+    if (ends or len(set(days)) == 1) and len(set((microseconds % DAY).tolist())) == 1:
         return _read_months(times, stamps, notation, month_ends=ends and len(set(days)) > 1)
     weekdays = bool((np.asarray(times.day_of_week) < 5).all())
-    width = _common_step(microseconds, stamps, weekends=weekdays)
+    width = common_step(microseconds, stamps, weekends=weekdays)
     start = int(microseconds.min())
-    if width == _DAY and weekdays and len(times) > 5:
+    if width == DAY and weekdays and len(times) > 5:
         return _read_business_days(times, notation)
 
     def stamp(position: int) -> str:
@@ -285,7 +224,7 @@ def _read_months(
     times: pd.DatetimeIndex, stamps: Sequence[str], notation: str, *, month_ends: bool
 ) -> tuple[np.ndarray, Clock]:
     months = np.asarray(times.year * 12 + times.month - 1, np.int64)
-    width = _common_step(months, stamps)
+    width = common_step(months, stamps)
     first = _moment(int(times.as_unit("us").asi8.min()), times)
 
     def stamp(position: int) -> str:
@@ -297,28 +236,6 @@ def _read_months(
     return (months - months.min()) // width, Clock(word, seasons, stamp)
 
 
-def _common_step(times: np.ndarray, stamps: Sequence[str], *, weekends: bool = False) -> int:
-    """The commonest distance between neighbours in time, of which all others must be multiples."""
-    order = np.argsort(times, kind="stable").tolist()
-    gaps = np.diff(times[order])
-    forward = gaps[gaps > 0]
-    if not len(forward):
-        return 1
-    width = Counter(forward.tolist()).most_common(1)[0][0]
-    if weekends and width > _DAY and width % _DAY == 0 and _DAY in forward:
-        width = _DAY
-    odd = np.flatnonzero(gaps % width).tolist()
-    if odd:
-        before, after = stamps[order[odd[0]]], stamps[order[odd[0] + 1]]
-        usual = int(np.flatnonzero(gaps == width)[0])
-        raise Irregular(
-            f"time steps are irregular: {after!r} follows {before!r}, but most are as far apart as "
-            f"{stamps[order[usual]]!r} and {stamps[order[usual + 1]]!r}; resample the series first, or choose "
-            "another `time_column`"
-        )
-    return width
-
-
 def _in_words(width: int) -> str:
     for unit, word in _UNITS:
         if width % unit == 0:
@@ -328,8 +245,8 @@ def _in_words(width: int) -> str:
 
 def _seasons(width: int) -> tuple[int, ...]:
     """How many steps an hour, a day, a week and a year have, where that is a whole number of at least two."""
-    if width == 7 * _DAY:
+    if width == 7 * DAY:
         return (52,)
-    if width % _DAY == 0:
-        return (7, 365) if width == _DAY else ()
-    return tuple(span // width for span in (_HOUR, _DAY, 7 * _DAY) if span % width == 0 and span > width)
+    if width % DAY == 0:
+        return (7, 365) if width == DAY else ()
+    return tuple(span // width for span in (_HOUR, DAY, 7 * DAY) if span % width == 0 and span > width)

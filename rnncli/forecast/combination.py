@@ -239,14 +239,19 @@ def _left_out(names: Mapping[str, object]) -> tuple[str, ...]:
 
 
 def _errors(forecast: np.ndarray, truth: np.ndarray, series: np.ndarray, count: int) -> np.ndarray:
-    """The mean absolute error of each series, `[series]`; infinite where there is nothing to compare."""
+    """The mean absolute error of each series, `[series]`; infinite where there is nothing to compare.
+
+    Every step ahead counts alike: where horizons are cut, there are more errors of the first steps, which are smaller.
+    """
     with np.errstate(over="ignore", invalid="ignore"):
         absolute = np.abs(forecast - truth)
     known = np.isfinite(absolute)
-    sums, counts = (
-        np.bincount(series, weights=each.sum(1), minlength=count) for each in (np.where(known, absolute, 0.0), known)
-    )
-    return np.divide(sums, counts, out=np.full(count, np.inf), where=counts > 0)
+    sums, counts = np.zeros((2, count, truth.shape[1]))
+    np.add.at(sums, series, np.where(known, absolute, 0.0))
+    np.add.at(counts, series, known)
+    by_step = sums / np.maximum(counts, 1)
+    steps = (counts > 0).sum(1)
+    return np.divide(by_step.sum(1), steps, out=np.full(count, np.inf), where=steps > 0)
 
 
 def _power(origins: Origins, horizon: int, count: int) -> np.ndarray:

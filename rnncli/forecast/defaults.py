@@ -13,9 +13,9 @@ from rnncli.forecast.settings import (
 )
 from rnncli.settings import Chosen, settings_of
 
-# How long a series, and many of them, are trained, in batches: chosen for the cost, a few seconds and a minute. Where
-# the best epoch is the last one, as on long series, longer training would gain.
-_SERIES_STEPS, _MANY_STEPS = 800, 3000
+# How long a series, and many of them, are trained, in batches: chosen for the cost, a few seconds and some minutes.
+# Where the best epoch is the last one, as on long series, longer training would gain.
+_SERIES_STEPS, _MANY_STEPS = 800, 5000
 _MOST_SEASONS, _MOST_STEPS = 7, 512  # of a default window
 _LEAST_WINDOWS = 5000  # of a training part, from which on a network was seen to add to the linear maps
 

@@ -9,7 +9,8 @@ import numpy as np
 import pandas as pd
 
 from rnncli.errors import DataError
-from rnncli.forecast.clock import Clock, read_clock
+from rnncli.forecast.clock import read_clock
+from rnncli.forecast.periods import Clock
 from rnncli.forecast.series import (
     Series,
     check_column,

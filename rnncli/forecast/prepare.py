@@ -69,6 +69,9 @@ def configure(
     if settings.has_network:
         settings = _with_normalisation(settings, data, chosen)
     say(_in_words(members, settings, data))
+    if settings.system == "auto" and not settings.trains:
+        windows = len(data.parts["train"])
+        say(f"no network is trained on so few windows ({windows}); a `cell`, or `system` network, asks for one")
     return settings, data
 
 
@@ -90,8 +93,6 @@ def _in_words(members: Sequence[Series], settings: ForecastSettings, data: Datas
     if settings.has_network:
         parts.insert(1, f"window {settings.window}")
         parts.append(f"normalize {settings.normalize}" + (" of logarithms" if settings.transform == "log" else ""))
-    if settings.system == "auto" and not settings.trains:
-        held += f"; no network for {len(data.parts['train'])} windows, unless `system` network asks for one"
     return f"{first.name}: {size} values{span}; {', '.join(parts)}; {held}"
 
 

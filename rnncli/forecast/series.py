@@ -4,13 +4,14 @@ import difflib
 import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import pandas as pd
 
 from rnncli.errors import DataError
-from rnncli.forecast.clock import Clock, Irregular, read_clock
+from rnncli.forecast.clock import read_clock
+from rnncli.forecast.periods import Clock, Irregular
 from rnncli.forecast.settings import Fill
 from rnncli.tables import is_number, plain_numbers
 
@@ -54,6 +55,16 @@ class Forecast(NamedTuple):
         """Values of the steps after the last one of a series, and their quantiles."""
         size = len(series.values)
         return cls([series.stamp(size + ahead) for ahead in range(len(values))], values, series, quantiles)
+
+    def until(self, horizon: int | None) -> "Forecast":
+        """The first steps only."""
+        if horizon is None or horizon >= len(self.values):
+            return self
+
+        def quantiles(level: float, **more: Any) -> np.ndarray:
+            return self.quantiles(level, **more)[:horizon]
+
+        return Forecast(self.times[:horizon], self.values[:horizon], self.series, quantiles)
 
     def rows(self) -> list[tuple[str, float]]:
         """Stamp and value of each step ahead."""

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from rnncli.nn.settings import Dropout, Network, cell_names
-from rnncli.settings import COUNT, FRACTION, REQUIRED, Bounds, Presets, Settings, setting
+from rnncli.settings import COUNT, FRACTION, POSITIVE, REQUIRED, Bounds, Presets, Settings, setting
 from rnncli.training.settings import LECTURE, SavedModel, Training
 
 Strategy = Literal["recursive", "direct", "seq2seq", "encoder-decoder"]
@@ -92,7 +92,9 @@ class Systems(Settings):
 
     system: System = setting(
         "network",
-        "What is printed: one system's forecast, or the mean of all that are good at rolling origins (auto).",
+        "What is printed: one of network, linear, theta, damped, holt_winters, seasonal_naive, drift, naive, or the "
+        "mean of all, weighted by their errors in the past (auto).",
+        metavar="SYSTEM",
         by_data="series: auto, with a network if it is long or one is described",
     )
 
@@ -160,7 +162,7 @@ class ForecastSettings(ForecastDropout, ForecastTraining, ForecastNetwork, Syste
         "lecture": {**LECTURE, "units": 20, "loss_from": 0},  # every time step is scored
         # what a user's series makes of the defaults; `for_series` adds what depends on its length and season
         "series": {**_SERIES, "batch_size": 32},
-        "many": {**_SERIES, "cell": "gru", "batch_size": 256},
+        "many": {**_SERIES, "cell": "gru", "units": 128, "batch_size": 256},
     }
 
     @property
@@ -221,7 +223,12 @@ class Quantiles(Settings):
     """Intervals."""
 
     quantiles: str = setting(
-        "", "Quantiles to print beside the forecast, as in 0.1,0.9: columns q10, q90.", None, "LEVELS", convert=_levels
+        "",
+        "Quantiles to print beside the forecast, as in 0.1,0.9: columns q10, q90.",
+        None,
+        "LEVELS",
+        shown="none",
+        convert=_levels,
     )
     conformal: bool = setting(
         True,
@@ -233,6 +240,26 @@ class Quantiles(Settings):
     def levels(self) -> dict[str, float]:
         """The quantiles by the names of their columns."""
         return {f"q{100 * float(level):g}": float(level) for level in self.quantiles.split(",") if level}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Alert(Settings):
+    """The scores."""
+
+    alert: float | None = setting(
+        None,
+        "Exit with code 3, after all is written, where the model's error is larger.",
+        POSITIVE,
+        "MASE",
+        shown="none",
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ahead(Settings):
+    """What is forecast from what."""
+
+    horizon: int | None = setting(None, "Steps ahead to forecast.", STEPS, shown="as trained, which is the most")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.console import Console
+from rnncli.errors import Alarm
 from rnncli.forecast.api import Model, document
 from rnncli.forecast.backtest import Backtest
 from rnncli.forecast.compare import Comparison
@@ -14,7 +15,7 @@ from rnncli.forecast.intervals import SHARE
 from rnncli.forecast.metrics import METRICS
 from rnncli.forecast.plot import plot_backtest, plot_forecasts, plot_training
 from rnncli.forecast.series import Forecast
-from rnncli.forecast.settings import Quantiles
+from rnncli.forecast.settings import Alert, Quantiles
 from rnncli.output import csv_text, figure, json_text, scores_csv, significant
 
 _CSV_METRICS = ("mse", "mae", "rmse", "smape", "mase")
@@ -41,6 +42,17 @@ def show_training(model: Model, quantiles: Quantiles, console: Console) -> None:
     else:
         output.write(_forecast_csv(forecasts, quantiles))
     console.plot(lambda path: plot_training(model, forecasts, path))
+
+
+def sound(alert: Alert, systems: Mapping[str, Any], where: str) -> None:
+    """Raise Alarm where the model's error is larger than the user allows, or is not known."""
+    if alert.alert is None:
+        return
+    mase = systems.get("model", {}).get("mase")
+    if mase is None:
+        raise Alarm(f"the error on {where} could not be told, and `alert` {alert.alert:g} not be checked")
+    if mase > alert.alert:
+        raise Alarm(f"the error on {where}, MASE {figure(mase)}, is above `alert` {alert.alert:g}")
 
 
 def show_forecast(forecasts: list[Forecast], quantiles: Quantiles, console: Console) -> None:
