@@ -118,9 +118,27 @@ def test_baselines_on_a_line_and_on_a_season() -> None:
 def test_season_from_the_autocorrelation() -> None:
     time = np.arange(300)
     noise = np.random.default_rng(0).normal(size=300)
-    assert choose_season(make_series(np.sin(2 * np.pi * time / 12) + 0.01 * time + 0.1 * noise)) == 12
-    assert choose_season(make_series(noise)) == 1
-    assert choose_season(make_series(np.arange(5.0))) == 1
+
+    def season(values: np.ndarray) -> int:
+        return choose_season([make_series(values)])
+
+    assert season(np.sin(2 * np.pi * time / 12) + 0.01 * time + 0.1 * noise) == 12
+    assert season(noise) == 1
+    assert season(np.cumsum(noise)) == 1
+    assert season(np.arange(5.0)) == 1
+    # of a day and a week, the week, if it repeats more clearly; of a season and its double, the season
+    hours = np.arange(24 * 7 * 8)
+    day, weekend = np.sin(2 * np.pi * hours / 24), (hours // 24 % 7 >= 5) * 2.0
+    assert season(day + weekend + 0.1 * np.random.default_rng(1).normal(size=len(hours))) == 168
+    assert season(np.tile([1.0, 5.0, 2.0, 3.0, 1.1, 5.1, 2.1, 3.1], 30)) == 4
+    # slow cycles hide a season of the differences
+    assert season(np.cumsum(np.random.default_rng(4).normal(size=60)) + np.tile([3.0, 0, -3, 0], 15)) == 4
+
+
+def test_many_series_have_their_season_in_common() -> None:
+    generator, time = np.random.default_rng(0), np.arange(60)
+    noisy = [np.sin(2 * np.pi * (time + shift) / 12) + 1.5 * generator.normal(size=60) for shift in range(40)]
+    assert choose_season([make_series(values) for values in noisy]) == 12
 
 
 def test_metrics_by_hand() -> None:

@@ -62,7 +62,7 @@ def same_but_for_rounding(command: str, wanted: str, got: str) -> None:
 
 
 VERBS = {
-    "forecast": ("train", "predict", "compare"),
+    "forecast": ("train", "predict", "compare", "backtest"),
     "charlm": ("train", "sample", "evaluate"),
     "sentiment": ("train", "predict", "evaluate"),
 }

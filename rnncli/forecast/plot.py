@@ -118,7 +118,7 @@ def _band(axes: "Axes", forecast: "Forecast") -> None:
     """The interval that holds four fifths of what is to come, behind the forecast."""
     size, last = len(forecast.series.values), forecast.series.values[-1:]
     low, high = (np.append(last, forecast.quantiles((1 + side * SHARE) / 2)) for side in (-1, 1))
-    label = f"{SHARE:.0%} interval"
+    label = f"{100 * SHARE:.0f} % interval"
     axes.fill_between(
         np.arange(size - 1, size + len(low) - 1), low, high, color=_FUTURE, alpha=0.2, linewidth=0, label=label
     )

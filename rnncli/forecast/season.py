@@ -15,6 +15,7 @@ _LEAST_OF_MANY, _RISE_OF_MANY = 0.1, 0.05  # of the mean over many series, which
 # is taken in vain at little cost: whether the season is significant is tested again where it is used.
 _USUAL = (4, 7, 12, 24, 52)
 _DEVIATIONS = 1.3  # of the correlation of noise
+_SHORT = 150  # values of a series that may need it
 
 
 def choose_season(members: Sequence[Series], held_out: float = 0.2) -> int:
@@ -38,7 +39,7 @@ def choose_season(members: Sequence[Series], held_out: float = 0.2) -> int:
     if len(members) > 1:
         return _peak(correlation, _LEAST_OF_MANY, _RISE_OF_MANY)
     found = _peak(correlation, _LEAST, _RISE)
-    return found if found > 1 else _usual(seen[0])
+    return found if found > 1 or len(seen[0]) > _SHORT else _usual(seen[0])
 
 
 def _repeating(values: np.ndarray, offered: Sequence[int]) -> int:
@@ -78,15 +79,20 @@ def _usual(values: np.ndarray) -> int:
 
 
 def _peak(correlation: np.ndarray, least: float, rise: float) -> int:
-    """The lag of the highest peak; of peaks nearly as high, or at a half or a third of its lag, the first."""
+    """The lag of the highest peak; of peaks nearly as high, or at halves and thirds of its lag, the first."""
     inner = correlation[1:-1]
     peaks = np.flatnonzero((inner > correlation[:-2]) & (inner >= correlation[2:]) & (inner > least)) + 1
     peaks = peaks[correlation[peaks] - np.minimum.accumulate(correlation)[peaks] > rise]
     if not len(peaks):
         return 1
-    best = int(peaks[np.argmax(correlation[peaks])])
-    for part in (1 / 3, 1 / 2):  # a season repeats at its multiples, by chance more clearly
-        near = peaks[np.abs(peaks - part * best) <= max(1, 0.04 * best * part)]
-        if len(near) and correlation[near].max() > 0.6 * correlation[best]:
-            return int(near[np.argmax(correlation[near])])
-    return int(peaks[correlation[peaks] >= correlation[best] - 0.03][0])
+    highest = correlation[peaks].max()
+    best = int(peaks[correlation[peaks] >= highest - 0.03][0])
+    parted = True
+    while parted:  # a season repeats at its multiples, by chance more clearly
+        parted = False
+        for part in (best / 3, best / 2):
+            near = peaks[np.abs(peaks - part) <= max(1, 0.04 * part)]
+            if len(near) and near[0] < best and correlation[near].max() > 0.6 * highest:
+                best, parted = int(near[np.argmax(correlation[near])]), True
+                break
+    return best

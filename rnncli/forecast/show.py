@@ -86,7 +86,7 @@ def show_backtest(backtest: Backtest, quantiles: Quantiles, console: Console) ->
     console.table("all origins", *_metrics_table(systems, {}), style_row=0)
     _step_table(systems, backtest.settings.horizon, console)
     inside, crps = systems["model"]["coverage"], systems["model"]["crps"]
-    console.say(f"{SHARE:.0%} intervals held {inside:.1%} of what came; crps {figure(crps)}")
+    console.say(f"{100 * SHARE:.0f} % intervals held {100 * inside:.1f} % of what came; crps {figure(crps)}")
     if console.output.json:
         console.output.write_document(_backtest_document(backtest), console.clock)
     else:
