@@ -185,3 +185,22 @@ def test_short_histories_are_masked_and_not_padded() -> None:
         short = Forecaster(ForecastSettings(**{**settings.as_dict(), "window": 12}), rngs=nnx.Rngs(0))
         wanted = short(jnp.asarray(values[:, 12:]))
         np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-5)
+
+
+def test_constant_series_and_zeros_spoil_nothing(rnncli, tmp_path: Path) -> None:
+    lines = rows()
+    months = [line.split(",")[1] for line in lines if line.startswith("north")]
+    lines += [f"closed,{month},7" for month in months]
+    lines += [f"rare,{month},{12 if index % 9 == 0 else 0}" for index, month in enumerate(months)]
+    path = tmp_path / "mixed.csv"
+    path.write_text(csv(lines))
+    result = rnncli("forecast", path, "--id", "shop", "--horizon", 6, "--quantiles", "0.1,0.9")
+    assert result.code == 0, result.err
+    assert "Warning" not in result.err
+    table = {
+        name: np.array([row[2:] for row in result.rows[1:] if row[0] == name], float) for name in (*SIZES, "closed")
+    }
+    np.testing.assert_allclose(table["closed"], 7.0, rtol=0.01)
+    for name, size in SIZES.items():
+        np.testing.assert_allclose(table[name][:, 0], sales(name, size + 6)[size:], rtol=0.1)
+    assert all(np.isfinite(float(cell)) for row in result.rows[1:] for cell in row[2:])

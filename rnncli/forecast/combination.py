@@ -4,7 +4,8 @@ Systems are weighted by w ∝ e^−p, with e the mean absolute error at the roll
 cover three horizons (a system with twice the error of the best has a sixteenth of its weight), and grows with the root
 of what they cover, to 16 at most: the more was seen, the surer is a difference. The variants of a system (its values
 or their logarithms, the normalisations of the linear map) are joined by the same rule first, so that a system with many
-of them counts once. Of many series, a factor of a system's error on each is the square of its mean error over all.
+of them counts once. Of many series, each has few origins, and all together many: the power is three quarters of that,
+and the weights are multiplied by w ∝ E^−8, with E the mean over all series of the errors in the scale of each.
 
 The naive forecast and the drift take part only where there is no season: exponential smoothing has them as cases, and
 without them the errors on M3's series were 1 to 2 % lower.
@@ -27,6 +28,7 @@ from rnncli.forecast.panel import Panel
 from rnncli.forecast.series import Forecast
 
 _POWERS = (4.0, 16.0)  # the least, for three horizons or fewer, and the most
+_POWER_OF_MANY, _POWER_OVER_ALL = 0.75, 8.0  # of many series: a factor of the power, and the power of the mean error
 _MOST_ORIGINS = 240  # of all series; of each, at least a tenth of that
 _LEAST_ERROR = 1e-6  # of a series' own scale: a system without any error is not told from one with hardly any
 
@@ -206,8 +208,8 @@ def weigh(forecasts: Mapping[str, Sequence[np.ndarray]], origins: Origins, scale
     """Weights from forecasts at rolling origins; `scale` is the usual size of an error of each series, `[series]`."""
     truth = origins.future(horizon, observed=True)
     least = _LEAST_ERROR * np.where(scale > 0, scale, 1.0)
-    power = _power(origins, horizon, len(scale))
     many = len(scale) > 1
+    power = _power(origins, horizon, len(scale)) * (_POWER_OF_MANY if many else 1.0)
     variants, errors = {}, {}
     for name, each in forecasts.items():
         own = np.stack([_errors(forecast, truth, origins.series, len(scale)) for forecast in each])
@@ -218,9 +220,10 @@ def weigh(forecasts: Mapping[str, Sequence[np.ndarray]], origins: Origins, scale
         errors[name] = _errors(joined, truth, origins.series, len(scale))
     taking_part = [name for name in errors if name not in _left_out(errors)]
     each = np.stack([errors[name] for name in taking_part])
-    if many:  # what a system does to all series is surer than what it does to one
-        each = each * np.square(_pooled(each, scale))[:, None]
     weights = _weights(each, least, power)
+    if many:  # what a system does to all series is surer than what it does to one
+        weights = weights * _pooled(each, scale)[:, None] ** -_POWER_OVER_ALL
+        weights = weights / weights.sum(0)
     return Weights(dict(zip(taking_part, weights, strict=True)), variants, errors)
 
 

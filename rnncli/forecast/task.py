@@ -134,7 +134,9 @@ class ForecastTask:
         combination = found.combination
         assert combination is not None
         if settings.has_network:
-            params = self._fitted_anew(round(epochs))
+            # many series are learnt to the end: what a network lacks on their validation parts is the values just
+            # before them, which the last fit has, and not fewer epochs
+            params = self._fitted_anew(self.plan.epochs if len(data.panel) > 1 else round(epochs))
             model = with_parameters(self.model, params)
             combination = replace(combination, network=network.with_parameters(model))
         self._combination = combination
