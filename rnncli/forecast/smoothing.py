@@ -24,7 +24,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 from rnncli.forecast.origins import Origins
 
 _MORE_DATA = 1.05  # the factor of data from which on the start of a recurrence is taken anew
-_ROWS = 4096  # groups in one pass: bounds the memory
+_STATES = 100_000  # groups in one pass, times the seasonal indices of each: bounds the memory
 
 
 class Grid(NamedTuple):
@@ -103,10 +103,11 @@ def _forecasts(origins: Origins, horizon: int, season: int, log: bool, method: M
         first[index] = start if same else index
     heads, rows = np.unique(first, return_inverse=True)
     result = np.empty((len(order), horizon))
-    for row in range(0, len(heads), _ROWS):
-        inside = (rows >= row) & (rows < row + _ROWS)
+    count = max(1, _STATES // max(season, 24))
+    for row in range(0, len(heads), count):
+        inside = (rows >= row) & (rows < row + count)
         part, members = order[inside], rows[inside] - row
-        known = lengths[heads[row : row + _ROWS]]
+        known = lengths[heads[row : row + count]]
         cut = np.maximum(known - memory, 0)  # what is older is forgotten
         begins = origins.begins[part] + cut[members]
         result[part] = _of_group(origins, part, begins, members, known - cut, horizon, season, log, method)
