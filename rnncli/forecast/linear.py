@@ -118,12 +118,16 @@ def fit_linear(moments: Moments, validation: Origins, scale: np.ndarray) -> Trie
 def best_of(moments: Moments, validation: Origins, scale: np.ndarray) -> Tried:
     """The penalty whose map has the least mean absolute error on a validation part.
 
-    Errors are told in the `scale` of each series, `[series]`, so that all count alike.
+    Errors are told in the `scale` of each series, `[series]`, so that all count alike. Where there is nothing to
+    compare with, it is the strongest.
     """
     truth = validation.future(moments.outputs, observed=True)
     units = np.where(scale > 0, scale, 1.0)[validation.series][:, None]
     models = list(moments.solved(PENALTIES))
-    errors = [float(np.nanmean(np.abs(model(validation) - truth) / units)) for model in models]
+    told = [np.abs(model(validation) - truth) / units for model in models]
+    if not np.isfinite(told).any():
+        return Tried(PENALTIES[-1], models[-1], np.inf)
+    errors = [float(np.nanmean(each)) for each in told]
     best = int(np.argmin(errors))
     return Tried(PENALTIES[best], models[best], errors[best])
 

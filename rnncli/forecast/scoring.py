@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from rnncli.errors import DataError
 from rnncli.forecast.combination import (
     Combination,
     Weights,
@@ -86,6 +87,7 @@ def assess(data: Dataset, settings: ForecastSettings, network: NetworkForecaster
     maps = LinearMaps(data, settings)
     rolling = rolling_origins(data.panel, data.bounds["train"], data.bounds["test"], horizon, season)
     others = forecast_each(systems_of(horizon, season, (), network), rolling)
+    _check_there(settings, [*others, *(["linear"] if maps.moments else [])])
 
     def tried(until: str) -> tuple[Weights, Intervals, list[float]]:
         """From the rolling origins before the end of a part, with the linear maps of the training part."""
@@ -122,6 +124,16 @@ def assess(data: Dataset, settings: ForecastSettings, network: NetworkForecaster
         final = weights, intervals.widened(tested.intervals.missed(recent, data.parts["test"])), penalties
     maps.learn("test", "validation")
     return Assessment(scores, by_series, combination(*final), recent)
+
+
+def _check_there(settings: ForecastSettings, names: Sequence[str]) -> None:
+    """Raise DataError where the system that is to be printed cannot be had of this series."""
+    if settings.system in ("auto", *names):
+        return
+    why = f"a season, and there is none (`season` {settings.season})"
+    if settings.system == "linear":
+        why = f"at least two whole windows of {settings.window} steps to learn from; lower `window` or `horizon`"
+    raise DataError(f"`system` {settings.system} needs {why}; there are: auto, {', '.join(sorted(names))}")
 
 
 def assess_series(data: Dataset, settings: ForecastSettings, network: NetworkForecaster) -> Assessment:
