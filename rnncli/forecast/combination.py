@@ -29,6 +29,7 @@ from rnncli.forecast.series import Forecast
 
 _POWERS = (4.0, 16.0)  # the least, for three horizons or fewer, and the most
 _POWER_OF_MANY, _POWER_OVER_ALL = 0.75, 8.0  # of many series: a factor of the power, and the power of the mean error
+_ENOUGH = 16  # errors of a series; of fewer, the power is less, as a handful chooses by chance
 _MOST_ORIGINS = 240  # of all series; of each, at least a tenth of that
 _LEAST_ERROR = 1e-6  # of a series' own scale: a system without any error is not told from one with hardly any
 
@@ -210,6 +211,8 @@ def weigh(forecasts: Mapping[str, Sequence[np.ndarray]], origins: Origins, scale
     least = _LEAST_ERROR * np.where(scale > 0, scale, 1.0)
     many = len(scale) > 1
     power = _power(origins, horizon, len(scale)) * (_POWER_OF_MANY if many else 1.0)
+    seen = np.bincount(origins.series, weights=np.isfinite(truth).sum(1), minlength=len(scale))
+    power = power * np.minimum(1.0, seen / _ENOUGH)
     variants, errors = {}, {}
     for name, each in forecasts.items():
         own = np.stack([_errors(forecast, truth, origins.series, len(scale)) for forecast in each])
