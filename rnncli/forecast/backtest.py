@@ -72,10 +72,7 @@ def backtest(
     """
     begun = time.monotonic()
 
-    def say(text: str) -> None:
-        on_event(Note(text))
-
-    members = read(series, source, say)
+    members = read(series, source, lambda text: on_event(Note(text)))
     chosen = with_precision(chosen, 0)
     horizon = chosen.get("horizon") or configure(members, chosen, "default", lambda _: None)[0].horizon
     chosen = chosen.replaced(horizon=horizon)

@@ -23,7 +23,7 @@ from rnncli.forecast.intervals import Intervals
 from rnncli.forecast.linear import Linear
 from rnncli.forecast.network import NetworkForecaster
 from rnncli.forecast.normalize import Scaling
-from rnncli.forecast.origins import Origins
+from rnncli.forecast.origins import Origins, numbered
 from rnncli.forecast.panel import Panel
 from rnncli.forecast.series import Forecast
 
@@ -67,8 +67,7 @@ def rolling_origins(panel: Panel, first: np.ndarray, last: np.ndarray, horizon: 
     while (shared := np.gcd(stride, season) > 1).any():
         stride = stride - shared
     counts = np.maximum(-(-spans // stride), 0)
-    series = np.repeat(np.arange(len(panel)), counts)
-    back = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts)
+    series, back = numbered(counts)
     ends = np.maximum(last[series] - stride[series] * (back + 1), first[series])
     return Origins(panel, series, ends, last[series])
 
@@ -135,7 +134,7 @@ class Combination:
 
     Attributes:
         system: "auto" for the weighted mean, or the name of one system.
-        baselines, smoothing: the systems that need no training.
+        horizon, season: of the systems that need no training.
         linear: the closed-form maps; none where the data was too short.
         network: the network, where one was trained.
         weights: of the mean.

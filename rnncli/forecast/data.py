@@ -13,7 +13,7 @@ import numpy as np
 from rnncli.errors import DataError
 from rnncli.forecast.defaults import part_sizes
 from rnncli.forecast.normalize import Scaling, Units
-from rnncli.forecast.origins import Origins
+from rnncli.forecast.origins import Origins, numbered
 from rnncli.forecast.panel import Panel
 from rnncli.forecast.settings import ForecastSettings
 
@@ -40,10 +40,14 @@ class Dataset:
     horizon: int
     scale: np.ndarray
 
+    def added(self, before: str, part: str) -> Origins:
+        """The slices that end after one part and not after another: what a fit to the latter adds to the former's."""
+        first = np.maximum(self.bounds[before] - self.horizon + 1, self.panel.starts[:-1] + 1)
+        return slices(self.panel, first, self.bounds[part], self.horizon)
+
     def held_out(self) -> Origins:
         """The slices that end in the validation or the test part: what a last fit adds to the training part."""
-        first = np.maximum(self.bounds["train"] - self.horizon + 1, self.panel.starts[:-1] + 1)
-        return slices(self.panel, first, self.bounds["test"], self.horizon)
+        return self.added("train", "test")
 
     def windows(self, part: str) -> np.ndarray:
         """What a network may see, `[n, window]`."""
@@ -122,8 +126,8 @@ def _split_by_time(panel: Panel, settings: ForecastSettings) -> Dataset:
 def slices(panel: Panel, first: np.ndarray, bounds: np.ndarray, horizon: int) -> Origins:
     """Every origin of a part whose horizon lies within it, and that can be forecast and scored."""
     counts = np.maximum(bounds - horizon + 1 - first, 0)
-    series = np.repeat(np.arange(len(panel)), counts)
-    ends = np.arange(counts.sum()) - np.repeat(np.cumsum(counts) - counts, counts) + first[series]
+    series, number = numbered(counts)
+    ends = first[series] + number
     # where a window ends in filled values, they know what came after them; where nothing was measured after it,
     # there is nothing to learn or to score
     if panel.filled.any():

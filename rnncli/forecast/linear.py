@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnncli.forecast.normalize import Units, window_statistics
+from rnncli.forecast.normalize import Units, logarithms, window_statistics
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.settings import Normalize
 
@@ -143,9 +143,7 @@ def _prior(window: int, outputs: int, season: int, variant: Variant) -> np.ndarr
 
 def _read(values: np.ndarray, variant: Variant) -> np.ndarray:
     """Values as a variant has them: their logarithms, NaN where there is none, or as they are."""
-    if not variant.log:
-        return values
-    return np.log(values, out=np.full_like(values, np.nan), where=values > 0)
+    return logarithms(values) if variant.log else values
 
 
 def _normalised(

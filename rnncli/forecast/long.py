@@ -18,11 +18,9 @@ from rnncli.forecast.series import (
     find_target,
     find_time,
     numbers,
-    significant_digits,
     without_end,
 )
 from rnncli.forecast.settings import Fill
-from rnncli.tables import plain_numbers
 
 _MOST_STEPS = 20  # a value: more is no gap, but another step
 
@@ -54,8 +52,7 @@ def read_many(
     if target in (id, time[0] if time else None):
         raise DataError(f"column {target!r} cannot be the target and say which series or time it is, too")
     told: list[str] = []
-    values = numbers(table[target].tolist(), target, told)
-    digits = significant_digits(plain_numbers(table[target].tolist())[0])
+    values, digits = numbers(table[target].tolist(), target, told)
     codes, ids = pd.factorize(table[id])
     unnamed = np.flatnonzero((table[id] == "").to_numpy())
     if len(unnamed):

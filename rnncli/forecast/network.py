@@ -10,7 +10,7 @@ from flax import nnx
 from jax import Array
 
 from rnncli.forecast.model import Forecaster
-from rnncli.forecast.normalize import Scaling, Units
+from rnncli.forecast.normalize import Scaling, Units, logarithms
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.settings import ForecastSettings
 
@@ -34,9 +34,7 @@ class Scaler:
     def down(self, values: np.ndarray, series: np.ndarray) -> np.ndarray:
         """Values `[n, steps]` of the series `[n]` as float32; computed in float64."""
         mean, std = self.units.of(series)
-        if self.log:
-            values = np.log(values, out=np.full_like(values, np.nan), where=values > 0)
-        return ((values - mean) / std).astype(np.float32)
+        return (((logarithms(values) if self.log else values) - mean) / std).astype(np.float32)
 
     def up(self, scaled: np.ndarray, series: np.ndarray) -> np.ndarray:
         """Back to the series' unit, float64."""

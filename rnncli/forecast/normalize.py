@@ -73,6 +73,11 @@ class Scaling:
         )
 
 
+def logarithms(values: np.ndarray) -> np.ndarray:
+    """The logarithms of values; NaN where there is none."""
+    return np.log(values, out=np.full_like(values, np.nan), where=values > 0)
+
+
 def window_statistics(windows: Any, normalize: Normalize, xp: ModuleType = jnp, known: Any = None) -> tuple[Any, Any]:
     """Level and scale `[n, 1]` of windows `[n, window]` that are already in units of the training data.
 

@@ -8,6 +8,12 @@ import numpy as np
 from rnncli.forecast.panel import Panel
 
 
+def numbered(counts: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """For so many origins of each series: the series of each origin, and its number among those, from 0, `[n]`."""
+    series = np.repeat(np.arange(len(counts)), counts)
+    return series, np.arange(counts.sum()) - (np.cumsum(counts) - counts)[series]
+
+
 @dataclass(frozen=True)
 class Origins:
     """Origins in a panel: forecast i begins at `ends[i]` and knows the values of its series before that place.

@@ -7,7 +7,8 @@ What is scored never knew what it is scored on. Of each series,
 2. systems fitted to the training and the validation part forecast the test part;
 3. systems fitted to all of it forecast what follows, with weights from rolling origins in both held-out parts.
 
-A network is not fitted anew: it knows the training part, and its best epoch is that of the validation part.
+A network is not fitted anew here: it knows the training part, and its best epoch is that of the validation part. The
+one that forecasts what follows is trained on all of the series (`task.py`).
 """
 
 from collections.abc import Sequence
@@ -26,7 +27,7 @@ from rnncli.forecast.combination import (
     systems_of,
     weigh,
 )
-from rnncli.forecast.data import Dataset, slices
+from rnncli.forecast.data import Dataset
 from rnncli.forecast.intervals import Intervals
 from rnncli.forecast.linear import Linear, Moments, Tried, Variant, best_of, fit_linear
 from rnncli.forecast.metrics import mean_scores, scores_by_series
@@ -54,7 +55,7 @@ class LinearMaps:
 
     def __init__(self, data: Dataset, settings: ForecastSettings, kinds: Sequence[Normalize] = KINDS):
         """Fit to the training part; there are none where that has too few windows."""
-        self._data, self._settings = data, settings
+        self._data = data
         wanted = 2 if settings.system == "linear" else _LEAST_WINDOWS
         least = settings.least_of(len(data.panel))
         self.moments: list[Moments] = []
@@ -75,10 +76,9 @@ class LinearMaps:
 
     def learn(self, part: str, before: str) -> None:
         """Fit to the slices that end in a part, too; the part `before` it was learnt already."""
-        data, horizon = self._data, self._settings.horizon
-        first = np.maximum(data.bounds[before] - horizon + 1, data.panel.starts[:-1] + 1)
+        origins = self._data.added(before, part)
         for moments in self.moments:
-            moments.add(slices(data.panel, first, data.bounds[part], horizon))
+            moments.add(origins)
 
 
 def assess(data: Dataset, settings: ForecastSettings, network: NetworkForecaster | None) -> Assessment:

@@ -48,13 +48,18 @@ def _repeating(values: np.ndarray, offered: Sequence[int]) -> int:
     return min(fitting, key=lambda season: np.abs(values[season:] - values[:-season]).mean(), default=1)
 
 
+def lagged_products(values: np.ndarray, longest: int) -> np.ndarray:
+    """The sums of x_t·x_{t+k} along the last axis, for lags k from 0 to `longest`."""
+    spectrum = np.fft.rfft(values, 2 * values.shape[-1])
+    return np.fft.irfft(spectrum * np.conj(spectrum))[..., : longest + 1]
+
+
 def _autocorrelation(values: np.ndarray, longest: int) -> np.ndarray:
     """The autocorrelation of the detrended values at lags 0 to `longest`, each by as many pairs as there are."""
     size, lags = len(values), np.arange(longest + 1)
     time = np.arange(size)
     residual = values - np.polyval(np.polyfit(time, values, 1), time)
-    spectrum = np.fft.rfft(residual, 2 * size)
-    correlation = np.fft.irfft(spectrum * np.conj(spectrum))[: longest + 1] / (size - lags)
+    correlation = lagged_products(residual, longest) / (size - lags)
     return correlation / (correlation[0] or 1.0)
 
 
@@ -66,8 +71,7 @@ def _usual(values: np.ndarray) -> int:
     steps = np.diff(values)
     if len(steps) < 8 or steps.min() == steps.max():
         return 1
-    spectrum = np.fft.rfft(steps - steps.mean(), 2 * len(steps))
-    correlation = np.fft.irfft(spectrum * np.conj(spectrum))[: len(steps)]
+    correlation = lagged_products(steps - steps.mean(), len(steps) - 1)
     correlation = correlation / correlation[0]
     found: dict[int, float] = {}
     for lag in _USUAL:

@@ -87,8 +87,7 @@ def read_series(
     if target == time_name:
         raise DataError(f"column {target!r} cannot be both the time and the target")
     notes: list[str] = []
-    values = numbers(table[target].tolist(), target, notes)
-    digits = significant_digits(plain_numbers(table[target].tolist())[0])
+    values, digits = numbers(table[target].tolist(), target, notes)
     if time is not None:
         values = _on_grid(table, time, values, notes, fill)
         notes += [time[2].note] if time[2].note else []
@@ -180,10 +179,10 @@ def _mostly_numbers(column: Iterable[str]) -> bool:
     return not present or sum(map(is_number, present)) * 2 > len(present)
 
 
-def numbers(column: Sequence[str], name: str, notes: list[str] | None = None) -> np.ndarray:
-    """The cells as float64, NaN where one is missing."""
+def numbers(column: Sequence[str], name: str, notes: list[str]) -> tuple[np.ndarray, int]:
+    """The cells as float64, NaN where one is missing, and their most significant digits."""
     column, notation = plain_numbers(column)
-    if notation and notes is not None:
+    if notation:
         notes.append(f"column {name!r} was read as numbers like {notation}")
     values = np.full(len(column), np.nan)
     for row, cell in enumerate(column):
@@ -200,10 +199,10 @@ def numbers(column: Sequence[str], name: str, notes: list[str] | None = None) ->
             raise DataError(f"{where}: {cell} is too large to compute with; divide the column")
     if np.isnan(values).all():
         raise DataError(f"column {name!r} has no values: all {len(values)} are missing")
-    return values
+    return values, _significant_digits(column)
 
 
-def significant_digits(column: Iterable[str]) -> int:
+def _significant_digits(column: Iterable[str]) -> int:
     """The most significant digits that a cell has, at least 4 and at most 15."""
     mantissas = (cell.lower().split("e")[0] for cell in column if is_number(cell))
     return max([4, *(min(15, len(each.replace(".", "").strip("+-").lstrip("0"))) for each in mantissas)])

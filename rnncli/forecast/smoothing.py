@@ -15,13 +15,14 @@ of origins; a new group begins once there is a twentieth more data.
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import NamedTuple
 
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
 from rnncli.forecast.origins import Origins
+from rnncli.forecast.season import lagged_products
 
 _MORE_DATA = 1.05  # the factor of data from which on the start of a recurrence is taken anew
 _STATES = 100_000  # groups in one pass, times the seasonal indices of each: bounds the memory
@@ -133,18 +134,16 @@ def _of_group(
     places = np.minimum(starts[:, None] + time, len(origins.panel.values) - 1)
     values = np.where(time < ends[:, None], origins.panel.values[places], np.nan)
     order = np.argsort(times, kind="stable")
+    group = _Group(values, known, members[order], times[order])
     if not log:
-        group = _Group(values, known, members[order], times[order])
         forecasts = method(group, horizon, season)
     else:
         positive = np.nanmin(values, 1) > 0
         logs = np.log(np.where(positive[:, None], values, 1.0))
         logs = np.where(np.isnan(values), np.nan, logs)
-        group = _Group(logs, known, members[order], times[order])
-        forecasts = _from_logs(method(group, horizon, season), logs, group.rows)
+        forecasts = _from_logs(method(replace(group, values=logs), horizon, season), logs, group.rows)
         if not positive.all():
-            plain = method(_Group(values, known, members[order], times[order]), horizon, season)
-            forecasts = np.where(positive[group.rows][:, None], forecasts, plain)
+            forecasts = np.where(positive[group.rows][:, None], forecasts, method(group, horizon, season))
     result = np.empty_like(forecasts)
     result[order] = forecasts
     return result
@@ -158,10 +157,10 @@ def _from_logs(forecasts: np.ndarray, logs: np.ndarray, rows: np.ndarray) -> np.
 
 def _theta(group: _Group, horizon: int, season: int) -> np.ndarray:
     adjusted, indices = _adjusted(group, season)
-    slope, intercept = _lines(_replaced(group, adjusted).before())
+    slope, intercept = _lines(replace(group, values=adjusted).before())
     line = intercept[:, None] + slope[:, None] * np.arange(adjusted.shape[1])
     doubled = 2 * adjusted - line
-    level = _smooth(_replaced(group, doubled), _THETA, horizon, doubled[:, 0], np.zeros(len(slope)))
+    level = _smooth(replace(group, values=doubled), _THETA, horizon, doubled[:, 0], np.zeros(len(slope)))
     ahead = group.times[:, None] + np.arange(horizon)
     trend = intercept[group.rows][:, None] + slope[group.rows][:, None] * ahead
     return (level + trend) / 2 + _ahead(indices, group, horizon)
@@ -171,7 +170,7 @@ def _damped(group: _Group, horizon: int, season: int) -> np.ndarray:
     adjusted, indices = _adjusted(group, season)
     last = np.minimum(group.known, 5) - 1
     trend = (adjusted[np.arange(len(last)), last] - adjusted[:, 0]) / np.maximum(last, 1)
-    forecasts = _smooth(_replaced(group, adjusted), _DAMPED, horizon, adjusted[:, 0], trend)
+    forecasts = _smooth(replace(group, values=adjusted), _DAMPED, horizon, adjusted[:, 0], trend)
     return forecasts + _ahead(indices, group, horizon)
 
 
@@ -227,10 +226,6 @@ def _smooth(
     return result
 
 
-def _replaced(group: _Group, values: np.ndarray) -> _Group:
-    return _Group(values, group.known, group.rows, group.times)
-
-
 def _lines(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Slope and intercept `[R]` of the least-squares lines through rows with NaN."""
     known = ~np.isnan(values)
@@ -281,8 +276,7 @@ def _is_seasonal(values: np.ndarray, season: int) -> np.ndarray:
     if season < 2 or season >= values.shape[1]:
         return np.zeros(len(values), bool)
     centred = np.where(known, values - np.nanmean(values, 1, keepdims=True), 0.0)
-    spectrum = np.fft.rfft(centred, 2 * values.shape[1])
-    correlation = np.fft.irfft(spectrum * np.conj(spectrum))[:, : season + 1]
+    correlation = lagged_products(centred, season)
     correlation = correlation / np.maximum(correlation[:, :1], 1e-300)
     limit = 1.645 * np.sqrt((1 + 2 * np.square(correlation[:, 1:season]).sum(1)) / np.maximum(count, 1))
     return (np.abs(correlation[:, season]) > limit) & (count >= 2 * season + 2)
