@@ -10,7 +10,9 @@ from rnncli.forecast.backtest import backtest
 from rnncli.forecast.intervals import Intervals
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.panel import Panel
-from rnncli.forecast.settings import Backtesting, ForecastSettings, SeriesSource
+from rnncli.forecast.settings import ForecastSettings
+from rnncli.forecast.source import SeriesSource
+from rnncli.forecast.verb_settings import Backtesting
 from rnncli.settings import Chosen
 
 

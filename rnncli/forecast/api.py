@@ -9,21 +9,19 @@ import numpy as np
 from flax import nnx
 
 from rnncli.errors import CheckpointError, DataError, ParameterError
-from rnncli.forecast.combination import Combination, Weights, systems_of
+from rnncli.forecast.combination import Combination
 from rnncli.forecast.data import Dataset, dataset, naive_errors, scaling_of
-from rnncli.forecast.intervals import Intervals
-from rnncli.forecast.linear import Linear, Variant
 from rnncli.forecast.model import Forecaster, empty_forecaster
-from rnncli.forecast.network import NetworkForecaster
 from rnncli.forecast.normalize import Scaling
 from rnncli.forecast.panel import Panel
-from rnncli.forecast.prepare import Say, described, prepare, read, table
+from rnncli.forecast.prepare import described, prepare
+from rnncli.forecast.saved import combination_in, numbers_of, read_as_trained, sizes_in
 from rnncli.forecast.scoring import scores_of
-from rnncli.forecast.series import Forecast, Series
-from rnncli.forecast.settings import ForecastSettings, Preset, SeriesSource
+from rnncli.forecast.series import Forecast
+from rnncli.forecast.settings import ForecastSettings, Preset
+from rnncli.forecast.source import SeriesSource
 from rnncli.forecast.task import TASK, ForecastTask
 from rnncli.settings import Chosen, distributed
-from rnncli.tables import UNNAMED
 from rnncli.training.checkpoint import read_metadata, restore
 from rnncli.training.devices import use_device
 from rnncli.training.events import Listener, Note, follow, ignore
@@ -32,8 +30,6 @@ from rnncli.training.runner import run
 from rnncli.training.settings import NOT_SAVED, Saving
 from rnncli.training.task import Result
 
-# columns by their name in a checkpoint, and the settings that choose others
-_COLUMNS = {"id": "id", "time": "time_column", "target": "target"}
 _MOST_NOTES = 3  # on single ones of many series
 
 
@@ -55,7 +51,8 @@ class Model(TrainedModel):
             series: a path, "-", a data frame, a pandas series, an array or a list; the series of the training if None.
             horizon: steps ahead, at most as many as in training, which are meant if None.
             on_event: hears `Note`s on the data.
-            **columns: `target`, `time_column`, `fill`, where they are not those of the training.
+            **columns: `target`, `time_column`, `fill`, where they are not those of the training; `future`, the table
+                with the future covariates of the steps ahead, if the series does not end in them.
 
         Returns:
             Stamps and values of the next `horizon` steps.
@@ -91,12 +88,13 @@ class Model(TrainedModel):
             if self.result is None:
                 raise ParameterError("name the `series` that is to be continued; the model was loaded without one")
             return [each.until(horizon) for each in self.result.scored.details.forecasts]
-        members = self._read(series, SeriesSource(**columns), lambda text: on_event(Note(text)))
-        panel = Panel.of(members)
+        source = SeriesSource(**columns)
+        panel = read_as_trained(self.metadata, series, source, lambda text: on_event(Note(text)), horizon or most)
+        members = panel.members
         named, forecasts = self._combination_on(panel).ahead(panel)
         for row, member in enumerate(members):
             absent = [name for name, each in named.items() if np.isnan(each[row]).any()]
-            whose = f"{member.id}: " if member.id else ""
+            whose = f"{member.label}: " if len(members) > 1 else ""
             few = f"{whose}{len(member.values)} rows are too few: the model looks at the last {self.settings.window}"
             if "model" in absent:
                 raise DataError(f"{few}; give more of the past")
@@ -122,7 +120,7 @@ class Model(TrainedModel):
             >>> model.evaluate([0, 2, 4, 6] * 20)["model"]["mae"] < 0.1
             True
         """
-        panel = Panel.of(self._read(series, SeriesSource(**columns), lambda _: None))
+        panel = read_as_trained(self.metadata, series, SeriesSource(**columns), lambda _: None, 0)
         data = dataset(panel, self.settings)
         if not len(data.parts["test"]):
             raise DataError(f"{len(panel.values)} rows are too few to score {self.settings.horizon} steps ahead")
@@ -139,35 +137,13 @@ class Model(TrainedModel):
         """
         if self.combination is None:
             raise CheckpointError("the model was trained on the lecture's synthetic data, not on a series")
-        known = {id: number for number, id in enumerate(self.metadata["series"].get("ids", [""]))}
-        numbers = [known.get(series.id) for series in panel.members]
-        trained, own = Scaling.from_dict(self.metadata["scaling"]), scaling_of(panel, panel.starts[1:])
+        numbers = numbers_of(self.metadata, panel.members)
         lag = np.minimum(self.settings.season, np.maximum(np.diff(panel.starts) - 1, 1))
         scale = naive_errors(panel, lag, panel.starts[1:])
-        return self.combination.of_series(numbers, scale).on(trained.of_series(numbers, own))
-
-    def _read(self, series: Any, source: SeriesSource, say: Say) -> list[Series]:
-        """The series, read as those of the training were."""
-        wanted = self.metadata["series"] or {"target": None, "time": None, "step": None, "fill": "linear"}
-        found = table(series)
-        if list(found.columns) == [UNNAMED]:  # values without names are those of the target
-            found, wanted = found.rename(columns={UNNAMED: wanted["target"] or UNNAMED}), {**wanted, "time": None}
-        names = {name: getattr(source, own) or wanted.get(name) for name, own in _COLUMNS.items()}
-        if any(name is not None and name not in found.columns for name in names.values()):
-            columns = [wanted[name] for name in _COLUMNS if wanted.get(name)]
-            raise DataError(
-                f"the columns do not fit the checkpoint: it has {', '.join(map(repr, columns))}, "
-                f"the table {', '.join(map(repr, found.columns))}; rename them or use `target`, `time_column` and `id`"
-            )
-        how = SeriesSource(
-            id=names["id"], target=names["target"], time_column=names["time"], fill=source.fill or wanted["fill"]
-        )
-        members = read(found, how, say)
-        step = members[0].clock.step if members[0].clock else "row"
-        if step != (wanted["step"] or "row"):
-            trained = wanted["step"] or "row"
-            say(f"warning: the model was trained on steps of one {trained}, this series has {step}")
-        return members
+        combination = self.combination.of_series(numbers, scale)
+        rest = panel if combination.effects is None else combination.effects.removed(panel)
+        trained, own = Scaling.from_dict(self.metadata["scaling"]), scaling_of(rest, panel.starts[1:])
+        return combination.on(trained.of_series(numbers, own))
 
 
 def fit(series: Any = None, *, preset: Preset = "default", on_event: Listener = ignore, **parameters: Any) -> Model:
@@ -252,44 +228,12 @@ def load_model(folder: Path) -> Model:
         scaling = Scaling.from_dict(metadata["scaling"])
     except (KeyError, TypeError, ValueError, ParameterError) as error:
         raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
-    network = empty_forecaster(settings)
+    network = empty_forecaster(settings, sizes_in(folder, metadata))
     nnx.update(network, restore(folder, TASK, "best", nnx.state(network, nnx.Param)))
     combination = None
     if metadata["series"] is not None:
-        combination = _combination(folder, metadata, settings, network, scaling)
+        combination = combination_in(folder, metadata, settings, network, scaling)
     return Model(settings=settings, network=network, combination=combination, metadata=metadata, folder=folder)
-
-
-def _combination(
-    folder: Path, metadata: dict[str, Any], settings: ForecastSettings, model: Forecaster, scaling: Scaling
-) -> Combination:
-    """The combination of a checkpoint; the network alone where that was saved before its training had ended."""
-    least = settings.least_of(len(scaling.plain.mean))
-    network = NetworkForecaster.of(model, scaling, least)
-    saved = metadata.get("combination")
-    if saved is None:
-        simple = systems_of(settings.horizon, settings.season, (), network)
-        count = len(scaling.plain.mean)
-        weights = Weights({}, {name: np.ones((count, len(each))) for name, each in simple.items()}, {})
-        intervals = Intervals(np.zeros(count), np.ones(settings.horizon), np.zeros(201))
-        return Combination("network", settings.horizon, settings.season, (), network, weights, intervals)
-    try:
-        weights = Weights.from_dict(saved)
-        variants = [Variant(*each) for each in saved["linear"]]
-        intervals = Intervals.from_dict(saved["intervals"])
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its combination") from error
-    linear: list[Linear] = []
-    if variants:
-        window, horizon = settings.window, settings.horizon
-        like = [{"kernel": np.empty((window, horizon)), "bias": np.empty(horizon)} for _ in variants]
-        arrays = restore(folder, TASK, "linear", like)
-        linear = [
-            Linear(**each, variant=v, units=scaling.of(*v), least=least)
-            for each, v in zip(arrays, variants, strict=True)
-        ]
-    kept = network if settings.has_network else None
-    return Combination(settings.system, settings.horizon, settings.season, linear, kept, weights, intervals)
 
 
 def _panel_of(result: Result) -> Panel:

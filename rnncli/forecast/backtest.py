@@ -13,10 +13,13 @@ from rnncli.forecast.combination import Combination
 from rnncli.forecast.metrics import mean_scores, scores_by_series
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.panel import Panel
-from rnncli.forecast.prepare import configure, described, read
+from rnncli.forecast.prepare import configure, described
+from rnncli.forecast.reading import read
 from rnncli.forecast.scoring import Scores
 from rnncli.forecast.series import Series
-from rnncli.forecast.settings import Backtesting, ForecastSettings, SeriesSource
+from rnncli.forecast.settings import ForecastSettings
+from rnncli.forecast.source import SeriesSource
+from rnncli.forecast.verb_settings import Backtesting
 from rnncli.settings import Chosen
 from rnncli.training.events import Listener, Note, ignore
 from rnncli.training.model import with_precision
@@ -74,9 +77,9 @@ def backtest(
 
     members = read(series, source, lambda text: on_event(Note(text)))
     chosen = with_precision(chosen, 0)
-    horizon = chosen.get("horizon") or configure(members, chosen, "default", lambda _: None)[0].horizon
+    settings, data = configure(members, chosen, "default", lambda _: None, source, ahead=False)
+    horizon, panel = settings.horizon, data.panel
     chosen = chosen.replaced(horizon=horizon)
-    panel = Panel.of(members)
     stride = plan.stride or horizon
     _check_lengths(members, horizon, stride, plan.origins)
     every = plan.origins if plan.refit == "never" else int(plan.refit)
@@ -122,7 +125,7 @@ def _fit(
     on_event: Listener,
 ) -> _Fit:
     known = [_until(member, size) for member, size in zip(members, _lengths(origins), strict=True)]
-    settings, data = configure(known, chosen, "default", lambda text: on_event(Note(text)))
+    settings, data = configure(known, chosen, "default", lambda text: on_event(Note(text)), source)
     combination = train_on(settings, data, source, on_event=on_event).combination
     assert combination is not None, "a series has a future"
     return _Fit(origins, combination.forecast(origins), combination, settings, data.scale)

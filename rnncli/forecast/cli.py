@@ -4,19 +4,9 @@ from typing import Annotated
 
 import typer
 
-from rnncli.forecast.settings import (
-    Ahead,
-    Alert,
-    Backtesting,
-    ForecastPreset,
-    ForecastSettings,
-    PastSource,
-    Quantiles,
-    SavedForecaster,
-    Seeds,
-    SeriesSource,
-    Windows,
-)
+from rnncli.forecast.settings import ForecastPreset, ForecastSettings, Windows
+from rnncli.forecast.source import HistorySource, PastSource, SeriesSource
+from rnncli.forecast.verb_settings import Ahead, Alert, Backtesting, Quantiles, SavedForecaster, Seeds
 from rnncli.options import Only, verb
 from rnncli.output import Output, PlotOutput
 from rnncli.settings import Chosen
@@ -80,7 +70,7 @@ def predict(
 
     with Console(output, device) as console:
         loaded = api.load_model(model.checkpoint)
-        columns = {name: getattr(source, name) for name in ("id", "target", "time_column", "fill")}
+        columns = {name: getattr(source, name) for name in ("id", "target", "time_column", "fill", "future")}
         forecasts = loaded.predict_all(source.series, horizon=ahead.horizon, on_event=console.listener(), **columns)
         show.show_forecast(forecasts, quantiles, console)
 
@@ -93,7 +83,7 @@ def predict(
     ],
 )
 def backtest(
-    source: PastSource,
+    source: HistorySource,
     chosen: Chosen[ForecastSettings],
     plan: Backtesting,
     quantiles: Quantiles,

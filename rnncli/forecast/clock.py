@@ -16,6 +16,7 @@ from rnncli.forecast.periods import (
     Clock,
     Irregular,
     common_step,
+    months_from,
     read_quarters,
     read_short_years,
     read_weeks,
@@ -196,7 +197,12 @@ def _read_calendar(times: pd.DatetimeIndex, notation: str) -> tuple[np.ndarray, 
     def stamp(position: int) -> str:
         return _written(_moment(start + position * width, times), notation)
 
-    return (microseconds - start) // width, Clock(_in_words(width), _seasons(width), stamp)
+    def moments(places: np.ndarray) -> np.ndarray:
+        index = pd.DatetimeIndex((start + places * width).astype("datetime64[us]"))
+        local = index.tz_localize("UTC").tz_convert(times.tz).tz_localize(None) if times.tz else index
+        return local.to_numpy()
+
+    return (microseconds - start) // width, Clock(_in_words(width), _seasons(width), stamp, moments=moments)
 
 
 def _moment(microseconds: int, times: pd.DatetimeIndex) -> pd.Timestamp:
@@ -217,7 +223,10 @@ def _read_business_days(times: pd.DatetimeIndex, notation: str) -> tuple[np.ndar
         day = pd.Timestamp(np.busday_offset(first, position), tz=times.tz)
         return _written(cast(pd.Timestamp, day + time_of_day), notation)
 
-    return np.busday_count(first, dates), Clock("business day", (5, 260), stamp)
+    def moments(places: np.ndarray) -> np.ndarray:
+        return np.busday_offset(first, places)
+
+    return np.busday_count(first, dates), Clock("business day", (5, 260), stamp, moments=moments)
 
 
 def _read_months(
@@ -233,7 +242,8 @@ def _read_months(
 
     word = {1: "month", 3: "quarter", 12: "year"}.get(width, f"{width} months")
     seasons = (12 // width,) if 12 % width == 0 and width < 12 else ()
-    return (months - months.min()) // width, Clock(word, seasons, stamp)
+    moments = months_from(int(months.min()), width)
+    return (months - months.min()) // width, Clock(word, seasons, stamp, moments=moments)
 
 
 def _in_words(width: int) -> str:

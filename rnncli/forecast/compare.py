@@ -17,9 +17,11 @@ from rnncli.forecast.defaults import for_lecture
 from rnncli.forecast.model import Forecaster
 from rnncli.forecast.network import NetworkForecaster
 from rnncli.forecast.panel import Panel, lecture_panel
-from rnncli.forecast.prepare import configure, described, read
+from rnncli.forecast.prepare import configure, described
+from rnncli.forecast.reading import read
 from rnncli.forecast.scoring import assess, fit_on
-from rnncli.forecast.settings import ForecastSettings, SeriesSource, Strategy, forecast_cells
+from rnncli.forecast.settings import ForecastSettings, Strategy, forecast_cells
+from rnncli.forecast.source import SeriesSource
 from rnncli.lecture import systems as lecture
 from rnncli.nn.initial import with_parameters
 from rnncli.output import cell, csv_text, figure
@@ -167,7 +169,9 @@ def compare_series(
         raise ParameterError("`id`: compare is for one series; train tells how all systems do on several")
     series = read(source.series, source, say)
     chosen = chosen.replaced(system="network")
-    settings, data = configure(series, chosen, "default", say)
+    if len(series) > 1:
+        raise ParameterError("`target`: compare is for one series; train tells how all systems do on several")
+    settings, data = configure(series, chosen, "default", say, source)
     chosen = chosen.replaced(season=settings.season, normalize=settings.normalize, transform=settings.transform)
     check_trainable(data, settings)
     simple = assess(data, replace(settings, system="auto"), None).scores
@@ -178,7 +182,8 @@ def compare_series(
     for index, (kind, strategy) in enumerate(runs, 1):
         name = f"{kind} {strategy}"
         try:
-            tried, _ = configure(series, chosen.replaced(cell=kind, strategy=strategy), "default", lambda _: None)
+            described_so = chosen.replaced(cell=kind, strategy=strategy)
+            tried, _ = configure(series, described_so, "default", lambda _: None, source)
         except ParameterError:
             continue  # a cell that does not know the strategy
         started = time.monotonic()

@@ -5,13 +5,14 @@ strategy's targets can be cut from it.
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import numpy as np
 
 from rnncli.errors import DataError
 from rnncli.forecast.defaults import part_sizes
+from rnncli.forecast.effects import Effects, effects_of
 from rnncli.forecast.normalize import Scaling, Units
 from rnncli.forecast.origins import Origins, numbered
 from rnncli.forecast.panel import Panel
@@ -31,6 +32,8 @@ class Dataset:
         bounds: by part, the places in the values where it ends, int `[series]`.
         window, horizon: steps before and after an origin.
         scale: mean |x_t − x_{t−season}| of each series before its test part, what MASE is told in, `[series]`.
+        season: steps in a season.
+        effects: what future covariates add, as far as it is seen before the test part; None: nothing.
     """
 
     panel: Panel
@@ -39,6 +42,22 @@ class Dataset:
     window: int
     horizon: int
     scale: np.ndarray
+    season: int = 1
+    effects: Effects | None = None
+
+    @cached_property
+    def rest(self) -> "Dataset":
+        """The same without the effects: what all systems but the baselines forecast."""
+        if self.effects is None:
+            return self
+        panel = self.effects.removed(self.panel)
+        parts = {name: origins.on(panel) for name, origins in self.parts.items()}
+        return replace(self, panel=panel, parts=parts, effects=None)
+
+    def with_effects_until(self, part: str) -> "Dataset":
+        """The same with the effects that the values before the end of a part show, if these show any."""
+        found = self.effects and effects_of(self.panel, self.bounds[part], self.season, self.scale)
+        return replace(self, effects=found or self.effects)
 
     def added(self, before: str, part: str) -> Origins:
         """The slices that end after one part and not after another: what a fit to the latter adds to the former's."""
@@ -120,7 +139,9 @@ def _split_by_time(panel: Panel, settings: ForecastSettings) -> Dataset:
     first = {"train": begins + least, "validation": bounds["train"], "test": bounds["validation"]}
     parts = {part: slices(panel, first[part], bounds[part], horizon) for part in PARTS}
     lag = np.minimum(settings.season, np.maximum(bounds["validation"] - begins - 1, 1))
-    return Dataset(panel, parts, bounds, window, horizon, naive_errors(panel, lag, bounds["validation"]))
+    scale = naive_errors(panel, lag, bounds["validation"])
+    effects = effects_of(panel, bounds["validation"], settings.season, scale)
+    return Dataset(panel, parts, bounds, window, horizon, scale, settings.season, effects)
 
 
 def slices(panel: Panel, first: np.ndarray, bounds: np.ndarray, horizon: int) -> Origins:

@@ -4,18 +4,13 @@ import math
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from rnncli.forecast.settings import (
-    NOT_RECURRENT,
-    ForecastNetwork,
-    ForecastSettings,
-    ForecastTraining,
-    Preset,
-)
+from rnncli.forecast.settings import NOT_RECURRENT, ForecastNetwork, ForecastSettings, ForecastTraining, Preset
 from rnncli.settings import Chosen, settings_of
 
 # How long a series, and many of them, are trained, in batches: chosen for the cost, a few seconds and some minutes.
 # Where the best epoch is the last one, as on long series, longer training would gain.
 _SERIES_STEPS, _MANY_STEPS = 800, 5000
+_MOST_PASSES = 100
 _MOST_SEASONS, _MOST_STEPS = 7, 512  # of a default window
 _LEAST_WINDOWS = 5000  # of a training part, from which on a network was seen to add to the linear maps
 
@@ -50,7 +45,9 @@ def for_series(
         return chosen.over({"cell": "linear", "strategy": "direct"}, defaults)
     static = ForecastSettings.presets["many" if many else "series"]
     strategy = chosen.get("strategy", static["strategy"])
-    steps, batch_size = (_MANY_STEPS if many else _SERIES_STEPS), chosen.get("batch_size", static["batch_size"])
+    batch_size = chosen.get("batch_size", static["batch_size"])
+    passes = _MOST_PASSES * windows // batch_size  # a few series are learnt by heart sooner
+    steps = min(_MANY_STEPS, max(_SERIES_STEPS, passes)) if many else _SERIES_STEPS
     defaults |= {
         "linear_skip": strategy != "seq2seq" and chosen.get("readout", "dense") == "dense",
         "patch": 1 if _patchless(chosen, strategy) else _default_patch(window, season),

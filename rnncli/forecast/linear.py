@@ -15,6 +15,7 @@ from rnncli.forecast.settings import Normalize
 
 # Strengths of the ridge penalty that validation chooses from, as fractions of the inputs' variance.
 PENALTIES = (1e-5, 1e-4, 1e-3, 1e-2, 0.1, 0.3, 1.0, 3.0, 10.0, 30.0)
+_MOST_COVARIATES = 512  # values of past covariates that a map reads
 _CHUNK = 4096  # windows at a time: bounds the memory
 
 
@@ -23,24 +24,29 @@ class Variant(NamedTuple):
 
     normalize: Normalize
     log: bool = False  # whether of logarithms
+    past: bool = False  # whether past covariates, too
 
 
 class Linear(NamedTuple):
     """A linear map from normalised windows to their normalised continuations.
 
-    Values before a series begins count nothing; `least` of a window have to be there.
+    Values before a series begins count nothing; `least` of a window have to be there. Of P past covariates, the last
+    `lags` values are inputs, too.
     """
 
-    kernel: np.ndarray  # [window, outputs]
+    kernel: np.ndarray  # [window + lags·P, outputs]
     bias: np.ndarray  # [outputs]
     variant: Variant
     units: Units
     least: int
+    lags: int = 0
 
     def __call__(self, origins: Origins) -> np.ndarray:
         """Forecasts `[n, outputs]`; NaN where an origin knows too little, or a value has no logarithm."""
-        windows = _read(origins.past(len(self.kernel)), self.variant)
+        beside = _beside(origins, self.lags)
+        windows = _read(origins.past(len(self.kernel) - beside.shape[1]), self.variant)
         x, level, scale = _normalised(windows, self.variant, self.units.of(origins.series), self.least)
+        x = np.concatenate([x, beside], 1)
         forecasts = (x @ self.kernel + self.bias) * scale + level
         return np.exp(_bounded(forecasts, windows)) if self.variant.log else forecasts
 
@@ -56,12 +62,21 @@ class Tried(NamedTuple):
 class Moments:
     """Sums over windows that a least-squares fit needs."""
 
-    def __init__(self, window: int, outputs: int, season: int, variant: Variant, units: Units, least: int):
-        """`units` are those of the panel's series; windows count of which `least` values are known."""
+    def __init__(
+        self, window: int, outputs: int, season: int, variant: Variant, units: Units, least: int, covariates: int = 0
+    ):
+        """`units` are those of the panel's series; windows count of which `least` values are known.
+
+        `covariates` is how many past ones there are.
+        """
         self.variant, self.units, self.outputs, self.least = variant, units, outputs, least
+        self.window, self.lags = window, 0
+        if variant.past:
+            self.lags = max(1, min(window, 2 * max(season, outputs), _MOST_COVARIATES // covariates))
         self.count, self._shift = 0, None  # subtracted from all values, so that products do not lose their digits
-        self._x, self._y = np.zeros(window), np.zeros(outputs)
-        self._xx, self._xy = np.zeros((window, window)), np.zeros((window, outputs))
+        inputs = window + self.lags * covariates
+        self._x, self._y = np.zeros(inputs), np.zeros(outputs)
+        self._xx, self._xy = np.zeros((inputs, inputs)), np.zeros((inputs, outputs))
         self._prior = _prior(window, outputs, season, variant)
 
     def add(self, origins: Origins) -> "Moments":
@@ -69,7 +84,7 @@ class Moments:
         for first in range(0, len(origins), _CHUNK):
             some = origins.select(np.arange(first, min(first + _CHUNK, len(origins))))
             windows, future = (
-                _read(each, self.variant) for each in (some.past(len(self._x)), some.future(self.outputs))
+                _read(each, self.variant) for each in (some.past(self.window), some.future(self.outputs))
             )
             x, level, scale = _normalised(windows, self.variant, self.units.of(some.series), self.least)
             y = (future - level) / scale
@@ -77,6 +92,7 @@ class Moments:
                 self._shift = float(np.nan_to_num(np.nanmean(x))) if len(x) else 0.0
             x, y = x - self._shift, y - self._shift
             y = y - x @ self._prior
+            x = np.concatenate([x, _beside(some, self.lags)], 1)
             known = ~(np.isnan(x).any(1) | np.isnan(y).any(1))
             x, y = x[known], y[known]
             self.count += len(x)
@@ -100,9 +116,10 @@ class Moments:
                 kernel = np.linalg.solve(gram + penalty * weight, moment)
             else:
                 kernel = np.linalg.lstsq(gram, moment, rcond=None)[0]
-            whole = kernel + self._prior
-            shift = (self._shift or 0.0) * (1 - whole.sum(0))
-            yield Linear(whole, y - x @ kernel + shift, self.variant, self.units, self.least)
+            whole = kernel.copy()
+            whole[: self.window] += self._prior
+            shift = (self._shift or 0.0) * (1 - whole[: self.window].sum(0))
+            yield Linear(whole, y - x @ kernel + shift, self.variant, self.units, self.least, self.lags)
 
 
 def fit_linear(moments: Moments, validation: Origins, scale: np.ndarray) -> Tried:
@@ -139,6 +156,11 @@ def _prior(window: int, outputs: int, season: int, variant: Variant) -> np.ndarr
         ahead = np.arange(outputs)
         prior[window - season + ahead % season, ahead] = 1.0
     return prior
+
+
+def _beside(origins: Origins, lags: int) -> np.ndarray:
+    """The last values of the past covariates, `[n, lags·P]`."""
+    return origins.past_covariates(lags).reshape(len(origins), -1) if lags else np.zeros((len(origins), 0))
 
 
 def _read(values: np.ndarray, variant: Variant) -> np.ndarray:

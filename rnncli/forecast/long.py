@@ -10,17 +10,10 @@ import pandas as pd
 
 from rnncli.errors import DataError
 from rnncli.forecast.clock import read_clock
+from rnncli.forecast.columns import check_column, find_target, find_time, numbers
 from rnncli.forecast.periods import Clock
-from rnncli.forecast.series import (
-    Series,
-    check_column,
-    fill_gaps,
-    find_target,
-    find_time,
-    numbers,
-    without_end,
-)
-from rnncli.forecast.settings import Fill
+from rnncli.forecast.series import Series, fill_gaps, on_places, without_end
+from rnncli.forecast.source import Fill
 
 _MOST_STEPS = 20  # a value: more is no gap, but another step
 
@@ -32,21 +25,29 @@ class _Rows(NamedTuple):
     values: np.ndarray  # NaN where one is missing
     places: np.ndarray  # on the clock, in ascending order
     clock: Clock | None
+    beside: dict[str, np.ndarray]  # cells of other columns
 
 
 def read_many(
-    table: pd.DataFrame, id: str, *, target: str | None = None, time_column: str | None = None, fill: Fill = "linear"
+    table: pd.DataFrame,
+    id: str,
+    *,
+    target: str | None = None,
+    time_column: str | None = None,
+    fill: Fill = "linear",
+    beside: Sequence[str] = (),
 ) -> tuple[list[Series], list[str]]:
     """The series of a long table, in the order in which they first appear, and notes on what was done.
 
-    Each has its own start, its own length and its own gaps. Several may be constant, but not all.
+    Each has its own start, its own length and its own gaps. Several may be constant, but not all. The cells of the
+    columns `beside` are kept as they are.
 
     Raises DataError, which names the series: it has one row, or none with a value, the same time twice, another step
     than the others, or a gap under `fill="none"`; and all that `read_series` raises.
     """
-    for name in (id, target, time_column):
+    for name in (id, target, time_column, *beside):
         check_column(table, name)
-    rest = table.drop(columns=id)
+    rest = table.drop(columns=[id, *beside])
     time = find_time(rest, time_column, target)
     target = target or find_target(rest, time[0] if time else None)
     if target in (id, time[0] if time else None):
@@ -60,7 +61,11 @@ def read_many(
     places = time[1] if time else np.arange(len(table))
     order = np.lexsort((places, codes))
     groups = np.split(order, np.searchsorted(codes[order], np.arange(1, len(ids))))
-    rows = [_Rows(str(n), values[g], places[g], time[2] if time else None) for n, g in zip(ids, groups, strict=True)]
+    cells = {name: table[name].to_numpy(object) for name in beside}
+    rows = [
+        _Rows(str(n), values[g], places[g], time[2] if time else None, {name: each[g] for name, each in cells.items()})
+        for n, g in zip(ids, groups, strict=True)
+    ]
     if time is not None:
         rows = _on_one_step(rows, [table[time[0]].iloc[group].tolist() for group in groups], time[0])
     notes: Counter[str] = Counter()
@@ -104,7 +109,7 @@ def _on_one_step(rows: list[_Rows], stamps: Sequence[list[str]], column: str) ->
 
 def _member(rows: _Rows, target: str, fill: Fill, notes: Counter[str]) -> Series:
     """One series on its regular grid."""
-    name, values, places, clock = rows
+    name, values, places, clock, cells = rows
     what = f"series {name!r}"
     if np.isnan(values).all():
         raise DataError(f"{what} has no values in column {target!r}; remove it")
@@ -117,14 +122,15 @@ def _member(rows: _Rows, target: str, fill: Fill, notes: Counter[str]) -> Series
             raise DataError(f"{what} leaves out {steps - len(values)} of {steps} steps of one {clock.step}")
         grid = np.full(steps, np.nan)
         grid[places - first] = values
-        stamp = clock.stamp
-        clock = clock._replace(stamp=lambda place: stamp(first + place))
+        clock = clock.shifted(first)
     else:
         grid = values
+        places = first + np.arange(len(values))
+    beside = {column: on_places(each, places - first) for column, each in cells.items()}
     own: list[str] = []
     grid = without_end(grid, target, own)
     missing = np.isnan(grid)
     filled = fill_gaps(grid, fill, clock, f"{target}, {name}", own)
     if missing.any():
         notes[f"missing values or time steps, filled ({fill}),"] += 1
-    return Series(target, filled, missing, None, clock, 0, (), name)
+    return Series(target, filled, missing, None, clock, 0, (), name, beside=beside)

@@ -3,12 +3,15 @@
 Windows are `[B, window]` here, as tables have them; inside they are time-major.
 """
 
+from typing import NamedTuple
+
 import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
 from jax import Array
 
+from rnncli.forecast.covariates import NO_COVARIATES, Sizes
 from rnncli.forecast.normalize import window_statistics
 from rnncli.forecast.settings import NOT_RECURRENT, ForecastSettings
 from rnncli.forecast.strategies import STRATEGIES
@@ -39,22 +42,52 @@ class WaveNet(nnx.Module):
         return x
 
 
+class Beside(NamedTuple):
+    """What is known beside a window."""
+
+    steps: Array  # the covariates at its steps, past ones first, [B, window, P + F]
+    ahead: Array  # the future covariates of the steps ahead, [B, horizon, F]
+    static: Array  # [B, S]
+
+
+class ReadAhead(nnx.Module):
+    """What future covariates add to a forecast, in the state the series is in: y_h += w·tanh(s·A + f_h·B + b).
+
+    One small layer for all steps ahead.
+    """
+
+    _UNITS = 32
+
+    def __init__(self, in_features: int, covariates: int, *, rngs: nnx.Rngs):
+        self.state = Dense(in_features, self._UNITS, rngs=rngs)
+        self.covariates = Dense(covariates, self._UNITS, rngs=rngs)
+        self.out = Dense(self._UNITS, 1, rngs=rngs)
+
+    def __call__(self, state: Array, ahead: Array) -> Array:
+        """State `[B, H]`, covariates of some steps ahead `[B, steps, F]` → `[B, steps]`."""
+        return self.out(jnp.tanh(self.state(state)[:, None] + self.covariates(ahead)))[..., 0]
+
+
 class Forecaster(nnx.Module):
     """Windows in, forecasts out, both in units of the training data."""
 
-    def __init__(self, settings: ForecastSettings, *, rngs: nnx.Rngs):
-        self.settings = settings
+    def __init__(self, settings: ForecastSettings, sizes: Sizes = NO_COVARIATES, *, rngs: nnx.Rngs):
+        """`sizes` says how many covariates there are."""
+        self.settings, self.sizes = settings, sizes
         strategy, horizon = self.strategy, settings.horizon
-        features = settings.units if settings.conv else settings.patch
-        self.conv = self._convolution(rngs) if settings.conv else None
+        inputs = settings.patch * (1 + sizes.past + sizes.known) + sizes.static
+        features = settings.units if settings.conv else inputs
+        self.conv = self._convolution(inputs, rngs) if settings.conv else None
         self.wavenet = WaveNet(features, settings, rngs=rngs) if settings.cell == "wavenet" else None
         recurrent = settings.cell not in NOT_RECURRENT
         self.stack = self._stack(features, rngs) if recurrent and settings.layers else None
-        self.decoder = self._stack(1, rngs) if strategy.has_decoder else None
+        self.decoder = self._stack(1 + sizes.known, rngs) if strategy.has_decoder else None
         body = self.stack or self.wavenet
         width = features if body is None else body.out_features
         outputs = strategy.outputs(horizon)
         self.readout = self._readout(width, outputs, rngs) if settings.cell != "linear" else None
+        reads_ahead = sizes.known and isinstance(self.readout, Dense) and strategy.reads_ahead
+        self.read_ahead = ReadAhead(width, sizes.known, rngs=rngs) if reads_ahead else None
         needs_skip = settings.linear_skip or settings.cell == "linear"
         skipped = horizon if strategy.has_decoder else outputs
         self.skip = Dense(settings.window, skipped, rngs=rngs) if needs_skip else None
@@ -72,18 +105,26 @@ class Forecaster(nnx.Module):
         self.skip.bias[...] = jnp.asarray(bias, jnp.float32)
         if isinstance(self.readout, Dense):
             self.readout.kernel[...] = jnp.zeros_like(self.readout.kernel[...])
+        if self.read_ahead is not None:
+            self.read_ahead.out.kernel[...] = jnp.zeros_like(self.read_ahead.out.kernel[...])
 
-    def __call__(self, windows: Array, known: Array | None = None) -> Array:
+    def __call__(self, windows: Array, known: Array | None = None, beside: Beside | None = None) -> Array:
         """Forecasts `[B, horizon]` of windows `[B, window]`.
 
         Where series are shorter than a window, `known` says which of its values there are, bool `[B, window]`, the
-        last ones of each row; the others do not count.
+        last ones of each row; the others do not count. `beside` has the covariates, if there are any.
         """
-        return self.strategy.forecast(self, windows, known)
+        return self.strategy.forecast(self, windows, known, beside)
 
-    def loss(self, slices: Array, key: DropoutKey | None = None, known: Array | None = None) -> Array:
+    def loss(
+        self,
+        slices: Array,
+        key: DropoutKey | None = None,
+        known: Array | None = None,
+        beside: Beside | None = None,
+    ) -> Array:
         """The training loss on slices `[B, window + horizon]`, measured on normalised values."""
-        return self.strategy.loss(self, slices, key, known)
+        return self.strategy.loss(self, slices, key, known, beside)
 
     def error(self, forecast: Array, target: Array) -> Array:
         """The mean error that training minimises."""
@@ -96,35 +137,51 @@ class Forecaster(nnx.Module):
         x = (windows - level) / scale
         return x if known is None else jnp.where(known, x, 0.0), level, scale
 
-    def last_output(self, x: Array, key: DropoutKey | None, known: Array | None = None) -> Array:
+    def last_output(
+        self, x: Array, key: DropoutKey | None, known: Array | None = None, beside: Beside | None = None
+    ) -> Array:
         """What is read out at the end of normalised windows, `[B, outputs]`."""
         skipped = self.skipped(x)
         if self.readout is None:
             return jnp.broadcast_to(skipped, (len(x), self.strategy.outputs(self.settings.horizon)))
-        hidden, carries = self.body(x, key, known)
+        hidden, carries = self.body(x, key, known, beside)
         if isinstance(self.readout, RecurrentStack):
             return skipped + self.read(hidden, key)[-1]
         last = last_hidden(carries, bidirectional=self.settings.bidirectional) if carries else hidden[-1]
-        return skipped + self.readout(last)
+        output = skipped + self.readout(last)
+        if self.read_ahead is None or beside is None:
+            return output
+        return output + self.read_ahead(last, beside.ahead[:, : output.shape[1]])
 
     def skipped(self, x: Array) -> Array:
         """What the linear path forecasts, `[B, outputs]`; 0 without one."""
         return jnp.zeros(()) if self.skip is None else self.skip(x)
 
-    def decoded(self, values: Array, carries: list) -> tuple[Array, list]:
-        """One step of the decoder, fed the values `[B]`: what it reads out, and its carries."""
+    def decoded(self, inputs: Array, carries: list) -> tuple[Array, list]:
+        """One step of the decoder, fed values and covariates `[B, 1 + F]`: what it reads out, and its carries."""
         assert self.decoder is not None and isinstance(self.readout, Dense)
-        hidden, carries = self.decoder(values[None, :, None], carries)
+        hidden, carries = self.decoder(inputs[None], carries)
         return self.readout(hidden[0])[:, 0], carries
 
-    def body(self, x: Array, key: DropoutKey | None, known: Array | None = None) -> tuple[Array, list]:
+    def body(
+        self, x: Array, key: DropoutKey | None, known: Array | None = None, beside: Beside | None = None
+    ) -> tuple[Array, list]:
         """Hidden states `[T', B, H]`, and the final carries of a recurrent body.
 
         A patch without any known value is no step of the recurrence: each sequence begins with the first one that has.
         """
         patch = self.settings.patch
-        whole = x[:, x.shape[1] % patch :]  # the oldest steps that make no whole patch are left out
-        hidden = whole.reshape(x.shape[0], -1, patch).transpose(1, 0, 2)
+        batch, oldest = x.shape[0], x.shape[1] % patch  # the oldest steps that make no whole patch are left out
+        hidden = x[:, oldest:].reshape(batch, -1, patch).transpose(1, 0, 2)
+        if beside is not None:
+            steps = beside.steps
+            if self.settings.normalize not in ("none", "global"):  # past covariates have levels of their own, too
+                past = jnp.arange(steps.shape[2]) < self.sizes.past
+                steps = steps - jnp.where(past, steps[:, -1:], 0.0)
+            steps = steps if known is None else jnp.where(known[..., None], steps, 0.0)
+            steps = steps[:, oldest:].reshape(batch, len(hidden), -1).transpose(1, 0, 2)
+            static = jnp.broadcast_to(beside.static, (len(hidden), *beside.static.shape))
+            hidden = jnp.concatenate([hidden, steps, static], -1)
         if self.conv is not None:
             hidden = self.conv(hidden)
         if self.wavenet is not None:
@@ -134,7 +191,7 @@ class Forecaster(nnx.Module):
         if known is None:
             return self.stack(hidden, key=key)
         steps = len(hidden)
-        lengths = known[:, x.shape[1] % patch :].reshape(x.shape[0], -1, patch).any(2).sum(1)
+        lengths = known[:, oldest:].reshape(batch, -1, patch).any(2).sum(1)
         places = (jnp.arange(steps)[:, None] + steps - lengths) % steps
         return self.stack(jnp.take_along_axis(hidden, places[:, :, None], 0), key=key, lengths=lengths)
 
@@ -151,10 +208,10 @@ class Forecaster(nnx.Module):
         window = self.settings.window
         return list(range(window)) if self.conv is None else self.conv.output_steps(window)
 
-    def _convolution(self, rngs: nnx.Rngs) -> CausalConv:
+    def _convolution(self, in_features: int, rngs: nnx.Rngs) -> CausalConv:
         settings = self.settings
         sizes = {"kernel_size": settings.conv_kernel, "stride": settings.conv_stride, "operands": settings.operands}
-        return CausalConv(settings.patch, settings.units, **sizes, rngs=rngs)
+        return CausalConv(in_features, settings.units, **sizes, rngs=rngs)
 
     def _stack(self, in_features: int, rngs: nnx.Rngs) -> RecurrentStack:
         settings = self.settings
@@ -175,6 +232,6 @@ class Forecaster(nnx.Module):
         return RecurrentStack(settings.cell, in_features, outputs, **plain, rngs=rngs)
 
 
-def empty_forecaster(settings: ForecastSettings) -> Forecaster:
+def empty_forecaster(settings: ForecastSettings, sizes: Sizes) -> Forecaster:
     """The network with shapes in the place of arrays, to restore a saved one into: no weights are drawn for it."""
-    return nnx.eval_shape(lambda: Forecaster(settings, rngs=nnx.Rngs(0)))
+    return nnx.eval_shape(lambda: Forecaster(settings, sizes, rngs=nnx.Rngs(0)))

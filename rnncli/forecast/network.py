@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from rnncli.forecast.model import Forecaster
+from rnncli.forecast.model import Beside, Forecaster
 from rnncli.forecast.normalize import Scaling, Units, logarithms
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.settings import ForecastSettings
@@ -59,8 +59,8 @@ class NetworkForecaster:
         graph, state = nnx.split(model)
 
         @jax.jit
-        def run(state: Any, windows: Array, known: Array | None) -> Array:
-            return nnx.merge(graph, state)(windows, known)
+        def run(state: Any, windows: Array, known: Array | None, beside: Beside | None) -> Array:
+            return nnx.merge(graph, state)(windows, known, beside)
 
         settings = model.settings
         return cls(run, state, settings, Scaler.of(settings, scaling), least or settings.window)
@@ -79,11 +79,24 @@ class NetworkForecaster:
         windows = self.scaler.down(origins.past(settings.window), origins.series)
         known: Any = ~np.isnan(windows)
         masked = self.least < settings.window and not known.all()
+        beside = _beside(origins, settings)
         rows = [np.empty((0, settings.horizon), np.float32)]
         size = _FEW if len(windows) <= _MANY else _MANY
         for first in range(0, len(windows), size):
             places = np.minimum(np.arange(first, first + size), len(windows) - 1)  # the last batch is filled up
-            batch = np.nan_to_num(windows[places]), known[places] if masked else None
+            own = None if beside is None else Beside(*(np.nan_to_num(each[places]) for each in beside))
+            batch = np.nan_to_num(windows[places]), known[places] if masked else None, own
             rows.append(np.asarray(self.run(self.state, *batch))[: len(windows) - first])
         enough = known[:, -self.least :].all(1)
         return np.where(enough[:, None], self.scaler.up(np.concatenate(rows), origins.series), np.nan)
+
+
+def _beside(origins: Origins, settings: ForecastSettings) -> Any:
+    """The covariates at some origins, a `Beside` of float32; None where there are none."""
+    covariates = origins.panel.covariates
+    if covariates is None:
+        return None
+    known = origins.known(settings.window, settings.horizon)
+    steps = np.concatenate([origins.past_covariates(settings.window), known[:, : settings.window]], 2)
+    parts = steps, known[:, settings.window :], covariates.static[origins.series]
+    return Beside(*(each.astype(np.float32) for each in parts))  # pyright: ignore[reportArgumentType]

@@ -61,6 +61,30 @@ class Origins:
             inside &= ~self.panel.filled[places]
         return np.where(inside, self.panel.values[places], np.nan)
 
+    def past_covariates(self, steps: int) -> np.ndarray:
+        """The past covariates of the last steps before each origin, `[n, steps, P]`; 0 before the series begins."""
+        assert self.panel.covariates is not None
+        places = self.ends[:, None] + np.arange(-steps, 0)
+        told = self.panel.covariates.past[np.maximum(places, 0)]
+        return np.where((places >= self.begins[:, None])[..., None], told, 0.0)
+
+    def known(self, before: int, ahead: int) -> np.ndarray:
+        """The future covariates of steps before and after each origin, `[n, before + ahead, F]`.
+
+        They are 0 before the series begins, and NaN where nothing is said of a step ahead.
+        """
+        covariates = self.panel.covariates
+        assert covariates is not None
+        first, last = covariates.starts[self.series][:, None], covariates.starts[self.series + 1][:, None]
+        places = first + self.lengths[:, None] + np.arange(-before, ahead)
+        told = covariates.known[np.clip(places, 0, len(covariates.known) - 1)]
+        told = np.where((places >= first)[..., None], told, 0.0)
+        return np.where((places < last)[..., None], told, np.nan)
+
+    def on(self, panel: Panel) -> "Origins":
+        """The same places in a panel of other values."""
+        return replace(self, panel=panel)
+
     def select(self, index: np.ndarray) -> "Origins":
         """Some of the origins."""
         return replace(self, series=self.series[index], ends=self.ends[index], limits=self.limits[index])

@@ -7,6 +7,7 @@ from typing import Literal
 
 import numpy as np
 
+from rnncli.forecast.covariates import Covariates
 from rnncli.forecast.series import Series
 
 Split = Literal["time", "series"]
@@ -21,6 +22,7 @@ class Panel:
     starts: np.ndarray  # int [series + 1]
     split: Split  # into training, validation and test: each series by time, or whole series
     members: tuple[Series, ...] = ()  # with their names and clocks; none for synthetic series
+    covariates: Covariates | None = None  # what is known beside the values
 
     def __len__(self) -> int:
         return len(self.starts) - 1
@@ -36,11 +38,11 @@ class Panel:
         return bool(self.members)
 
     @classmethod
-    def of(cls, members: Sequence[Series]) -> "Panel":
+    def of(cls, members: Sequence[Series], covariates: Covariates | None = None) -> "Panel":
         """The series that were read; each is split by time."""
         sizes = [len(each.values) for each in members]
         values, filled = (np.concatenate([getattr(each, name) for each in members]) for name in ("values", "filled"))
-        return cls(values, filled, np.cumsum([0, *sizes]), "time", tuple(members))
+        return cls(values, filled, np.cumsum([0, *sizes]), "time", tuple(members), covariates)
 
     @classmethod
     def of_array(cls, series: np.ndarray) -> "Panel":

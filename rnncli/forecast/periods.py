@@ -23,6 +23,13 @@ class Clock(NamedTuple):
     seasons: tuple[int, ...]  # lengths of the natural seasons, in steps; none where the calendar tells none
     stamp: Callable[[int], str]  # the stamp of a position
     note: str = ""  # what a reader of several meanings has decided
+    moments: Callable[[np.ndarray], np.ndarray] | None = None  # the local times of positions, datetime64; None: unknown
+
+    def shifted(self, first: int) -> "Clock":
+        """The same, its positions counted from the position `first`."""
+        stamp, moments = self.stamp, self.moments
+        later = None if moments is None else lambda places: moments(places + first)
+        return self._replace(stamp=lambda place: stamp(first + place), moments=later)
 
 
 class Irregular(DataError):
@@ -43,7 +50,8 @@ def read_quarters(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
         return f"{year}{between}Q{quarter + 1}"
 
     word = {1: "quarter", 4: "year"}.get(width, f"{width} quarters")
-    return (whole - start) // width, Clock(word, (4 // width,) if width < 3 else (), stamp)
+    seasons = (4 // width,) if width < 3 else ()
+    return (whole - start) // width, Clock(word, seasons, stamp, moments=months_from(3 * start, 3 * width))
 
 
 def read_weeks(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
@@ -62,8 +70,16 @@ def read_weeks(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
         year, week, _ = date.fromordinal(start + 7 * width * position).isocalendar()
         return f"{year}{between}W{week:02d}"
 
+    def moments(places: np.ndarray) -> np.ndarray:
+        return np.datetime64(date.fromordinal(start)) + 7 * width * places
+
     word = "week" if width == 1 else f"{width} weeks"
-    return whole // width, Clock(word, (52,) if width == 1 else (), stamp)
+    return whole // width, Clock(word, (52,) if width == 1 else (), stamp, moments=moments)
+
+
+def months_from(start: int, width: int) -> Callable[[np.ndarray], np.ndarray]:
+    """The first days of months, `width` apart, from `start` on, which is counted from the year 0."""
+    return lambda places: (start - 1970 * 12 + width * places).astype("datetime64[M]").astype("datetime64[D]")
 
 
 def read_short_years(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:

@@ -1,24 +1,27 @@
 """From what the user names to a training: tables read, settings that suit the data, windows."""
 
-import os
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
 from rnncli.errors import DataError, ParameterError
+from rnncli.forecast.calendar import names_for
 from rnncli.forecast.combination import rolling_origins
+from rnncli.forecast.covariates import Encoding, encode, learn
 from rnncli.forecast.data import Dataset, dataset
 from rnncli.forecast.defaults import for_lecture, for_series
-from rnncli.forecast.long import read_many
 from rnncli.forecast.panel import Panel, lecture_panel
+from rnncli.forecast.reading import read
 from rnncli.forecast.scoring import KINDS, LinearMaps
 from rnncli.forecast.season import choose_season
-from rnncli.forecast.series import Series, read_series
-from rnncli.forecast.settings import ForecastSettings, Preset, SeriesSource
+from rnncli.forecast.series import Series
+from rnncli.forecast.settings import ForecastSettings, Preset
+from rnncli.forecast.source import SeriesSource, columns_of
+from rnncli.forecast.strategies import check_covariates
 from rnncli.settings import Chosen
-from rnncli.tables import read_table, table_from
 
 Say = Callable[[str], None]
+_UNNAMED = SeriesSource()  # values that were given by themselves
 
 
 def prepare(
@@ -26,7 +29,7 @@ def prepare(
 ) -> tuple[ForecastSettings, Dataset]:
     """The settings that suit the data, and its windows."""
     if series is not None:
-        return configure(read(series, source, say), chosen, preset, say)
+        return configure(read(series, source, say), chosen, preset, say, source)
     if source.target or source.time_column or source.id:
         raise ParameterError("`target`, `time_column` and `id` choose columns of a `series`; name the file too")
     if chosen.get("system", "network") != "network":
@@ -36,43 +39,70 @@ def prepare(
     return settings, dataset(lecture_panel(settings.window + settings.horizon), settings)
 
 
-def read(series: Any, source: SeriesSource, say: Say) -> list[Series]:
-    """Read one series, or all that a column tells apart, and tell what was done to them."""
-    columns = {"target": source.target, "time_column": source.time_column, "fill": source.fill or "linear"}
-    if source.id is None:
-        one = read_series(table(series), **columns)
-        members, notes = [one], list(one.notes)
-    else:
-        members, notes = read_many(table(series), source.id, **columns)
-    for note in notes:
-        say(note)
-    return members
-
-
-def table(series: Any) -> Any:
-    """The table of a path, or of values."""
-    return read_table(os.fspath(series)) if isinstance(series, str | os.PathLike) else table_from(series)
-
-
 def configure(
-    members: Sequence[Series], chosen: Chosen[ForecastSettings], preset: Preset, say: Say
+    members: Sequence[Series],
+    chosen: Chosen[ForecastSettings],
+    preset: Preset,
+    say: Say,
+    source: SeriesSource = _UNNAMED,
+    *,
+    ahead: bool = True,
 ) -> tuple[ForecastSettings, Dataset]:
-    """The settings that suit one series or several, and the windows; what was found out by itself is said."""
+    """The settings that suit one series or several, and the windows; what was found out by itself is said.
+
+    `ahead`: future covariates have to reach to the horizon, as there will be a forecast.
+    """
     sizes = [len(each.values) for each in members]
+    if source.future_covariates and "horizon" not in chosen:
+        rows = min(len(next(iter(each.beside.values()))) - len(each.values) for each in members)
+        chosen = chosen.replaced(horizon=rows) if rows > 0 else chosen
     fractions = ("test_fraction", "validation_fraction")
     held_out = sum(chosen.get(name, getattr(ForecastSettings, name)) for name in fractions)
     season = chosen.get("season") or choose_season(members, held_out)
     if "season" in chosen and 2 * season > max(sizes):
         raise DataError(f"`season` {season} does not fit twice into the {max(sizes)} rows of the series")
     settings = for_series(chosen, sizes, season, preset)
-    data = dataset(Panel.of(members), settings)
+    encoding = _encoding(members, source)
+    covariates = None
+    if encoding is not None:
+        check_covariates(settings, encoding)
+        covariates = encode(members, encoding, say, settings.horizon if ahead else 0)
+    data = dataset(Panel.of(members, covariates), settings)
     if settings.has_network:
-        settings = _with_normalisation(settings, data, chosen)
+        settings = _with_normalisation(settings, data.rest, chosen)
     say(_in_words(members, settings, data))
     if settings.system == "auto" and not settings.trains:
         windows = len(data.parts["train"])
         say(f"no network is trained on so few windows ({windows}); a `cell`, or `system` network, asks for one")
+    for note in _told(data, settings):
+        say(note)
     return settings, data
+
+
+def _encoding(members: Sequence[Series], source: SeriesSource) -> Encoding | None:
+    """How covariates are made of what was read; None where there are none."""
+    if not source.covariates:
+        return None
+    columns = list(members[0].beside)
+    targets = list(dict.fromkeys(each.name for each in members)) if source.multivariate == "joint" else []
+    past = [*columns_of(source.past_covariates, columns), *targets]
+    known, static = (columns_of(each, columns) for each in (source.future_covariates, source.static))
+    named = names_for(members[0].clock, source.calendar, source.holidays)
+    return learn(members, past, known, static, named=named, holidays=source.holidays, targets=targets)
+
+
+def _told(data: Dataset, settings: ForecastSettings) -> list[str]:
+    """What the covariates are to the systems, in sentences."""
+    if data.panel.covariates is None:
+        return []
+    sizes, notes = data.panel.covariates.sizes, []
+    if sizes.known:
+        how = "" if data.effects is None else f", as {'shares' if data.effects.log else 'amounts'} of the target"
+        found = "no effect was found" if data.effects is None else "their effect is taken off before, and put back"
+        notes.append(f"future covariates ({sizes.known} numbers a step): {found}{how}")
+    if sizes.static and not settings.has_network:
+        notes.append("warning: static columns are for a network, and none is trained; a `cell` asks for one")
+    return notes
 
 
 def _in_words(members: Sequence[Series], settings: ForecastSettings, data: Dataset) -> str:
@@ -93,7 +123,8 @@ def _in_words(members: Sequence[Series], settings: ForecastSettings, data: Datas
     if settings.has_network:
         parts.insert(1, f"window {settings.window}")
         parts.append(f"normalize {settings.normalize}" + (" of logarithms" if settings.transform == "log" else ""))
-    return f"{first.name}: {size} values{span}; {', '.join(parts)}; {held}"
+    names = ", ".join(dict.fromkeys(each.name for each in members))
+    return f"{names}: {size} values{span}; {', '.join(parts)}; {held}"
 
 
 def _with_normalisation(
@@ -123,5 +154,10 @@ def described(panel: Panel, source: SeriesSource) -> dict[str, Any]:
     if not panel.has_future:
         return {"series": None}
     series = panel.members[0]
-    columns = {"target": series.name, "time_column": series.time_name, "id": source.id, "fill": source.fill or "linear"}
-    return {"series": source.series, **columns}
+    target = source.target if len({each.name for each in panel.members}) > 1 else series.name
+    columns = {"target": target, "time_column": series.time_name, "id": source.id, "fill": source.fill or "linear"}
+    beside = {"future": source.future} | {
+        name: getattr(source, name)
+        for name in ("past_covariates", "future_covariates", "static", "calendar", "holidays", "multivariate")
+    }
+    return {"series": source.series, **columns, **(beside if source.covariates else {})}

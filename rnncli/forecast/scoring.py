@@ -20,12 +20,10 @@ import numpy as np
 from rnncli.errors import DataError
 from rnncli.forecast.combination import (
     Combination,
-    Weights,
     baseline_systems,
     forecast_each,
     rolling_origins,
     systems_of,
-    weigh,
 )
 from rnncli.forecast.data import Dataset
 from rnncli.forecast.intervals import Intervals
@@ -34,9 +32,15 @@ from rnncli.forecast.metrics import mean_scores, scores_by_series
 from rnncli.forecast.network import NetworkForecaster
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.settings import ForecastSettings, Normalize
+from rnncli.forecast.weights import Weights, weigh
 
 _LEAST_WINDOWS = 30  # to fit a linear map to
 KINDS: tuple[Normalize, ...] = ("last", "shift", "mean", "global")
+_WITH_PAST: tuple[Normalize, ...] = (
+    "shift",
+    "mean",
+    "global",
+)  # normalisations that are tried with past covariates, too
 
 Scores = dict[str, dict[str, Any]]  # system → metric → figure
 
@@ -54,20 +58,28 @@ class LinearMaps:
     """The linear system: a closed-form map in each normalisation, of values and of logarithms."""
 
     def __init__(self, data: Dataset, settings: ForecastSettings, kinds: Sequence[Normalize] = KINDS):
-        """Fit to the training part; there are none where that has too few windows."""
+        """Fit to the training part; there are none where that has too few windows.
+
+        The data is what the effects of covariates leave (`Dataset.rest`).
+        """
         self._data = data
+        past = 0 if data.panel.covariates is None else data.panel.covariates.sizes.past
         wanted = 2 if settings.system == "linear" else _LEAST_WINDOWS
         least = settings.least_of(len(data.panel))
         self.moments: list[Moments] = []
         logs = (False, True) if data.panel.positive.any() else (False,)
-        for variant in (Variant(kind, log) for log in logs for kind in kinds):
-            units = data.scaling.of(*variant)
-            moments = Moments(settings.window, settings.horizon, settings.season, variant, units, least)
+        variants = [Variant(kind, log) for log in logs for kind in kinds]
+        if past and kinds is KINDS:
+            variants += [Variant(kind, log, past=True) for log in logs for kind in _WITH_PAST]
+        for variant in variants:
+            units = data.scaling.of(variant.normalize, variant.log)
+            moments = Moments(settings.window, settings.horizon, settings.season, variant, units, least, past)
             if moments.add(data.parts["train"]).count >= wanted:
                 self.moments.append(moments)
 
     def tried(self, validation: Origins) -> list[Tried]:
         """Each map with the penalty that does best on a validation part."""
+        validation = validation.on(self._data.panel)
         return [best_of(moments, validation, self._data.scale) for moments in self.moments]
 
     def solved(self, penalties: Sequence[float]) -> list[Linear]:
@@ -83,10 +95,10 @@ class LinearMaps:
 
 def assess(data: Dataset, settings: ForecastSettings, network: NetworkForecaster | None) -> Assessment:
     """Score all systems, and combine them, on series that are split by time."""
-    horizon, season = settings.horizon, settings.season
-    maps = LinearMaps(data, settings)
+    horizon, season, effects = settings.horizon, settings.season, data.effects
+    maps = LinearMaps(data.rest, settings)
     rolling = rolling_origins(data.panel, data.bounds["train"], data.bounds["test"], horizon, season)
-    others = forecast_each(systems_of(horizon, season, (), network), rolling)
+    others = forecast_each(systems_of(horizon, season, (), network), rolling, effects)
     _check_there(settings, [*others, *(["linear"] if maps.moments else [])])
 
     def tried(until: str) -> tuple[Weights, Intervals, list[float]]:
@@ -96,7 +108,8 @@ def assess(data: Dataset, settings: ForecastSettings, network: NetworkForecaster
         origins = replace(rolling.select(inside), limits=limits[inside])
         linear = maps.tried(origins)
         forecasts = {name: [each[inside] for each in variants] for name, variants in others.items()}
-        forecasts |= {"linear": [each.linear(origins) for each in linear]} if linear else {}
+        if linear:
+            forecasts |= forecast_each({"linear": [each.linear for each in linear]}, origins, effects)
         weights = weigh(forecasts, origins, data.scale, horizon)
         model = weights.chosen(settings.system, forecasts, origins.series)["model"]
         return (
@@ -106,7 +119,8 @@ def assess(data: Dataset, settings: ForecastSettings, network: NetworkForecaster
         )
 
     def combination(weights: Weights, intervals: Intervals, penalties: Sequence[float]) -> Combination:
-        return Combination(settings.system, horizon, season, maps.solved(penalties), network, weights, intervals)
+        linear = maps.solved(penalties)
+        return Combination(settings.system, horizon, season, linear, network, weights, intervals, effects)
 
     scores: dict[str, Scores] = {"test": {}, "validation": {}}
     by_series, recent = {}, np.zeros((0, horizon))
@@ -123,6 +137,12 @@ def assess(data: Dataset, settings: ForecastSettings, network: NetworkForecaster
         # what the test part shows to be too narrow was chosen at too few origins
         final = weights, intervals.widened(tested.intervals.missed(recent, data.parts["test"])), penalties
     maps.learn("test", "validation")
+    if effects is not None:  # they are known better by now, and leave other values to learn from
+        whole = data.with_effects_until("test")
+        again = LinearMaps(whole.rest, settings)
+        if [each.variant for each in again.moments] == [each.variant for each in maps.moments]:
+            again.learn("test", "train")
+            maps, effects = again, whole.effects
     return Assessment(scores, by_series, combination(*final), recent)
 
 
@@ -158,7 +178,8 @@ def fit_on(
     """
     variant = Variant(settings.normalize, settings.transform == "log")
     sizes = settings.window, outputs or settings.horizon, settings.season
-    moments = Moments(*sizes, variant, data.scaling.of(*variant), settings.least_of(len(data.panel)))
+    units = data.scaling.of(variant.normalize, variant.log)
+    moments = Moments(*sizes, variant, units, settings.least_of(len(data.panel)))
     fitted = fit_linear(moments.add(data.parts["train"]), data.parts["validation"], data.scale)
     return fitted.linear if more is None else next(moments.add(more).solved((fitted.penalty,)))
 

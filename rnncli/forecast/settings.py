@@ -5,16 +5,14 @@ ones that depend on a user's series. The preset "lecture" has the settings of th
 """
 
 from dataclasses import dataclass
-from pathlib import Path
 from typing import ClassVar, Literal
 
 from rnncli.nn.settings import Dropout, Network, cell_names
-from rnncli.settings import COUNT, FRACTION, POSITIVE, REQUIRED, Bounds, Presets, Settings, setting
-from rnncli.training.settings import LECTURE, SavedModel, Training
+from rnncli.settings import COUNT, FRACTION, Bounds, Presets, Settings, setting
+from rnncli.training.settings import LECTURE, Training
 
 Strategy = Literal["recursive", "direct", "seq2seq", "encoder-decoder"]
 Normalize = Literal["none", "global", "shift", "last", "mean", "median"]
-Fill = Literal["linear", "previous", "zero", "none"]
 Readout = Literal["dense", "recurrent"]
 ErrorKind = Literal["mse", "mae"]
 Transform = Literal["none", "log"]
@@ -28,35 +26,6 @@ NOT_RECURRENT = ("wavenet", "linear")
 def forecast_cells() -> tuple[str, ...]:
     """What `cell` chooses from: the recurrent cells, and two kinds of network without any."""
     return (*cell_names(), *NOT_RECURRENT)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeriesSource(Settings):
-    """The data."""
-
-    series: str | None = setting(
-        None,
-        "CSV, TSV, Parquet or JSON Lines, compressed or not; - for stdin. Without: the lecture's synthetic data.",
-        metavar="[SERIES]",
-        positional=True,
-    )
-    target: str | None = setting(None, "Column to forecast.", None, "COLUMN", shown="the only numeric one")
-    id: str | None = setting(None, "Column that tells several series apart: one model for all.", None, "COLUMN")
-    time_column: str | None = setting(
-        None, "Column of the time stamps.", None, "COLUMN", shown="found by name, content"
-    )
-    fill: Fill | None = setting(
-        None,
-        "What stands in for missing values and time steps; none refuses them.",
-        shown="linear; predict: as trained",
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class PastSource(SeriesSource):
-    """The data."""
-
-    series: str = setting(REQUIRED, "The past: a table as for train; - for stdin.", metavar="SERIES", positional=True)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -197,95 +166,3 @@ class ForecastPreset(Settings):
     """The training."""
 
     preset: Preset = setting("default", "lecture: 20 units, Adam at a constant 0.001, every time step scored.")
-
-
-def _refit(text: str) -> str:
-    """Raises ValueError: neither "never" nor a number of origins."""
-    if text != "never" and not (text.isdecimal() and int(text) > 0):
-        raise ValueError(f"{text!r} is neither never nor a number of origins")
-    return text
-
-
-def _levels(text: str) -> str:
-    """Quantiles as they are written, in ascending order. Raises ValueError: one is no number between 0 and 1."""
-    try:
-        levels = sorted({float(level) for level in text.split(",") if level.strip()})
-    except ValueError:
-        raise ValueError(f"{text!r} is no list of numbers like 0.1,0.9") from None
-    for level in levels:
-        if not 0 < level < 1:
-            raise ValueError(f"{level:g} is not between 0 and 1")
-    return ",".join(f"{level:g}" for level in levels)
-
-
-@dataclass(frozen=True, kw_only=True)
-class Quantiles(Settings):
-    """Intervals."""
-
-    quantiles: str = setting(
-        "",
-        "Quantiles to print beside the forecast, as in 0.1,0.9: columns q10, q90.",
-        None,
-        "LEVELS",
-        shown="none",
-        convert=_levels,
-    )
-    conformal: bool = setting(
-        True,
-        "Quantiles of the errors at rolling origins, or of a normal distribution with errors of that size.",
-        names="--conformal/--no-conformal",
-    )
-
-    @property
-    def levels(self) -> dict[str, float]:
-        """The quantiles by the names of their columns."""
-        return {f"q{100 * float(level):g}": float(level) for level in self.quantiles.split(",") if level}
-
-
-@dataclass(frozen=True, kw_only=True)
-class Alert(Settings):
-    """The scores."""
-
-    alert: float | None = setting(
-        None,
-        "Exit with code 3, after all is written, where the model's error is larger.",
-        POSITIVE,
-        "MASE",
-        shown="none",
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ahead(Settings):
-    """What is forecast from what."""
-
-    horizon: int | None = setting(None, "Steps ahead to forecast.", STEPS, shown="as trained, which is the most")
-
-
-@dataclass(frozen=True, kw_only=True)
-class Backtesting(Settings):
-    """What is forecast from what."""
-
-    origins: int = setting(10, "Places in the series that forecasts begin at; the last has a whole horizon.", COUNT)
-    stride: int | None = setting(None, "Steps between them.", STEPS, shown="a horizon")
-    refit: str = setting(
-        "never",
-        "Train anew after so many origins on what is known by then; never: once, on what the first one knows.",
-        None,
-        "never|N",
-        convert=_refit,
-    )
-
-
-@dataclass(frozen=True, kw_only=True)
-class Seeds(Settings):
-    """The training."""
-
-    seeds: int = setting(1, "Train each network N times, from --seed on, and show the mean.", COUNT)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SavedForecaster(SavedModel):
-    """The model."""
-
-    checkpoint: Path = Path("checkpoints/forecast")

@@ -1,7 +1,7 @@
 """What the verbs of `rnncli forecast` print: CSV or JSON on stdout, tables on stderr, plots in files."""
 
 import math
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -14,8 +14,8 @@ from rnncli.forecast.compare import Comparison
 from rnncli.forecast.intervals import SHARE
 from rnncli.forecast.metrics import METRICS
 from rnncli.forecast.plot import plot_backtest, plot_forecasts, plot_training
-from rnncli.forecast.series import Forecast
-from rnncli.forecast.settings import Alert, Quantiles
+from rnncli.forecast.series import Forecast, Series
+from rnncli.forecast.verb_settings import Alert, Quantiles
 from rnncli.output import csv_text, figure, json_text, scores_csv, significant
 
 _CSV_METRICS = ("mse", "mae", "rmse", "smape", "mase")
@@ -32,16 +32,29 @@ def show_training(model: Model, quantiles: Quantiles, console: Console) -> None:
     if model.folder is not None:
         console.say(f"saved in '{model.folder}'")
     if output.json or not forecasts:
-        more = {"config": document(model), "forecast": [row for each in forecasts for row in _objects(each, quantiles)]}
+        more = {"config": document(model), "forecast": list(_objects(forecasts, quantiles))}
         if model.combination is not None:
             more["combination"] = model.combination.weights.means()
         if len(forecasts) > 1:
             by_series = result.scored.details.by_series
-            more["series"] = {forecasts[number].series.id: systems for number, systems in by_series.items()}
+            more["series"] = _nested([(forecasts[number].series, systems) for number, systems in by_series.items()])
         console.show_scores(lambda: _scores_csv(model), lambda: result.document("forecast train", model.folder, **more))
     else:
         output.write(_forecast_csv(forecasts, quantiles))
     console.plot(lambda path: plot_training(model, forecasts, path))
+
+
+def _nested(scored: Sequence[tuple[Series, Mapping[str, Any]]]) -> dict[str, Any]:
+    """The scores of each series: by id, by target, or, where there are several of both, by id and then by target."""
+    members = [series for series, _ in scored]
+    if not members or not members[0].id:
+        return {series.name: systems for series, systems in scored}
+    if not _several(members):
+        return {series.id: systems for series, systems in scored}
+    nested: dict[str, Any] = {}
+    for series, systems in scored:
+        nested.setdefault(series.id, {})[series.name] = systems
+    return nested
 
 
 def sound(alert: Alert, systems: Mapping[str, Any], where: str) -> None:
@@ -58,16 +71,28 @@ def sound(alert: Alert, systems: Mapping[str, Any], where: str) -> None:
 def show_forecast(forecasts: list[Forecast], quantiles: Quantiles, console: Console) -> None:
     """Forecasts as CSV, or JSON Lines."""
     if console.output.json:
-        text = "".join(json_text(row) for each in forecasts for row in _objects(each, quantiles))
+        text = "".join(json_text(row) for row in _objects(forecasts, quantiles))
     else:
         text = _forecast_csv(forecasts, quantiles)
     console.output.write(text)
     console.plot(lambda path: plot_forecasts(forecasts, path))
 
 
-def _objects(forecast: Forecast, quantiles: Quantiles) -> list[dict[str, Any]]:
+def _objects(forecasts: Sequence[Forecast], quantiles: Quantiles) -> Iterator[dict[str, Any]]:
+    several = _several([each.series for each in forecasts])
+    for each in forecasts:
+        yield from _objects_of(each, quantiles, several=several)
+
+
+def _several(members: Sequence[Series]) -> bool:
+    """Whether there is more than one target."""
+    return len({each.name for each in members}) > 1
+
+
+def _objects_of(forecast: Forecast, quantiles: Quantiles, *, several: bool) -> list[dict[str, Any]]:
     """The rows of a forecast as JSON types."""
     id = {"id": forecast.series.id} if forecast.series.id else {}
+    id |= {"target": forecast.series.name} if several else {}
     columns = _quantile_columns(forecast, quantiles)
     return [
         {**id, "time": time, "forecast": value, **{name: float(each[row]) for name, each in columns.items()}}
@@ -96,8 +121,8 @@ def show_backtest(backtest: Backtest, quantiles: Quantiles, console: Console) ->
 
 def _backtest_csv(backtest: Backtest, quantiles: Quantiles) -> str:
     members, origins = backtest.panel.members, backtest.origins
-    first = members[0]
-    header = ((first.id_name,) if first.id else ()) + ("origin", "step", first.time_name or "row", "actual", "forecast")
+    first, several = members[0], _several(members)
+    header = (*_keys(first, several=several), "origin", "step", first.time_name or "row", "actual", "forecast")
     spread = backtest.combination.intervals
     columns = [
         spread.quantile(level, backtest.forecast, origins, conformal=quantiles.conformal)
@@ -106,7 +131,7 @@ def _backtest_csv(backtest: Backtest, quantiles: Quantiles) -> str:
     rows = []
     for row, (number, known, actual) in enumerate(zip(origins.series, origins.lengths, backtest.actual, strict=True)):
         series, known = members[number], int(known)
-        id = (series.id,) if series.id else ()
+        id = _key(series, several=several)
         for step, value in enumerate(backtest.forecast[row]):
             figures = [actual[step], value, *(column[row, step] for column in columns)]
             texts = ["" if np.isnan(each) else significant(float(each), series.digits) for each in figures]
@@ -133,15 +158,25 @@ def show_comparison(comparison: Comparison, console: Console) -> None:
 
 
 def _forecast_csv(forecasts: list[Forecast], quantiles: Quantiles) -> str:
-    first = forecasts[0].series
-    header = ((first.id_name,) if first.id else ()) + (first.time_name or "step", "forecast", *quantiles.levels)
+    first, several = forecasts[0].series, _several([each.series for each in forecasts])
+    header = (*_keys(first, several=several), first.time_name or "step", "forecast", *quantiles.levels)
     rows = []
     for each in forecasts:
-        id = (each.series.id,) if each.series.id else ()
+        id = _key(each.series, several=several)
         columns = [each.values, *_quantile_columns(each, quantiles).values()]
         for time, values in zip(each.times, zip(*columns, strict=True), strict=True):
             rows.append((*id, time, *(significant(float(value), each.series.digits) for value in values)))
     return csv_text(header, *rows)
+
+
+def _keys(series: Series, *, several: bool) -> tuple[str, ...]:
+    """The names of the columns that tell series apart."""
+    return ((series.id_name,) if series.id else ()) + (("target",) if several else ())
+
+
+def _key(series: Series, *, several: bool) -> tuple[str, ...]:
+    """What stands there."""
+    return ((series.id,) if series.id else ()) + ((series.name,) if several else ())
 
 
 def _scores_csv(model: Model) -> str:

@@ -9,7 +9,7 @@ The network of each is a `model.Forecaster`. Windows are `[B, window]` and slice
 the training data.
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -20,13 +20,17 @@ from rnncli.forecast.settings import NOT_RECURRENT, ForecastSettings
 from rnncli.nn.dropout import DropoutKey
 
 if TYPE_CHECKING:
-    from rnncli.forecast.model import Forecaster
+    from rnncli.forecast.covariates import Encoding
+    from rnncli.forecast.model import Beside, Forecaster
+
+Known = Array | None  # which values of windows there are, bool `[B, window]`; None for all
 
 
 class Direct:
     """All steps at once, from the state at the end of the window. The other strategies differ from it."""
 
     has_decoder = False
+    reads_ahead = True  # whether the readout is given the future covariates
 
     def outputs(self, horizon: int) -> int:
         """Steps ahead that one pass of the readout forecasts."""
@@ -35,21 +39,32 @@ class Direct:
     def check(self, settings: ForecastSettings) -> None:
         """Raise ParameterError where the settings do not go with the strategy."""
 
-    def forecast(self, network: "Forecaster", windows: Array, known: Array | None = None) -> Array:
+    def forecast(
+        self, network: "Forecaster", windows: Array, known: Known = None, beside: "Beside | None" = None
+    ) -> Array:
         """Forecasts `[B, horizon]`."""
         x, level, scale = network.normalised(windows, windows, known)
-        return self.from_window(network, x, None, known) * scale + level
+        return self.from_window(network, x, None, known, beside) * scale + level
 
-    def loss(self, network: "Forecaster", slices: Array, key: DropoutKey | None, known: Array | None = None) -> Array:
+    def loss(
+        self,
+        network: "Forecaster",
+        slices: Array,
+        key: DropoutKey | None,
+        known: Known = None,
+        beside: "Beside | None" = None,
+    ) -> Array:
         """The training loss, measured on normalised values."""
         windows, future = jnp.split(slices, [network.settings.window], 1)
         x, level, scale = network.normalised(windows, windows, known)
-        forecasts = self.from_window(network, x, key, known)
+        forecasts = self.from_window(network, x, key, known, beside)
         return network.error(forecasts, ((future - level) / scale)[:, : forecasts.shape[1]])
 
-    def from_window(self, network: "Forecaster", x: Array, key: DropoutKey | None, known: Array | None) -> Array:
+    def from_window(
+        self, network: "Forecaster", x: Array, key: DropoutKey | None, known: Known, beside: "Beside | None"
+    ) -> Array:
         """Normalised forecasts of as many steps as the network is trained on."""
-        return network.last_output(x, key, known)
+        return network.last_output(x, key, known, beside)
 
 
 class Recursive(Direct):
@@ -58,15 +73,20 @@ class Recursive(Direct):
     def outputs(self, horizon: int) -> int:
         return 1
 
-    def forecast(self, network: "Forecaster", windows: Array, known: Array | None = None) -> Array:
-        def body(state: tuple[Array, Array | None], _: None) -> tuple[tuple[Array, Array | None], Array]:
-            windows, known = state
-            step = super(Recursive, self).forecast(network, windows, known)
+    def forecast(
+        self, network: "Forecaster", windows: Array, known: Known = None, beside: "Beside | None" = None
+    ) -> Array:
+        def body(state: tuple[Array, Known, Any], _: None) -> tuple[tuple[Array, Known, Any], Array]:
+            windows, known, beside = state
+            step = super(Recursive, self).forecast(network, windows, known, beside)
             if known is not None:
                 known = jnp.concatenate([known[:, 1:], jnp.ones_like(known[:, :1])], 1)
-            return (jnp.concatenate([windows[:, 1:], step], 1), known), step[:, 0]
+            if beside is not None:  # there are no past covariates
+                steps = jnp.concatenate([beside.steps[:, 1:], beside.ahead[:, :1]], 1)
+                beside = beside._replace(steps=steps, ahead=jnp.roll(beside.ahead, -1, 1))
+            return (jnp.concatenate([windows[:, 1:], step], 1), known, beside), step[:, 0]
 
-        return lax.scan(body, (windows, known), None, length=network.settings.horizon)[1].T
+        return lax.scan(body, (windows, known, beside), None, length=network.settings.horizon)[1].T
 
 
 class EncoderDecoder(Direct):
@@ -75,7 +95,7 @@ class EncoderDecoder(Direct):
     Each forecast is told from the last value of the window; with a linear path, from that path's forecast.
     """
 
-    has_decoder = True
+    has_decoder, reads_ahead = True, False
 
     def outputs(self, horizon: int) -> int:
         return 1
@@ -87,26 +107,32 @@ class EncoderDecoder(Direct):
             )
         _refuse_future(settings)
 
-    def from_window(self, network: "Forecaster", x: Array, key: DropoutKey | None, known: Array | None) -> Array:
-        _, carries = network.body(x, key, known)
+    def from_window(
+        self, network: "Forecaster", x: Array, key: DropoutKey | None, known: Known, beside: "Beside | None"
+    ) -> Array:
+        _, carries = network.body(x, key, known, beside)
         skipped = jnp.broadcast_to(network.skipped(x), (len(x), network.settings.horizon))
-        last = x[:, -1]
+        last, ahead = x[:, -1], jnp.zeros((network.settings.horizon, len(x), 0), x.dtype)
+        if beside is not None:
+            ahead = beside.ahead.transpose(1, 0, 2)
 
-        def body(state: tuple[Array, list], base: Array) -> tuple[tuple[Array, list], Array]:
-            value, carries = state
-            value, carries = network.decoded(value, carries)
+        def body(state: tuple[Array, list], inputs: tuple[Array, Array]) -> tuple[tuple[Array, list], Array]:
+            (value, carries), (base, covariates) = state, inputs
+            value, carries = network.decoded(jnp.concatenate([value[:, None], covariates], 1), carries)
             value = base + value
             return (value, carries), value
 
-        return lax.scan(body, (last, carries), skipped.T)[1].T
+        return lax.scan(body, (last, carries), (skipped.T, ahead))[1].T
 
 
 class SequenceToSequence(Direct):
     """All steps ahead at every step of the window, which has to be whole; the last step's are the forecast.
 
     Level and scale are taken from the steps before the first one that is scored: no step may know, by its
-    normalisation, what comes after it.
+    normalisation, what comes after it. Of the future covariates it sees those of the window alone.
     """
+
+    reads_ahead = False
 
     def check(self, settings: ForecastSettings) -> None:
         _refuse_future(settings)
@@ -115,15 +141,24 @@ class SequenceToSequence(Direct):
         if not 0 <= settings.loss_from < settings.window:
             raise ParameterError(f"`loss_from` {settings.loss_from} must lie in the window of {settings.window} steps")
 
-    def forecast(self, network: "Forecaster", windows: Array, known: Array | None = None) -> Array:
+    def forecast(
+        self, network: "Forecaster", windows: Array, known: Known = None, beside: "Beside | None" = None
+    ) -> Array:
         x, level, scale = self.normalised(network, windows)
-        return self.every_step(network, x, None)[-1] * scale + level
+        return self.every_step(network, x, None, beside)[-1] * scale + level
 
-    def loss(self, network: "Forecaster", slices: Array, key: DropoutKey | None, known: Array | None = None) -> Array:
+    def loss(
+        self,
+        network: "Forecaster",
+        slices: Array,
+        key: DropoutKey | None,
+        known: Known = None,
+        beside: "Beside | None" = None,
+    ) -> Array:
         settings = network.settings
         windows, future = jnp.split(slices, [settings.window], 1)
         x, level, scale = self.normalised(network, windows)
-        forecasts = self.every_step(network, x, key)
+        forecasts = self.every_step(network, x, key, beside)
         at = np.array(network.output_steps())
         ahead = at[:, None] + 1 + np.arange(settings.horizon)
         targets = jnp.concatenate([x, (future - level) / scale], 1).T[ahead]  # [T', horizon, B]
@@ -134,9 +169,11 @@ class SequenceToSequence(Direct):
         """The windows without their level and scale, and these, `[B, 1]`."""
         return network.normalised(windows, windows[:, : network.settings.loss_from or None])
 
-    def every_step(self, network: "Forecaster", x: Array, key: DropoutKey | None) -> Array:
+    def every_step(
+        self, network: "Forecaster", x: Array, key: DropoutKey | None, beside: "Beside | None" = None
+    ) -> Array:
         """Normalised forecasts at every step that the body outputs, `[T', B, horizon]`."""
-        hidden, _ = network.body(x, key)
+        hidden, _ = network.body(x, key, None, beside)
         forecasts = network.read(hidden, key)
         if network.settings.normalize not in ("none", "global"):
             # with the level gone stale since the start of the window, a forecast is told from the step's own value
@@ -176,6 +213,15 @@ def check_settings(settings: ForecastSettings) -> None:
         raise ParameterError(f"`readout` recurrent needs a recurrent `cell` and no decoder, not {cell}, {strategy}")
     if settings.layers < 1 and settings.readout != "recurrent":
         raise ParameterError(f"`layers` {settings.layers}: at least 1, unless `readout` recurrent is the only layer")
+
+
+def check_covariates(settings: ForecastSettings, encoding: "Encoding") -> None:
+    """Raise ParameterError where the network cannot have such covariates."""
+    if settings.has_network and settings.strategy == "recursive" and encoding.past:
+        name = encoding.past[0].name
+        raise ParameterError(
+            f"`strategy` recursive would have to forecast `past_covariates` {name!r}, too; choose direct"
+        )
 
 
 def _refuse_future(settings: ForecastSettings) -> None:

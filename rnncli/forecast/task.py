@@ -11,13 +11,16 @@ import numpy as np
 from jax import Array
 
 from rnncli.forecast.combination import Combination
+from rnncli.forecast.covariates import NO_COVARIATES
 from rnncli.forecast.data import Dataset, check_trainable
-from rnncli.forecast.model import Forecaster
+from rnncli.forecast.model import Beside, Forecaster
 from rnncli.forecast.network import NetworkForecaster, Scaler
 from rnncli.forecast.origins import Origins
+from rnncli.forecast.panel import Panel
 from rnncli.forecast.scoring import Scores, assess, assess_series, fit_on
 from rnncli.forecast.series import Forecast
-from rnncli.forecast.settings import ForecastSettings, SeriesSource
+from rnncli.forecast.settings import ForecastSettings
+from rnncli.forecast.source import SeriesSource
 from rnncli.nn.dropout import DropoutKey
 from rnncli.nn.initial import initialised, with_parameters
 from rnncli.training.batches import Shuffled
@@ -27,6 +30,7 @@ from rnncli.training.optimizer import optimizer_of
 from rnncli.training.task import Scored
 
 TASK = "forecast"
+_MANY = 20  # series, from which on the best epoch is not taken for the last fit
 _UNNAMED = SeriesSource()  # values that were given by themselves
 
 
@@ -54,12 +58,13 @@ class ForecastTask:
         if settings.trains or settings.system == "network":
             check_trainable(data, settings)
         self.settings, self.dataset, self._source = settings, data, source
-        self.model = initialised(lambda rngs: Forecaster(settings, rngs=rngs), settings.seed)
-        self.scaler = Scaler.of(settings, data.scaling)
+        self.model = self._initial()
+        self._scaling = data.rest.scaling
+        self.scaler = Scaler.of(settings, self._scaling)
         self._combination: Combination | None = None
         self.linear = None  # the closed-form model of the network's outputs, where the network has a linear path
         if self.model.skip is not None and len(data.parts["train"]) > 1:
-            self.linear = fit_on(data, settings, self._outputs)
+            self.linear = fit_on(data.rest, settings, self._outputs)
             self.model.start_from(self.linear.kernel, self.linear.bias)
         self.has_prior = self.linear is not None or not settings.trains
         self.criterion: str = settings.loss
@@ -74,10 +79,18 @@ class ForecastTask:
         if not settings.trains:
             self.plan = self.plan._replace(epochs=0)
         self.optimizer = optimizer_of(settings, self.plan)
-        self.data = {"values": jax.device_put(self._scaled())}
+        self.data = {"values": jax.device_put(self._scaled(data.rest.panel))}
+        covariates = data.panel.covariates
+        if covariates is not None:
+            kinds = {"past": covariates.past, "known": np.nan_to_num(covariates.known), "static": covariates.static}
+            self.data |= {name: jax.device_put(each.astype(np.float32)) for name, each in kinds.items()}
         masked = not all(origins.whole(settings.window) for origins in parts.values())
         for part, origins in parts.items():
             self.data[part] = jax.device_put(origins.ends - settings.window)
+            if covariates is not None:
+                self.data[f"{part} series"] = jax.device_put(origins.series)
+                first = origins.lengths - settings.window + covariates.starts[origins.series]
+                self.data[f"{part} known"] = jax.device_put(first)
             if masked:  # series that begin within a window
                 self.data[f"{part} lengths"] = jax.device_put(np.minimum(origins.lengths, settings.window))
         self._reach = np.arange(settings.window + settings.horizon)
@@ -88,9 +101,14 @@ class ForecastTask:
         """Steps ahead of the network's linear path."""
         return 1 if self.settings.strategy == "recursive" else self.settings.horizon
 
-    def _scaled(self) -> np.ndarray:
+    def _initial(self) -> Forecaster:
+        """The network with its first weights."""
+        covariates = self.dataset.panel.covariates
+        sizes = NO_COVARIATES if covariates is None else covariates.sizes
+        return initialised(lambda rngs: Forecaster(self.settings, sizes, rngs=rngs), self.settings.seed)
+
+    def _scaled(self, panel: Panel) -> np.ndarray:
         """All values as the network sees them, `[n]`."""
-        panel = self.dataset.panel
         series = np.repeat(np.arange(len(panel)), np.diff(panel.starts))
         return self.scaler.down(panel.values[:, None], series)[:, 0]
 
@@ -98,22 +116,29 @@ class ForecastTask:
         self, model: Forecaster, carry: Any, data: dict[str, Array], batch: Array, key: DropoutKey
     ) -> tuple[Array, Any]:
         """The error on slices whose indices are `batch` `[B]`."""
-        slices, known = self._slices(data, "train", batch)
-        return model.loss(slices, key, known), carry
+        slices, known, beside = self._slices(data, "train", batch)
+        return model.loss(slices, key, known, beside), carry
 
-    def _slices(self, data: dict[str, Array], part: str, batch: Any = slice(None)) -> tuple[Array, Array | None]:
-        """Slices `[B, window + horizon]` of a part, and which values of their windows are known, if not all."""
+    def _slices(
+        self, data: dict[str, Array], part: str, batch: Any = slice(None)
+    ) -> tuple[Array, Array | None, Beside | None]:
+        """Slices `[B, window + horizon]` of a part, which values of their windows are known, if not all; covariates."""
         places = data[part][batch][:, None] + self._reach
-        if f"{part} lengths" not in data:
-            return data["values"][places], None
         window = self.settings.window
+        beside = None
+        if "static" in data:
+            ahead = data["known"][jnp.maximum(data[f"{part} known"][batch][:, None] + self._reach, 0)]
+            steps = jnp.concatenate([data["past"][jnp.maximum(places[:, :window], 0)], ahead[:, :window]], 2)
+            beside = Beside(steps, ahead[:, window:], data["static"][data[f"{part} series"][batch]])
+        if f"{part} lengths" not in data:
+            return data["values"][places], None, beside
         known = jnp.arange(window) >= window - data[f"{part} lengths"][batch][:, None]
-        return data["values"][jnp.maximum(places, 0)], known
+        return data["values"][jnp.maximum(places, 0)], known, beside
 
     def _validation_error(self, model: Forecaster, data: dict[str, Array]) -> dict[str, Array]:
-        slices, known = self._slices(data, "validation")
+        slices, known, beside = self._slices(data, "validation")
         window = self.settings.window
-        return {"loss": model.error(model(slices[:, :window], known), slices[:, window:])}
+        return {"loss": model.error(model(slices[:, :window], known, beside), slices[:, window:])}
 
     def evaluate(self, params: Params) -> Metrics:
         """The error of whole forecasts on the validation part, in units of the training part."""
@@ -126,56 +151,66 @@ class ForecastTask:
         """
         data, settings = self.dataset, self.settings
         model = with_parameters(self.model, params)
-        network = NetworkForecaster.of(model, data.scaling, settings.least_of(len(data.panel)))
+        network = NetworkForecaster.of(model, data.rest.scaling, settings.least_of(len(data.panel)))
         if data.panel.split == "series":
             found = assess_series(data, settings, network)
             return Scored(found.scores, {}, Forecasts(model, None, found.recent, [], {}))
         found = assess(data, settings, network if settings.has_network else None)
         combination = found.combination
         assert combination is not None
+        rest = replace(data, effects=combination.effects).rest
         if settings.has_network:
             # many series are learnt to the end: what a network lacks on their validation parts is the values just
             # before them, which the last fit has, and not fewer epochs
-            params = self._fitted_anew(self.plan.epochs if len(data.panel) > 1 else round(epochs))
+            params = self._fitted_anew(rest, self.plan.epochs if len(data.panel) >= _MANY else round(epochs))
             model = with_parameters(self.model, params)
-            combination = replace(combination, network=network.with_parameters(model))
+            combination = replace(combination, network=network.with_parameters(model).on(rest.scaling))
         self._combination = combination
+        self._scaling = rest.scaling
         _, forecasts = combination.ahead(data.panel)
-        variants = [list(each.variant) for each in combination.linear]
-        tables = {**combination.weights.as_dict(), "intervals": combination.intervals.as_dict()}
-        metadata = {"combination": {"linear": variants, **tables}}
+        metadata = {"combination": combination.as_dict()}
         details = Forecasts(model, combination, found.recent, forecasts, found.by_series)
         return Scored(found.scores, metadata, details, params)
 
-    def _fitted_anew(self, epochs: int) -> Params:
+    def _fitted_anew(self, data: Dataset, epochs: int) -> Params:
         """Parameters of the network that was trained on all of the series: the same steps, with other batches."""
-        model = initialised(lambda rngs: Forecaster(self.settings, rngs=rngs), self.settings.seed)
+        model = self._initial()
         if self.linear is not None:
-            linear = fit_on(self.dataset, self.settings, self._outputs, self.dataset.held_out())
+            linear = fit_on(data, self.settings, self._outputs, data.held_out())
             model.start_from(linear.kernel, linear.bias)
         state = initial_state(model, self.optimizer)
         params, plan = state.params, self.plan._replace(epochs=epochs if self.settings.trains else 0, patience=None)
         batches = Shuffled(self._all, self.batches.batch, self.settings.seed)
         nothing = {"loss": math.nan}  # there is nothing left to choose an epoch by
+        self.scaler = Scaler.of(self.settings, data.scaling)
+        arrays = {**self.data, "values": jax.device_put(self._scaled(data.panel))}
         if plan.epochs:
-            for report in fit(model, self.optimizer, self.loss, lambda _: nothing, self.data, batches, plan, state):
+            for report in fit(model, self.optimizer, self.loss, lambda _: nothing, arrays, batches, plan, state):
                 params = report.state.params
         return params
 
     def metadata(self) -> dict[str, Any]:
         """Units, the series' columns, a digest of the values."""
-        scaling = self.dataset.scaling
+        panel = self.dataset.panel
         series: dict[str, Any] | None = None
-        if self.dataset.panel.has_future:
-            member = self.dataset.panel.members[0]
+        digest = hashlib.sha256(np.ascontiguousarray(panel.values).tobytes())
+        covariates = panel.covariates
+        if panel.has_future:
+            members = panel.members
+            member = members[0]
             step = member.clock.step if member.clock else None
-            series = {"target": member.name, "time": member.time_name, "step": step}
-            series |= {"fill": self._source.fill or "linear", "id": self._source.id}
-            series["ids"] = [each.id for each in self.dataset.panel.members]
+            targets = list(dict.fromkeys(each.name for each in members))
+            series = {"target": ",".join(targets) if len(targets) > 1 else member.name, "time": member.time_name}
+            series |= {"step": step, "fill": self._source.fill or "linear", "id": self._source.id}
+            series |= {"ids": [each.id for each in members], "targets": [each.name for each in members]}
+            series["covariates"] = None if covariates is None else covariates.encoding.as_dict()
+        if covariates is not None:
+            for each in (covariates.past, covariates.known, covariates.static):
+                digest.update(np.ascontiguousarray(each).tobytes())
         return {
-            "scaling": (scaling if series else scaling.select([0])).as_dict(),
+            "scaling": (self._scaling if series else self._scaling.select([0])).as_dict(),
             "series": series,
-            "data": hashlib.sha256(np.ascontiguousarray(self.dataset.panel.values).tobytes()).hexdigest(),
+            "data": digest.hexdigest(),
         }
 
     def arrays(self) -> dict[str, Any]:

@@ -22,7 +22,9 @@ import pandas as pd
 
 import rnncli
 from rnncli.forecast.backtest import backtest
-from rnncli.forecast.settings import Backtesting, ForecastSettings, SeriesSource
+from rnncli.forecast.settings import ForecastSettings
+from rnncli.forecast.source import SeriesSource
+from rnncli.forecast.verb_settings import Backtesting
 from rnncli.settings import Chosen
 
 DATA = Path(__file__).resolve().parents[3] / "shared" / "data"

@@ -1,0 +1,105 @@
+"""Which columns of a table are the time and the target, and cells as numbers."""
+
+import difflib
+import math
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+import pandas as pd
+
+from rnncli.errors import DataError
+from rnncli.forecast.clock import read_clock
+from rnncli.forecast.periods import Clock, Irregular
+from rnncli.tables import is_number, plain_numbers
+
+TIME_NAMES = {
+    "date", "datetime", "time", "timestamp", "ds", "month", "year", "quarter", "week", "day", "period", "hour",
+}  # fmt: skip
+_ROW_NAMES = {"rownames", "rowname", "row", "index", "id", "step", "t", "n", "no", "nr", "unnamed: 0", ""}
+MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-", "."}
+LARGEST = 1e100  # squares must stay finite in float64
+
+
+def check_column(table: pd.DataFrame, name: str | None) -> None:
+    """Raise DataError where a table has no column of that name."""
+    if name is None or name in table.columns:
+        return
+    near = difflib.get_close_matches(name, table.columns, n=3, cutoff=0.4) or list(table.columns)
+    raise DataError(f"no column {name!r}; did you mean {' or '.join(map(repr, near))}?")
+
+
+def _is_row_number(name: object) -> bool:
+    return str(name).lower() in _ROW_NAMES
+
+
+def find_time(table: pd.DataFrame, name: str | None, target: str | None) -> tuple[str, np.ndarray, Clock] | None:
+    """The time column, the positions of its stamps, its clock."""
+    if name is not None:
+        reading = read_clock(table[name].tolist())
+        if reading is None:
+            raise DataError(f"column {name!r} holds no times: its first value is {table[name].iloc[0]!r}")
+        return (name, *reading)
+    rest = [column for column in table.columns if column != target]
+    named = [column for column in rest if str(column).lower() in TIME_NAMES]
+    named.sort(key=lambda column: table[column].duplicated().any())  # an "hour" beside a "date" is no time by itself
+    texts = [column for column in rest if column not in named and not mostly_numbers(table[column].tolist())]
+    rows = [column for column in rest if column not in named and _is_row_number(column)]
+    for column in [*named, *texts, *rows]:
+        try:
+            reading = read_clock(table[column].tolist())
+        except Irregular:
+            if column in rows:
+                continue
+            raise
+        if reading is not None:
+            return (column, *reading)
+    return None
+
+
+def find_target(table: pd.DataFrame, time_name: str | None) -> str:
+    """The only column that can be the target."""
+    others = [str(column) for column in table.columns if column != time_name]
+    numeric = [name for name in others if mostly_numbers(table[name].tolist())]
+    # row numbers and unread times are not what one forecasts, unless there is nothing else
+    likely = [name for name in numeric if not _is_row_number(name) and name.lower() not in TIME_NAMES]
+    candidates = likely or numeric
+    if len(candidates) == 1:
+        return candidates[0]
+    if not candidates:
+        raise DataError(f"no column of numbers to forecast; the columns are {', '.join(map(repr, others))}")
+    raise DataError(f"several columns could be forecast; choose one with `target`: {', '.join(map(repr, candidates))}")
+
+
+def mostly_numbers(column: Iterable[str]) -> bool:
+    """Whether at least half of the cells that are not missing are numbers."""
+    present = [cell for cell in plain_numbers(list(column))[0] if cell.lower() not in MISSING]
+    return not present or sum(map(is_number, present)) * 2 > len(present)
+
+
+def numbers(column: Sequence[str], name: str, notes: list[str]) -> tuple[np.ndarray, int]:
+    """The cells as float64, NaN where one is missing, and their most significant digits."""
+    column, notation = plain_numbers(column)
+    if notation:
+        notes.append(f"column {name!r} was read as numbers like {notation}")
+    values = np.full(len(column), np.nan)
+    for row, cell in enumerate(column):
+        if cell.lower() in MISSING:
+            continue
+        where = f"column {name!r}, row {row + 1}"
+        try:
+            values[row] = float(cell.replace("_", "x"))  # Python would take 1_000 for a number
+        except ValueError:
+            raise DataError(f"{where}: {cell!r} is not a number") from None
+        if math.isinf(values[row]):
+            raise DataError(f"{where}: {cell!r} is infinite; leave the cell empty if it is missing")
+        if abs(values[row]) > LARGEST:
+            raise DataError(f"{where}: {cell} is too large to compute with; divide the column")
+    if np.isnan(values).all():
+        raise DataError(f"column {name!r} has no values: all {len(values)} are missing")
+    return values, _significant_digits(column)
+
+
+def _significant_digits(column: Iterable[str]) -> int:
+    """The most significant digits that a cell has, at least 4 and at most 15."""
+    mantissas = (cell.lower().split("e")[0] for cell in column if is_number(cell))
+    return max([4, *(min(15, len(each.replace(".", "").strip("+-").lstrip("0"))) for each in mantissas)])

@@ -1,0 +1,86 @@
+"""From tables to series: one, several by a column, several by their targets; covariates from another table."""
+
+import os
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pandas as pd
+
+from rnncli.errors import DataError, ParameterError
+from rnncli.forecast.columns import find_time
+from rnncli.forecast.long import read_many
+from rnncli.forecast.series import Series, read_series
+from rnncli.forecast.source import SeriesSource, columns_of
+from rnncli.tables import read_table, table_from
+
+Say = Callable[[str], None]
+
+
+def read(series: Any, source: SeriesSource, say: Say) -> list[Series]:
+    """Read one series, or all that a column or several targets tell apart, and tell what was done to them."""
+    found = table(series)
+    if source.future is not None:
+        found = _with_future(found, source)
+    targets = columns_of(source.target, list(found.columns)) or [None]
+    beside = beside_of(source, list(found.columns))
+    if source.multivariate == "joint":
+        if len(targets) < 2:
+            raise ParameterError("`multivariate` joint is for several targets; name them with `target` a,b")
+        beside = [*beside, *(name for name in targets if name and name not in beside)]
+    members, notes = [], []
+    for target in targets:
+        columns = {"target": target, "time_column": source.time_column, "fill": source.fill or "linear"}
+        if source.id is None:
+            one = read_series(found, **columns, beside=beside)
+            members, notes = [*members, one], [*notes, *one.notes]
+        else:
+            more, told = read_many(found, source.id, **columns, beside=beside)
+            members, notes = [*members, *more], [*notes, *told]
+    for note in dict.fromkeys(notes):
+        say(note)
+    return members
+
+
+def beside_of(source: SeriesSource, columns: Sequence[str]) -> list[str]:
+    """The columns of all covariates. Raises ParameterError: one of them is something else, too."""
+    names: list[str] = []
+    taken = {**dict.fromkeys(columns_of(source.target, columns), "target"), source.time_column: "time_column"}
+    for kind in ("past_covariates", "future_covariates", "static"):
+        for name in columns_of(getattr(source, kind), columns):
+            role = "id" if name == source.id else taken.get(name)
+            if role is not None:
+                raise ParameterError(f"`{kind}` {name!r} is the `{role}` already; name it once")
+            taken[name] = kind
+            names.append(name)
+    return names
+
+
+def _with_future(past: pd.DataFrame, source: SeriesSource) -> pd.DataFrame:
+    """A table with what another one says of the steps after it, whose targets are empty, and of its own."""
+    future = table(source.future)
+    known = columns_of(source.future_covariates, list(future.columns))
+    absent = [name for name in known if name not in future.columns]
+    if absent or not known:
+        what = f"has no column {absent[0]!r}" if absent else "is given without `future_covariates`"
+        raise DataError(f"the table of the `future` {what}; its columns are {', '.join(map(repr, future.columns))}")
+    others = [source.id, *columns_of(source.target, list(past.columns))]
+    rest = past.drop(columns=[name for name in [*known, *others] if name in past.columns])
+    time = find_time(rest, source.time_column, None)
+    keys = [name for name in (source.id, time[0] if time else None) if name is not None]
+    for name in keys:
+        if name not in future.columns:
+            raise DataError(f"the table of the `future` has no column {name!r}, which says what its rows belong to")
+    if time is None:  # its rows follow
+        return pd.concat([past, future[[*keys, *known]]], ignore_index=True).fillna("")
+    joined = past.merge(future[[*keys, *known]], how="left", on=keys, suffixes=("", "\0"))
+    for name in known:
+        if f"{name}\0" in joined:
+            joined[name] = joined[name].where(joined[name] != "", joined.pop(f"{name}\0"))
+    seen = pd.MultiIndex.from_frame(pd.DataFrame(past[keys]))
+    new = future[~pd.MultiIndex.from_frame(pd.DataFrame(future[keys])).isin(seen)]
+    return pd.concat([joined, new[[*keys, *known]]], ignore_index=True).fillna("")
+
+
+def table(series: Any) -> Any:
+    """The table of a path, or of values."""
+    return read_table(os.fspath(series)) if isinstance(series, str | os.PathLike) else table_from(series)

@@ -1,0 +1,135 @@
+"""What a checkpoint of a forecaster says: its columns, its covariates, its combination."""
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from rnncli.errors import CheckpointError, DataError
+from rnncli.forecast.combination import Combination, systems_of
+from rnncli.forecast.covariates import NO_COVARIATES, Encoding, Sizes, encode
+from rnncli.forecast.effects import Effects
+from rnncli.forecast.intervals import Intervals
+from rnncli.forecast.linear import Linear, Variant
+from rnncli.forecast.model import Forecaster
+from rnncli.forecast.network import NetworkForecaster
+from rnncli.forecast.normalize import Scaling
+from rnncli.forecast.panel import Panel
+from rnncli.forecast.reading import read, table
+from rnncli.forecast.series import Series
+from rnncli.forecast.settings import ForecastSettings
+from rnncli.forecast.source import SeriesSource, columns_of
+from rnncli.forecast.weights import Weights
+from rnncli.tables import UNNAMED
+from rnncli.training.checkpoint import restore
+
+# columns by their name in a checkpoint, and the settings that choose others
+_COLUMNS = {"id": "id", "time": "time_column", "target": "target"}
+
+
+def read_as_trained(
+    metadata: Mapping[str, Any], series: Any, source: SeriesSource, say: Callable[[str], None], horizon: int
+) -> Panel:
+    """Series, read as those of a training were, with the future covariates of so many steps ahead.
+
+    Raises DataError: they have other columns, or cannot be read.
+    """
+    wanted = metadata["series"] or {"target": None, "time": None, "step": None, "fill": "linear"}
+    found = table(series)
+    if list(found.columns) == [UNNAMED]:  # values without names are those of the target
+        found, wanted = found.rename(columns={UNNAMED: wanted["target"] or UNNAMED}), {**wanted, "time": None}
+    names = {name: getattr(source, own) or wanted.get(name) for name, own in _COLUMNS.items()}
+    encoding = Encoding.from_dict(wanted["covariates"]) if wanted.get("covariates") else None
+    kinds = {} if encoding is None else encoding.columns()
+    columns = list(found.columns)
+    needed = [*columns_of(names["target"], columns), names["id"], names["time"]]
+    needed += [name for each in kinds.values() for name in columns_of(each, columns)]
+    if any(name is not None and name not in columns for name in needed):
+        trained = [wanted[name] for name in _COLUMNS if wanted.get(name)]
+        trained += [name for each in kinds.values() for name in columns_of(each, columns)]
+        raise DataError(
+            f"the columns do not fit the checkpoint: it has {', '.join(map(repr, trained))}, "
+            f"the table {', '.join(map(repr, columns))}; rename them or use `target`, `time_column` and `id`"
+        )
+    how = SeriesSource(
+        id=names["id"],
+        target=names["target"],
+        time_column=names["time"],
+        fill=source.fill or wanted["fill"],
+        future=source.future,
+        multivariate="joint" if encoding is not None and encoding.targets else "shared",
+        **kinds,
+    )
+    members = read(found, how, say)
+    step = members[0].clock.step if members[0].clock else "row"
+    if step != (wanted["step"] or "row"):
+        trained = wanted["step"] or "row"
+        say(f"warning: the model was trained on steps of one {trained}, this series has {step}")
+    if encoding is None:
+        return Panel.of(members)
+    if encoding.calendar and (members[0].clock is None or members[0].clock.moments is None):
+        raise DataError("the model knows the calendar, and this series has no column of dates; name a `time_column`")
+    return Panel.of(members, encode(members, encoding, say, horizon))
+
+
+def numbers_of(metadata: Mapping[str, Any], members: Sequence[Series]) -> list[int | None]:
+    """The numbers of some series in the training; None for one that was not there."""
+    saved = metadata["series"]
+    ids = saved.get("ids", [""])
+    targets = saved.get("targets", [""] * len(ids))
+    several = len(set(targets)) > 1  # else one target may have another name by now
+    known = {
+        (id, target if several else ""): number for number, (id, target) in enumerate(zip(ids, targets, strict=True))
+    }
+    return [known.get((member.id, member.name if several else "")) for member in members]
+
+
+def sizes_in(folder: Path, metadata: Mapping[str, Any]) -> Sizes:
+    """How many covariates the model in a checkpoint has."""
+    saved = (metadata["series"] or {}).get("covariates")
+    try:
+        return Encoding.from_dict(saved).sizes if saved else NO_COVARIATES
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its covariates") from error
+
+
+def combination_in(
+    folder: Path, metadata: Mapping[str, Any], settings: ForecastSettings, model: Forecaster, scaling: Scaling
+) -> Combination:
+    """The combination of a checkpoint; the network alone where that was saved before its training had ended."""
+    least = settings.least_of(len(scaling.plain.mean))
+    network = NetworkForecaster.of(model, scaling, least)
+    saved = metadata.get("combination")
+    if saved is None:
+        simple = systems_of(settings.horizon, settings.season, (), network)
+        count = len(scaling.plain.mean)
+        weights = Weights({}, {name: np.ones((count, len(each))) for name, each in simple.items()}, {})
+        intervals = Intervals(np.zeros(count), np.ones(settings.horizon), np.zeros(201))
+        return Combination("network", settings.horizon, settings.season, (), network, weights, intervals)
+    sizes, window, horizon = sizes_in(folder, metadata), settings.window, settings.horizon
+    try:
+        weights = Weights.from_dict(saved)
+        variants = [(Variant(*each[:3]), each[3] if len(each) > 3 else 0) for each in saved["linear"]]
+        intervals = Intervals.from_dict(saved["intervals"])
+        inputs = [window + lags * sizes.past for _, lags in variants]
+        effects = None
+        if saved.get("effects"):
+            count = len(scaling.plain.mean)
+            shapes = {"beta": (count, sizes.known), "centre": (sizes.known,), "shared": (sizes.known,)}
+            arrays = restore(
+                folder, metadata["task"], "effects", {name: np.empty(each) for name, each in shapes.items()}
+            )
+            effects = Effects.from_dict(saved["effects"], arrays)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its combination") from error
+    linear: list[Linear] = []
+    if variants:
+        like = [{"kernel": np.empty((each, horizon)), "bias": np.empty(horizon)} for each in inputs]
+        arrays = restore(folder, metadata["task"], "linear", like)
+        linear = [
+            Linear(**each, variant=v, units=scaling.of(v.normalize, v.log), least=least, lags=lags)
+            for each, (v, lags) in zip(arrays, variants, strict=True)
+        ]
+    kept = network if settings.has_network else None
+    return Combination(settings.system, horizon, settings.season, linear, kept, weights, intervals, effects)
