@@ -15,6 +15,7 @@ import re
 
 _PARAMETER = re.compile(r"`([a-z_]+)`")
 _POSITIONAL = ("series", "text", "data")
+_OTHERWISE = {"from_model": "from"}  # options that Python has a word of its own for
 
 
 class RnncliError(Exception):
@@ -61,7 +62,7 @@ def as_options(message: str) -> str:
     """The message with the options of the command line in the place of parameters: "--window 30"."""
 
     def option(match: re.Match[str]) -> str:
-        name = match[1]
+        name = _OTHERWISE.get(match[1], match[1])
         return name.upper() if name in _POSITIONAL else f"--{name.replace('_', '-')}"
 
     return _PARAMETER.sub(option, message)

@@ -136,7 +136,17 @@ def test_the_config_of_a_document_holds_every_setting_under_its_name(cls: type[S
     elsewhere = {"checkpoint", "resume", "overwrite", "save_every", "log", "sample_every", "json", "quiet", "output"}
     elsewhere |= {"plot", "device", "preset", "data_dir", "quantiles", "conformal", "alert"}
     sources = {"series", "id", "target", "time_column", "fill", "text", "data", "validation", "test"}
-    sources |= {"future", "past_covariates", "future_covariates", "static", "calendar", "holidays", "multivariate"}
+    sources |= {
+        "from_model",
+        "replay",
+        "future",
+        "past_covariates",
+        "future_covariates",
+        "static",
+        "calendar",
+        "holidays",
+        "multivariate",
+    }
     assert offered - set(config) <= elsewhere | sources | {"text_column", "label_column"}
 
 

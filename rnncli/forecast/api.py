@@ -6,28 +6,28 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from flax import nnx
 
 from rnncli.errors import CheckpointError, DataError, ParameterError
 from rnncli.forecast.combination import Combination
 from rnncli.forecast.data import Dataset, dataset, naive_errors, scaling_of
-from rnncli.forecast.model import Forecaster, empty_forecaster
+from rnncli.forecast.ensemble import Ensemble
+from rnncli.forecast.model import Forecaster
 from rnncli.forecast.normalize import Scaling
 from rnncli.forecast.panel import Panel
-from rnncli.forecast.prepare import described, prepare
-from rnncli.forecast.saved import combination_in, numbers_of, read_as_trained, sizes_in
+from rnncli.forecast.prepare import described, prepare, replayed
+from rnncli.forecast.saved import combination_in, load_parts, numbers_of, read_as_trained
 from rnncli.forecast.scoring import scores_of
 from rnncli.forecast.series import Forecast
 from rnncli.forecast.settings import ForecastSettings, Preset
 from rnncli.forecast.source import SeriesSource
-from rnncli.forecast.task import TASK, ForecastTask
+from rnncli.forecast.task import ForecastTask, Start
+from rnncli.forecast.warm import warm_start
 from rnncli.settings import Chosen, distributed
-from rnncli.training.checkpoint import read_metadata, restore
 from rnncli.training.devices import use_device
 from rnncli.training.events import Listener, Note, follow, ignore
 from rnncli.training.model import TrainedModel, with_precision
 from rnncli.training.runner import run
-from rnncli.training.settings import NOT_SAVED, Saving
+from rnncli.training.settings import COLD, NOT_SAVED, Saving, WarmStart
 from rnncli.training.task import Result
 
 _MOST_NOTES = 3  # on single ones of many series
@@ -38,7 +38,7 @@ class Model(TrainedModel):
     """A forecasting model that was trained or loaded; `source` says which columns of what it was trained on."""
 
     settings: ForecastSettings
-    network: Forecaster
+    network: Forecaster | Ensemble
     source: SeriesSource = field(default_factory=SeriesSource)
     combination: Combination | None = None  # None where it was trained on synthetic data
 
@@ -170,10 +170,10 @@ def fit(series: Any = None, *, preset: Preset = "default", on_event: Listener = 
         ['damped', 'drift', 'holt_winters', 'linear', 'model', 'naive', 'network', 'seasonal_naive', 'theta']
     """
     use_device()
-    source, saving, chosen = distributed(parameters, (SeriesSource, Saving), ForecastSettings)
+    source, saving, warm, chosen = distributed(parameters, (SeriesSource, Saving, WarmStart), ForecastSettings)
     if isinstance(series, str | os.PathLike):
         source = replace(source, series=os.fspath(series))
-    return train(series, source, chosen, preset=preset, saving=saving, on_event=on_event)
+    return train(series, source, chosen, preset=preset, saving=saving, warm=warm, on_event=on_event)
 
 
 def train(
@@ -183,11 +183,23 @@ def train(
     *,
     preset: Preset = "default",
     saving: Saving = NOT_SAVED,
+    warm: WarmStart = COLD,
     on_event: Listener = ignore,
 ) -> Model:
     """The same as `fit`, with parameters that were checked."""
-    settings, data = prepare(series, source, with_precision(chosen, 0), preset, lambda text: on_event(Note(text)))
-    return train_on(settings, data, source, saving=saving, on_event=on_event)
+
+    def say(text: str) -> None:
+        on_event(Note(text))
+
+    parameters = None
+    if warm.from_model is not None:
+        chosen, parameters = warm_start(warm.from_model, chosen)
+        say(f"begins with the model in '{warm.from_model}'")
+    elif chosen.get("freeze"):
+        raise ParameterError("`freeze` keeps the layers of a saved model: name that with `from_model`")
+    settings, data = prepare(series, source, with_precision(chosen, 0), preset, say)
+    start = None if parameters is None else Start(parameters, replayed(warm.replay, source, settings, data, say))
+    return train_on(settings, data, source, saving=saving, start=start, on_event=on_event)
 
 
 def train_on(
@@ -196,10 +208,11 @@ def train_on(
     source: SeriesSource,
     *,
     saving: Saving = NOT_SAVED,
+    start: Start | None = None,
     on_event: Listener = ignore,
 ) -> Model:
-    """Train on data that was prepared."""
-    result = follow(run(ForecastTask(settings, data, source), saving), on_event)
+    """Train on data that was prepared; `start` says which parameters to begin with, if not with first weights."""
+    result = follow(run(ForecastTask(settings, data, source, start), saving), on_event)
     return Model(
         settings=settings,
         network=result.scored.details.network,
@@ -219,17 +232,8 @@ def document(model: Model) -> dict[str, Any]:
 
 def load_model(folder: Path) -> Model:
     """The model in a checkpoint. Raises CheckpointError: there is none, or it is damaged."""
-    metadata = read_metadata(folder, TASK)
-    try:
-        settings = ForecastSettings(**metadata["config"])
-        if "scaler" in metadata:  # of an earlier version: one series, and no combination
-            units = {name: [metadata["scaler"][name]] for name in ("mean", "std")}
-            metadata["scaling"] = {"plain": units, "log": units}
-        scaling = Scaling.from_dict(metadata["scaling"])
-    except (KeyError, TypeError, ValueError, ParameterError) as error:
-        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
-    network = empty_forecaster(settings, sizes_in(folder, metadata))
-    nnx.update(network, restore(folder, TASK, "best", nnx.state(network, nnx.Param)))
+    metadata, settings, network = load_parts(folder)
+    scaling = Scaling.from_dict(metadata["scaling"])
     combination = None
     if metadata["series"] is not None:
         combination = combination_in(folder, metadata, settings, network, scaling)

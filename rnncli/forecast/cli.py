@@ -10,7 +10,7 @@ from rnncli.forecast.verb_settings import Ahead, Alert, Backtesting, Quantiles, 
 from rnncli.options import Only, verb
 from rnncli.output import Output, PlotOutput
 from rnncli.settings import Chosen
-from rnncli.training.settings import Computing, Device, Log, Saving
+from rnncli.training.settings import Computing, Device, Log, Saving, WarmStart
 from rnncli.verbs import DefaultVerbGroup
 
 app = typer.Typer(
@@ -37,6 +37,7 @@ def train(
     quantiles: Quantiles,
     alert: Alert,
     saving: Saving,
+    warm: WarmStart,
     log: Log,
     output: PlotOutput,
     device: Device,
@@ -50,7 +51,8 @@ def train(
 
     with Console(output, device) as console:
         on_event = console.listener("training", log_to(log.log))
-        model = api.train(source.series, source, chosen, preset=preset.preset, saving=saving, on_event=on_event)
+        how = {"preset": preset.preset, "saving": saving, "warm": warm}
+        model = api.train(source.series, source, chosen, **how, on_event=on_event)
         show.show_training(model, quantiles, console)
         show.sound(alert, model.scores["test"], "the test part")
 

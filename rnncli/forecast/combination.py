@@ -123,9 +123,22 @@ class Combination:
         forecasts = []
         for row, (values, series) in enumerate(zip(named["model"], panel.members, strict=True)):
             where = {"forecast": values[None], "origins": origins.select(np.array([row]))}
-            quantiles = partial(self.intervals.quantile, **where)
+            quantiles = partial(self.quantile, **where)
             forecasts.append(Forecast.of(values, series, lambda level, of=quantiles, **more: of(level, **more)[0]))
         return named, forecasts
+
+    def quantile(self, level: float, forecast: np.ndarray, origins: Origins, *, conformal: bool = True) -> np.ndarray:
+        """The quantile of what is to come, `[n, horizon]`, around forecasts at some origins.
+
+        From the errors at rolling origins; not `conformal`, from a network that is printed alone and has quantiles, or
+        of a normal distribution.
+        """
+        network = self.network
+        if conformal or self.system != "network" or network is None or network.spread is None:
+            return self.intervals.quantile(level, forecast, origins, conformal=conformal)
+        rest = origins if self.effects is None else origins.on(self.effects.removed(origins.panel))
+        found = network.quantile(level, rest)
+        return found if self.effects is None else self.effects.restored(found, origins)
 
     def forecast(self, origins: Origins) -> dict[str, np.ndarray]:
         """The forecasts `[n, horizon]` of every system, and as "model" what is printed, which comes first."""

@@ -118,6 +118,14 @@ class Covariates:
         """How many covariates there are."""
         return self.encoding.sizes
 
+    def followed_by(self, other: "Covariates") -> "Covariates":
+        """These, and those of another panel."""
+        past, known, static = (
+            np.concatenate([getattr(each, name) for each in (self, other)]) for name in ("past", "known", "static")
+        )
+        starts = np.concatenate([self.starts, other.starts[1:] + len(self.known)])
+        return Covariates(past, known, starts, static, self.encoding)
+
 
 def learn(
     members: Sequence[Series],

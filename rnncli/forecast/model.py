@@ -19,6 +19,7 @@ from rnncli.nn.dropout import DropoutKey
 from rnncli.nn.layers import CausalConv, Dense, RecurrentStack, last_hidden
 
 _DILATIONS = (1, 2, 4, 8)  # of one WaveNet block
+LEVELS = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)  # quantiles of the pinball loss
 
 
 class WaveNet(nnx.Module):
@@ -85,7 +86,8 @@ class Forecaster(nnx.Module):
         body = self.stack or self.wavenet
         width = features if body is None else body.out_features
         outputs = strategy.outputs(horizon)
-        self.readout = self._readout(width, outputs, rngs) if settings.cell != "linear" else None
+        self.levels = len(LEVELS) if settings.loss == "pinball" else 1
+        self.readout = self._readout(width, outputs * self.levels, rngs) if settings.cell != "linear" else None
         reads_ahead = sizes.known and isinstance(self.readout, Dense) and strategy.reads_ahead
         self.read_ahead = ReadAhead(width, sizes.known, rngs=rngs) if reads_ahead else None
         needs_skip = settings.linear_skip or settings.cell == "linear"
@@ -101,8 +103,9 @@ class Forecaster(nnx.Module):
         """Make the model forecast what a linear one does, for training to add to: the network's readout is zeroed."""
         if self.skip is None:
             raise ValueError("the model has no linear path to start from")
-        self.skip.kernel[...] = jnp.asarray(kernel, jnp.float32)
-        self.skip.bias[...] = jnp.asarray(bias, jnp.float32)
+        # of several networks, each has the same
+        self.skip.kernel[...] = jnp.broadcast_to(jnp.asarray(kernel, jnp.float32), self.skip.kernel.shape)
+        self.skip.bias[...] = jnp.broadcast_to(jnp.asarray(bias, jnp.float32), self.skip.bias.shape)
         if isinstance(self.readout, Dense):
             self.readout.kernel[...] = jnp.zeros_like(self.readout.kernel[...])
         if self.read_ahead is not None:
@@ -131,6 +134,31 @@ class Forecaster(nnx.Module):
         error = forecast - target
         return jnp.square(error).mean() if self.settings.loss == "mse" else jnp.abs(error).mean()
 
+    def quantiles(self, windows: Array, known: Array | None = None, beside: Beside | None = None) -> Array:
+        """Forecasts of the quantiles `LEVELS`, in ascending order, `[B, horizon, levels]`; after "pinball" alone."""
+        x, level, scale = self.normalised(windows, windows, known)
+        return self.spread(x, None, known, beside) * scale[..., None] + level[..., None]
+
+    def spread(
+        self, x: Array, key: DropoutKey | None, known: Array | None = None, beside: Beside | None = None
+    ) -> Array:
+        """The quantiles of normalised windows, `[B, outputs, levels]`.
+
+        The middle one is the forecast, and the others are as far from their neighbours as positive outputs say, so
+        that they cannot cross.
+        """
+        hidden, carries = self.body(x, key, known, beside)
+        last = last_hidden(carries, bidirectional=self.settings.bidirectional) if carries else hidden[-1]
+        assert isinstance(self.readout, Dense)
+        raw = self.readout(last).reshape(len(x), -1, self.levels)
+        middle = self.levels // 2
+        centre = self.skipped(x)[..., None] + raw[..., middle : middle + 1]
+        if self.read_ahead is not None and beside is not None:
+            centre = centre + self.read_ahead(last, beside.ahead[:, : raw.shape[1]])[..., None]
+        gaps = jax.nn.softplus(raw)
+        below = centre - jnp.cumsum(gaps[..., :middle], -1)[..., ::-1]
+        return jnp.concatenate([below, centre, centre + jnp.cumsum(gaps[..., middle + 1 :], -1)], -1)
+
     def normalised(self, windows: Array, seen: Array, known: Array | None = None) -> tuple[Array, Array, Array]:
         """The windows without level and scale, and these, `[B, 1]`; they are taken from the steps `seen`."""
         level, scale = window_statistics(seen, self.settings.normalize, known=known)
@@ -141,6 +169,8 @@ class Forecaster(nnx.Module):
         self, x: Array, key: DropoutKey | None, known: Array | None = None, beside: Beside | None = None
     ) -> Array:
         """What is read out at the end of normalised windows, `[B, outputs]`."""
+        if self.levels > 1:
+            return self.spread(x, key, known, beside)[..., self.levels // 2]
         skipped = self.skipped(x)
         if self.readout is None:
             return jnp.broadcast_to(skipped, (len(x), self.strategy.outputs(self.settings.horizon)))
@@ -230,8 +260,3 @@ class Forecaster(nnx.Module):
             return Dense(in_features, outputs, operands=settings.operands, rngs=rngs)
         plain = {"layer_norm": settings.layer_norm, "operands": settings.operands}
         return RecurrentStack(settings.cell, in_features, outputs, **plain, rngs=rngs)
-
-
-def empty_forecaster(settings: ForecastSettings, sizes: Sizes) -> Forecaster:
-    """The network with shapes in the place of arrays, to restore a saved one into: no weights are drawn for it."""
-    return nnx.eval_shape(lambda: Forecaster(settings, sizes, rngs=nnx.Rngs(0)))

@@ -9,7 +9,7 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from rnncli.forecast.model import Beside, Forecaster
+from rnncli.forecast.model import LEVELS, Beside
 from rnncli.forecast.normalize import Scaling, Units, logarithms
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.settings import ForecastSettings
@@ -52,9 +52,10 @@ class NetworkForecaster:
     settings: ForecastSettings
     scaler: Scaler
     least: int  # how many of a window's values have to be known
+    spread: Callable[..., Array] | None = None  # the same to quantiles, of a network that has them
 
     @classmethod
-    def of(cls, model: Forecaster, scaling: Scaling, least: int | None = None) -> "NetworkForecaster":
+    def of(cls, model: Any, scaling: Scaling, least: int | None = None) -> "NetworkForecaster":
         """A network with its parameters, for series whose units are these; it needs `least` values, or a window."""
         graph, state = nnx.split(model)
 
@@ -62,10 +63,15 @@ class NetworkForecaster:
         def run(state: Any, windows: Array, known: Array | None, beside: Beside | None) -> Array:
             return nnx.merge(graph, state)(windows, known, beside)
 
-        settings = model.settings
-        return cls(run, state, settings, Scaler.of(settings, scaling), least or settings.window)
+        @jax.jit
+        def spread(state: Any, windows: Array, known: Array | None, beside: Beside | None) -> Array:
+            return nnx.merge(graph, state).quantiles(windows, known, beside)
 
-    def with_parameters(self, model: Forecaster) -> "NetworkForecaster":
+        settings = model.settings
+        scaler, quantiles = Scaler.of(settings, scaling), spread if settings.loss == "pinball" else None
+        return cls(run, state, settings, scaler, least or settings.window, quantiles)
+
+    def with_parameters(self, model: Any) -> "NetworkForecaster":
         """The same with the parameters of another network of the same architecture."""
         return replace(self, state=nnx.state(model))
 
@@ -75,20 +81,34 @@ class NetworkForecaster:
 
     def __call__(self, origins: Origins) -> np.ndarray:
         """Forecasts at some origins."""
+        forecasts, enough = self._computed(self.run, origins)
+        return np.where(enough[:, None], self.scaler.up(forecasts, origins.series), np.nan)
+
+    def quantile(self, level: float, origins: Origins) -> np.ndarray:
+        """A quantile of what is to come, `[n, horizon]`, between those that the network has."""
+        assert self.spread is not None, "the network was trained for quantiles"
+        found, enough = self._computed(self.spread, origins)
+        below = np.clip(np.searchsorted(LEVELS, level) - 1, 0, len(LEVELS) - 2)
+        share = np.clip((level - LEVELS[below]) / (LEVELS[below + 1] - LEVELS[below]), 0, 1)
+        values = found[..., below] * (1 - share) + found[..., below + 1] * share
+        return np.where(enough[:, None], self.scaler.up(values, origins.series), np.nan)
+
+    def _computed(self, run: Callable[..., Array], origins: Origins) -> tuple[np.ndarray, np.ndarray]:
+        """What a compiled function makes of the windows, and at which origins enough is known, bool `[n]`."""
         settings = self.settings
         windows = self.scaler.down(origins.past(settings.window), origins.series)
         known: Any = ~np.isnan(windows)
         masked = self.least < settings.window and not known.all()
         beside = _beside(origins, settings)
-        rows = [np.empty((0, settings.horizon), np.float32)]
+        more = () if run is self.run else (len(LEVELS),)
+        rows = [np.empty((0, settings.horizon, *more), np.float32)]
         size = _FEW if len(windows) <= _MANY else _MANY
         for first in range(0, len(windows), size):
             places = np.minimum(np.arange(first, first + size), len(windows) - 1)  # the last batch is filled up
             own = None if beside is None else Beside(*(np.nan_to_num(each[places]) for each in beside))
             batch = np.nan_to_num(windows[places]), known[places] if masked else None, own
-            rows.append(np.asarray(self.run(self.state, *batch))[: len(windows) - first])
-        enough = known[:, -self.least :].all(1)
-        return np.where(enough[:, None], self.scaler.up(np.concatenate(rows), origins.series), np.nan)
+            rows.append(np.asarray(run(self.state, *batch))[: len(windows) - first])
+        return np.concatenate(rows), known[:, -self.least :].all(1)
 
 
 def _beside(origins: Origins, settings: ForecastSettings) -> Any:

@@ -41,6 +41,13 @@ class Scaling:
         assert self.log is not None, "the values have logarithms"
         return self.log
 
+    def followed_by(self, other: "Scaling") -> "Scaling":
+        """The units of these series, and those of others."""
+        plain = Units(*(np.concatenate(both) for both in zip(self.plain, other.plain, strict=True)))
+        if self.log is None or other.log is None:
+            return Scaling(plain)
+        return Scaling(plain, Units(*(np.concatenate(both) for both in zip(self.log, other.log, strict=True))))
+
     def select(self, series: Sequence[int]) -> "Scaling":
         """The units of some of the series."""
         rows = np.asarray(series, int)

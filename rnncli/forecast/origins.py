@@ -85,6 +85,11 @@ class Origins:
         """The same places in a panel of other values."""
         return replace(self, panel=panel)
 
+    def behind(self, panel: Panel, joined: Panel) -> "Origins":
+        """The same places, where this panel follows another in a joined one."""
+        places = {name: getattr(self, name) + len(panel.values) for name in ("ends", "limits")}
+        return Origins(joined, self.series + len(panel), **places)
+
     def select(self, index: np.ndarray) -> "Origins":
         """Some of the origins."""
         return replace(self, series=self.series[index], ends=self.ends[index], limits=self.limits[index])

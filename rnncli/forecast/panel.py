@@ -44,6 +44,17 @@ class Panel:
         values, filled = (np.concatenate([getattr(each, name) for each in members]) for name in ("values", "filled"))
         return cls(values, filled, np.cumsum([0, *sizes]), "time", tuple(members), covariates)
 
+    def followed_by(self, other: "Panel") -> "Panel":
+        """These series, and those of another panel with the same covariates."""
+        covariates = self.covariates
+        if covariates is not None and other.covariates is not None:
+            covariates = covariates.followed_by(other.covariates)
+        values, filled = (
+            np.concatenate([getattr(each, name) for each in (self, other)]) for name in ("values", "filled")
+        )
+        starts = np.concatenate([self.starts, other.starts[1:] + len(self.values)])
+        return Panel(values, filled, starts, self.split, (*self.members, *other.members), covariates)
+
     @classmethod
     def of_array(cls, series: np.ndarray) -> "Panel":
         """Series of one length `[count, steps]`, to be split into whole series."""

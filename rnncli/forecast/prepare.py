@@ -79,6 +79,28 @@ def configure(
     return settings, data
 
 
+def replayed(
+    old: str | None, source: SeriesSource, settings: ForecastSettings, data: Dataset, say: Say
+) -> Dataset | None:
+    """Old data, read as the new is, for a training to replay; None without any.
+
+    Raises DataError: there is not one whole slice in it.
+    """
+    if old is None:
+        return None
+    members = read(old, replace(source, future=None), lambda _: None)
+    new = data.panel.covariates
+    covariates = None if new is None else encode(members, new.encoding, say)
+    found = dataset(Panel.of(members, covariates), settings)
+    count = len(found.parts["train"]) + len(found.held_out())
+    if not count:
+        raise DataError(
+            f"`replay` {old!r} is too short: no window of {settings.window} steps with {settings.horizon} after it"
+        )
+    say(f"replays {count} windows of {len(members)} series")
+    return found.rest
+
+
 def _encoding(members: Sequence[Series], source: SeriesSource) -> Encoding | None:
     """How covariates are made of what was read; None where there are none."""
     if not source.covariates:

@@ -5,14 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from flax import nnx
 
-from rnncli.errors import CheckpointError, DataError
+from rnncli.errors import CheckpointError, DataError, ParameterError
 from rnncli.forecast.combination import Combination, systems_of
 from rnncli.forecast.covariates import NO_COVARIATES, Encoding, Sizes, encode
 from rnncli.forecast.effects import Effects
+from rnncli.forecast.ensemble import empty_forecaster
 from rnncli.forecast.intervals import Intervals
 from rnncli.forecast.linear import Linear, Variant
-from rnncli.forecast.model import Forecaster
 from rnncli.forecast.network import NetworkForecaster
 from rnncli.forecast.normalize import Scaling
 from rnncli.forecast.panel import Panel
@@ -20,9 +21,10 @@ from rnncli.forecast.reading import read, table
 from rnncli.forecast.series import Series
 from rnncli.forecast.settings import ForecastSettings
 from rnncli.forecast.source import SeriesSource, columns_of
+from rnncli.forecast.task import TASK
 from rnncli.forecast.weights import Weights
 from rnncli.tables import UNNAMED
-from rnncli.training.checkpoint import restore
+from rnncli.training.checkpoint import read_metadata, restore
 
 # columns by their name in a checkpoint, and the settings that choose others
 _COLUMNS = {"id": "id", "time": "time_column", "target": "target"}
@@ -85,6 +87,30 @@ def numbers_of(metadata: Mapping[str, Any], members: Sequence[Series]) -> list[i
     return [known.get((member.id, member.name if several else "")) for member in members]
 
 
+def load_parts(folder: Path) -> tuple[dict[str, Any], ForecastSettings, Any]:
+    """Metadata, settings and network of a checkpoint. Raises CheckpointError: there is none, or it is damaged."""
+    metadata = read_metadata(folder, TASK)
+    try:
+        settings = ForecastSettings(**metadata["config"])
+        if "scaler" in metadata:  # of an earlier version: one series, and no combination
+            units = {name: [metadata["scaler"][name]] for name in ("mean", "std")}
+            metadata["scaling"] = {"plain": units, "log": units}
+        Scaling.from_dict(metadata["scaling"])
+    except (KeyError, TypeError, ValueError, ParameterError) as error:
+        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
+    network = empty_forecaster(settings, sizes_in(folder, metadata))
+    nnx.update(network, restore(folder, TASK, "best", nnx.state(network, nnx.Param)))
+    return metadata, settings, network
+
+
+def load_network(folder: Path) -> tuple[ForecastSettings, Any]:
+    """Settings and network of a checkpoint; see `load_parts`. Raises ParameterError: it has no network."""
+    _, settings, network = load_parts(folder)
+    if not settings.has_network:
+        raise ParameterError(f"`from_model` '{folder}' has no network to begin with; train one, as with `cell` gru")
+    return settings, network
+
+
 def sizes_in(folder: Path, metadata: Mapping[str, Any]) -> Sizes:
     """How many covariates the model in a checkpoint has."""
     saved = (metadata["series"] or {}).get("covariates")
@@ -95,7 +121,7 @@ def sizes_in(folder: Path, metadata: Mapping[str, Any]) -> Sizes:
 
 
 def combination_in(
-    folder: Path, metadata: Mapping[str, Any], settings: ForecastSettings, model: Forecaster, scaling: Scaling
+    folder: Path, metadata: Mapping[str, Any], settings: ForecastSettings, model: Any, scaling: Scaling
 ) -> Combination:
     """The combination of a checkpoint; the network alone where that was saved before its training had ended."""
     least = settings.least_of(len(scaling.plain.mean))

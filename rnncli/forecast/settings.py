@@ -14,7 +14,7 @@ from rnncli.training.settings import LECTURE, Training
 Strategy = Literal["recursive", "direct", "seq2seq", "encoder-decoder"]
 Normalize = Literal["none", "global", "shift", "last", "mean", "median"]
 Readout = Literal["dense", "recurrent"]
-ErrorKind = Literal["mse", "mae"]
+ErrorKind = Literal["mse", "mae", "pinball"]
 Transform = Literal["none", "log"]
 System = Literal["auto", "network", "linear", "theta", "damped", "holt_winters", "seasonal_naive", "drift", "naive"]
 Preset = Literal["default", "lecture"]
@@ -90,6 +90,7 @@ class ForecastNetwork(Network):
     conv: bool = setting(False, "A strided convolution before the cells.")
     conv_kernel: int = setting(4, "Its kernel.", STEPS)
     conv_stride: int = setting(2, "Its stride.", Bounds(2, metavar="STEPS"))
+    ensemble: int = setting(1, "Networks from other first weights, trained at once; their mean is taken.", COUNT)
     linear_skip: bool = setting(
         False,
         "Add the closed-form linear forecast to the network's and train both on.",
@@ -114,7 +115,10 @@ class ForecastTraining(Training):
     learning_rate: float = 0.01
     warmup: float = 0.1
     weight_decay: float = 0.0
-    loss: ErrorKind = setting("mse", "Error that training minimises.")
+    loss: ErrorKind = setting(
+        "mse", "Error that training minimises; pinball: of quantiles, which --no-conformal then prints."
+    )
+    freeze: bool = setting(False, "With --from: train the readout and the linear path only.")
     loss_from: int = setting(
         20, "seq2seq: first step whose forecasts count.", Bounds(0, metavar="STEP"), shown="two fifths of the window"
     )
@@ -138,6 +142,11 @@ class ForecastSettings(ForecastDropout, ForecastTraining, ForecastNetwork, Syste
     def fractions(self) -> tuple[float, float]:
         """The shares of the test and the validation part."""
         return self.test_fraction, self.validation_fraction
+
+    @property
+    def metric(self) -> Literal["mse", "mae"]:
+        """The error of forecasts that goes with the loss."""
+        return "mse" if self.loss == "mse" else "mae"
 
     @property
     def trains(self) -> bool:

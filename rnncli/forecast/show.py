@@ -123,7 +123,7 @@ def _backtest_csv(backtest: Backtest, quantiles: Quantiles) -> str:
     members, origins = backtest.panel.members, backtest.origins
     first, several = members[0], _several(members)
     header = (*_keys(first, several=several), "origin", "step", first.time_name or "row", "actual", "forecast")
-    spread = backtest.combination.intervals
+    spread = backtest.combination
     columns = [
         spread.quantile(level, backtest.forecast, origins, conformal=quantiles.conformal)
         for level in quantiles.levels.values()
@@ -234,7 +234,7 @@ def _some_steps(horizon: int, most: int = 7) -> list[int]:
 
 def _verdict(model: Model) -> list[str]:
     """How the model stands against the others."""
-    notes, metric = [], model.settings.loss
+    notes, metric = [], model.settings.metric
     systems = model.scores["test"]
     assert model.result is not None
     if model.settings.linear_skip and model.settings.trains and model.result.untrained_is_best:

@@ -57,6 +57,8 @@ class Direct:
         """The training loss, measured on normalised values."""
         windows, future = jnp.split(slices, [network.settings.window], 1)
         x, level, scale = network.normalised(windows, windows, known)
+        if network.settings.loss == "pinball":
+            return pinball(network.spread(x, key, known, beside), (future - level) / scale)
         forecasts = self.from_window(network, x, key, known, beside)
         return network.error(forecasts, ((future - level) / scale)[:, : forecasts.shape[1]])
 
@@ -191,9 +193,25 @@ STRATEGIES: dict[str, Direct] = {
 _WHOLE_WINDOW = ("recursive", "direct")
 
 
+def pinball(quantiles: Array, target: Array) -> Array:
+    """The mean pinball loss of quantiles `[B, horizon, levels]` of targets `[B, horizon]` (Koenker and Bassett 1978).
+
+    Twice that, so that of the median it is the absolute error.
+    """
+    from rnncli.forecast.model import LEVELS
+
+    distance = target[..., None] - quantiles
+    levels = jnp.array(LEVELS)
+    return 2 * jnp.maximum(levels * distance, (levels - 1) * distance).mean()
+
+
 def check_settings(settings: ForecastSettings) -> None:
     """Refuse what does not go together. Raises ParameterError: names the settings and what to choose."""
     cell, strategy = settings.cell, settings.strategy
+    if cell == "linear" and settings.ensemble > 1:
+        raise ParameterError("`ensemble` is for networks with first weights of their own, and `cell` linear has none")
+    if settings.loss == "pinball" and (strategy != "direct" or settings.readout != "dense" or cell == "linear"):
+        raise ParameterError("`loss` pinball needs `strategy` direct, a dense readout and a `cell` that is trained")
     if cell == "linear" and strategy not in _WHOLE_WINDOW:
         raise ParameterError(f"`cell` linear knows `strategy` direct and recursive, not {strategy}")
     STRATEGIES[strategy].check(settings)

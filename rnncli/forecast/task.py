@@ -2,6 +2,7 @@
 
 import hashlib
 import math
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -13,20 +14,21 @@ from jax import Array
 from rnncli.forecast.combination import Combination
 from rnncli.forecast.covariates import NO_COVARIATES
 from rnncli.forecast.data import Dataset, check_trainable
-from rnncli.forecast.model import Beside, Forecaster
+from rnncli.forecast.ensemble import make_forecaster
+from rnncli.forecast.model import Beside
 from rnncli.forecast.network import NetworkForecaster, Scaler
 from rnncli.forecast.origins import Origins
-from rnncli.forecast.panel import Panel
 from rnncli.forecast.scoring import Scores, assess, assess_series, fit_on
 from rnncli.forecast.series import Forecast
 from rnncli.forecast.settings import ForecastSettings
 from rnncli.forecast.source import SeriesSource
+from rnncli.forecast.strategies import pinball
 from rnncli.nn.dropout import DropoutKey
 from rnncli.nn.initial import initialised, with_parameters
-from rnncli.training.batches import Shuffled
+from rnncli.training.batches import Replayed, Shuffled
 from rnncli.training.events import Metrics
 from rnncli.training.loop import Params, Plan, evaluation, fit, initial_state
-from rnncli.training.optimizer import optimizer_of
+from rnncli.training.optimizer import each_by_itself, optimizer_of
 from rnncli.training.task import Scored
 
 TASK = "forecast"
@@ -34,10 +36,17 @@ _MANY = 20  # series, from which on the best epoch is not taken for the last fit
 _UNNAMED = SeriesSource()  # values that were given by themselves
 
 
+class Start(NamedTuple):
+    """What a training begins with, if not with first weights."""
+
+    parameters: Callable[[Any], Params]  # from a network with first weights to those to begin with
+    replay: Dataset | None = None  # old data, some of which is in each batch
+
+
 class Forecasts(NamedTuple):
     """What scoring a forecast gives beside the scores."""
 
-    network: Forecaster  # with the best parameters
+    network: Any  # with the best parameters
     combination: Combination | None  # None for synthetic data
     recent: np.ndarray  # of the test part, [n, horizon]
     forecasts: list[Forecast]  # of what follows each series; none for synthetic data
@@ -53,34 +62,49 @@ class ForecastTask:
 
     name, carry, unit = TASK, (), "windows"
 
-    def __init__(self, settings: ForecastSettings, data: Dataset, source: SeriesSource = _UNNAMED):
-        """`source` says how the series were read, which prediction has to repeat."""
+    def __init__(
+        self,
+        settings: ForecastSettings,
+        data: Dataset,
+        source: SeriesSource = _UNNAMED,
+        start: Start | None = None,
+    ):
+        """`source` says how the series were read, which prediction has to repeat; `start`, what to begin with."""
         if settings.trains or settings.system == "network":
             check_trainable(data, settings)
-        self.settings, self.dataset, self._source = settings, data, source
+        self.settings, self.dataset, self._source, self._start = settings, data, source, start
         self.model = self._initial()
         self._scaling = data.rest.scaling
-        self.scaler = Scaler.of(settings, self._scaling)
         self._combination: Combination | None = None
         self.linear = None  # the closed-form model of the network's outputs, where the network has a linear path
         if self.model.skip is not None and len(data.parts["train"]) > 1:
             self.linear = fit_on(data.rest, settings, self._outputs)
-            self.model.start_from(self.linear.kernel, self.linear.bias)
-        self.has_prior = self.linear is not None or not settings.trains
+            if start is None:
+                self.model.start_from(self.linear.kernel, self.linear.bias)
+        self.has_prior = self.linear is not None or start is not None or not settings.trains
         self.criterion: str = settings.loss
-        # the slices of the training part, and those of the others behind them, for the last fit
+        # the slices of the training part, behind them those of the others, for the last fit, and then old ones
         parts = {"train": data.parts["train"], "validation": data.parts["validation"]}
         if settings.trains and data.panel.split == "time":
             parts["train"] = Origins.joined([parts["train"], data.held_out()])
         self._all = len(parts["train"])
-        self.batches = Shuffled(max(1, len(data.parts["train"])), settings.batch_size, settings.seed)
+        self._replay = replay = None if start is None else start.replay
+        whole = data.panel
+        if replay is not None:
+            whole = data.panel.followed_by(replay.panel)
+            old = Origins.joined([replay.parts["train"], replay.held_out()]).behind(data.panel, whole)
+            parts["train"] = Origins.joined([parts["train"].on(whole), old])
+        self._old = len(parts["train"]) - self._all
+        self.batches = self._batches(max(1, len(data.parts["train"])))
         self.examples = self.batches.batch
         self.plan = Plan.of(settings, self.batches.steps_per_epoch)
         if not settings.trains:
             self.plan = self.plan._replace(epochs=0)
-        self.optimizer = optimizer_of(settings, self.plan)
-        self.data = {"values": jax.device_put(self._scaled(data.rest.panel))}
-        covariates = data.panel.covariates
+        self.optimizer = optimizer_of(settings, self.plan, frozen=_is_body if settings.freeze else None)
+        if settings.ensemble > 1:
+            self.optimizer = each_by_itself(self.optimizer)
+        self.data = {"values": jax.device_put(self._scaled(data.rest))}
+        covariates = whole.covariates
         if covariates is not None:
             kinds = {"past": covariates.past, "known": np.nan_to_num(covariates.known), "static": covariates.static}
             self.data |= {name: jax.device_put(each.astype(np.float32)) for name, each in kinds.items()}
@@ -101,20 +125,29 @@ class ForecastTask:
         """Steps ahead of the network's linear path."""
         return 1 if self.settings.strategy == "recursive" else self.settings.horizon
 
-    def _initial(self) -> Forecaster:
+    def _initial(self) -> Any:
         """The network with its first weights."""
         covariates = self.dataset.panel.covariates
         sizes = NO_COVARIATES if covariates is None else covariates.sizes
-        return initialised(lambda rngs: Forecaster(self.settings, sizes, rngs=rngs), self.settings.seed)
+        model = initialised(lambda rngs: make_forecaster(self.settings, sizes, rngs=rngs), self.settings.seed)
+        return model if self._start is None else with_parameters(model, self._start.parameters(model))
 
-    def _scaled(self, panel: Panel) -> np.ndarray:
-        """All values as the network sees them, `[n]`."""
+    def _batches(self, examples: int) -> Shuffled | Replayed:
+        """Batches of the first slices, with some of the old ones, if there are any."""
+        size, seed = self.settings.batch_size, self.settings.seed
+        if self._replay is None:
+            return Shuffled(examples, size, seed)
+        return Replayed(Shuffled(examples, max(1, size * 4 // 5), seed), self._all, self._old, seed)
+
+    def _scaled(self, data: Dataset) -> np.ndarray:
+        """All values as the network sees them, `[n]`: those of a data set, and behind them the old ones."""
+        panel, scaling = data.panel, data.scaling
+        if self._replay is not None:
+            panel, scaling = panel.followed_by(self._replay.panel), scaling.followed_by(self._replay.scaling)
         series = np.repeat(np.arange(len(panel)), np.diff(panel.starts))
-        return self.scaler.down(panel.values[:, None], series)[:, 0]
+        return Scaler.of(self.settings, scaling).down(panel.values[:, None], series)[:, 0]
 
-    def loss(
-        self, model: Forecaster, carry: Any, data: dict[str, Array], batch: Array, key: DropoutKey
-    ) -> tuple[Array, Any]:
+    def loss(self, model: Any, carry: Any, data: dict[str, Array], batch: Array, key: DropoutKey) -> tuple[Array, Any]:
         """The error on slices whose indices are `batch` `[B]`."""
         slices, known, beside = self._slices(data, "train", batch)
         return model.loss(slices, key, known, beside), carry
@@ -135,13 +168,16 @@ class ForecastTask:
         known = jnp.arange(window) >= window - data[f"{part} lengths"][batch][:, None]
         return data["values"][jnp.maximum(places, 0)], known, beside
 
-    def _validation_error(self, model: Forecaster, data: dict[str, Array]) -> dict[str, Array]:
+    def _validation_error(self, model: Any, data: dict[str, Array]) -> dict[str, Array]:
         slices, known, beside = self._slices(data, "validation")
         window = self.settings.window
-        return {"loss": model.error(model(slices[:, :window], known, beside), slices[:, window:])}
+        seen, truth = slices[:, :window], slices[:, window:]
+        if self.settings.loss == "pinball":
+            return {"loss": pinball(model.quantiles(seen, known, beside), truth)}
+        return {"loss": model.error(model(seen, known, beside), truth)}
 
     def evaluate(self, params: Params) -> Metrics:
-        """The error of whole forecasts on the validation part, in units of the training part."""
+        """The loss of whole forecasts on the validation part, in units of the training part."""
         return self._measure(params)
 
     def score(self, params: Params, epochs: float) -> Scored:
@@ -175,15 +211,14 @@ class ForecastTask:
     def _fitted_anew(self, data: Dataset, epochs: int) -> Params:
         """Parameters of the network that was trained on all of the series: the same steps, with other batches."""
         model = self._initial()
-        if self.linear is not None:
+        if self.linear is not None and self._start is None:
             linear = fit_on(data, self.settings, self._outputs, data.held_out())
             model.start_from(linear.kernel, linear.bias)
         state = initial_state(model, self.optimizer)
         params, plan = state.params, self.plan._replace(epochs=epochs if self.settings.trains else 0, patience=None)
-        batches = Shuffled(self._all, self.batches.batch, self.settings.seed)
+        batches = self._batches(self._all)
         nothing = {"loss": math.nan}  # there is nothing left to choose an epoch by
-        self.scaler = Scaler.of(self.settings, data.scaling)
-        arrays = {**self.data, "values": jax.device_put(self._scaled(data.panel))}
+        arrays = {**self.data, "values": jax.device_put(self._scaled(data))}
         if plan.epochs:
             for report in fit(model, self.optimizer, self.loss, lambda _: nothing, arrays, batches, plan, state):
                 params = report.state.params
@@ -216,3 +251,8 @@ class ForecastTask:
     def arrays(self) -> dict[str, Any]:
         """The linear maps of the combination, once they are fitted."""
         return {} if self._combination is None else self._combination.arrays()
+
+
+def _is_body(name: str) -> bool:
+    """Whether a parameter is one of the layers that read the window."""
+    return any(part in name.split(".") for part in ("conv", "wavenet", "stack", "decoder"))

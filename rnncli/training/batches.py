@@ -1,6 +1,7 @@
 """Which batches a training sees, and in which order."""
 
 import math
+from dataclasses import dataclass
 from typing import Any, Protocol
 
 import jax
@@ -50,3 +51,37 @@ class Shuffled:
         epoch, place = divmod(step, self.steps_per_epoch)
         rows = self.order(epoch)[place : place + self.chunk]
         return np.resize(rows, (self.chunk, self.batch)), len(rows)
+
+
+@dataclass
+class Replayed:
+    """Batches of new examples, of which a share are old ones, so that what was learnt of these is not forgotten.
+
+    Attributes:
+        new: the batches of the new examples, whose indices are below `first`.
+        first, count: the old examples: from which index on, and how many.
+        seed: of the draw of the old ones.
+    """
+
+    new: Shuffled
+    first: int
+    count: int
+    seed: int
+
+    @property
+    def batch(self) -> int:
+        """Examples of a batch; a fifth of them are old."""
+        return self.new.batch + max(1, self.new.batch // 4)
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which each new example comes once."""
+        return self.new.steps_per_epoch
+
+    def __call__(self, step: int) -> tuple[np.ndarray, int]:
+        """The indices of the next steps, `[chunk, batch]`, and how many of them there are."""
+        rows, steps = self.new(step)
+        # drawn from the step, so that a training that goes on sees the same ones
+        old = [np.random.default_rng([self.seed, step + row]) for row in range(len(rows))]
+        drawn = [draw.integers(self.first, self.first + self.count, self.batch - self.new.batch) for draw in old]
+        return np.concatenate([rows, np.stack(drawn)], 1).astype(rows.dtype), steps

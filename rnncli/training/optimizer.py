@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import jax
@@ -19,28 +20,45 @@ def make_optimizer(
     clip: float | None = None,
     weight_decay: float = 0.0,
     decayed: Callable[[str], bool] = lambda name: True,
+    frozen: Callable[[str], bool] | None = None,
 ) -> optax.GradientTransformation:
     """Adam (AdamW with `weight_decay` of the parameters `decayed`) with Keras' ε, after clipping by global norm.
 
     `schedule` "cosine" falls from the learning rate to 0 over `steps`, after a linear warm-up over the fraction
-    `warmup` of them; "constant" stays.
+    `warmup` of them; "constant" stays. Parameters that are `frozen` stay as they are, and count for no norm.
     """
     rate: float | optax.Schedule = learning_rate
     if schedule == "cosine":
         warmup_steps = math.ceil(warmup * steps)
         rate = optax.warmup_cosine_decay_schedule(0.0, learning_rate, warmup_steps, max(steps, warmup_steps + 1))
 
-    def mask(params: Params) -> Any:
-        return jax.tree_util.tree_map_with_path(lambda path, _: decayed(leaf_name(path)), params)
+    def mask(params: Params, chosen: Callable[[str], bool] = decayed) -> Any:
+        return jax.tree_util.tree_map_with_path(lambda path, _: chosen(leaf_name(path)), params)
 
     adam = optax.adam(rate, eps=1e-7)
     if weight_decay:
         adam = optax.adamw(rate, eps=1e-7, weight_decay=weight_decay, mask=mask)
-    return adam if clip is None else optax.chain(optax.clip_by_global_norm(clip), adam)
+    whole = adam if clip is None else optax.chain(optax.clip_by_global_norm(clip), adam)
+    if frozen is None:
+        return whole
+    still = optax.masked(optax.set_to_zero(), partial(mask, chosen=frozen))
+    return optax.chain(still, whole, still)
+
+
+def each_by_itself(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+    """The same for parameters of several networks, stacked along their first axis, as if each were alone."""
+
+    def update(updates: Any, state: Any, params: Any = None) -> Any:
+        return jax.vmap(optimizer.update)(updates, state, params)
+
+    return optax.GradientTransformation(jax.vmap(optimizer.init), update)
 
 
 def optimizer_of(
-    settings: Any, plan: Plan, decayed: Callable[[str], bool] = lambda name: True
+    settings: Any,
+    plan: Plan,
+    decayed: Callable[[str], bool] = lambda name: True,
+    frozen: Callable[[str], bool] | None = None,
 ) -> optax.GradientTransformation:
     """The optimizer of a run of this length; a task's `settings` have the fields that `make_optimizer` asks for."""
     return make_optimizer(
@@ -51,4 +69,5 @@ def optimizer_of(
         clip=settings.clip or None,
         weight_decay=settings.weight_decay,
         decayed=decayed,
+        frozen=frozen,
     )

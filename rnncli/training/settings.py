@@ -79,6 +79,30 @@ NOT_SAVED = Saving()  # a training that leaves nothing on the disk
 
 
 @dataclass(frozen=True, kw_only=True)
+class WarmStart(Settings):
+    """Saving."""
+
+    from_model: Path | None = setting(
+        None,
+        "Folder of a saved model to begin with, on other data.",
+        metavar="DIR",
+        shown="first weights",
+        names="--from",
+    )
+    replay: str | None = setting(
+        None, "Old data, like the new: a fifth of each batch, so that it is not forgotten.", None, "FILE"
+    )
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if self.replay is not None and self.from_model is None:
+            raise ParameterError("`replay` keeps what a saved model knows: name that with `from_model`")
+
+
+COLD = WarmStart()  # a training that begins with first weights
+
+
+@dataclass(frozen=True, kw_only=True)
 class SavedModel(Settings):
     """The model."""
 
