@@ -9,6 +9,7 @@ import numpy as np
 
 from rnncli.errors import CheckpointError, DataError, ParameterError
 from rnncli.forecast.combination import Combination
+from rnncli.forecast.covariates import Encoding
 from rnncli.forecast.data import Dataset, dataset, naive_errors, scaling_of
 from rnncli.forecast.ensemble import Ensemble
 from rnncli.forecast.model import Forecaster
@@ -49,7 +50,8 @@ class Model(TrainedModel):
 
         Args:
             series: a path, "-", a data frame, a pandas series, an array or a list; the series of the training if None.
-            horizon: steps ahead, at most as many as in training, which are meant if None.
+            horizon: steps ahead, as many as in training if None. Beyond those, forecasts follow forecasts, and the
+                quantiles widen as those of a random walk.
             on_event: hears `Note`s on the data.
             **columns: `target`, `time_column`, `fill`, where they are not those of the training; `future`, the table
                 with the future covariates of the steps ahead, if the series does not end in them.
@@ -60,7 +62,8 @@ class Model(TrainedModel):
         Raises:
             CheckpointError: the model was trained on the lecture's synthetic data, which has no future.
             DataError: the series cannot be read, has other columns, or is shorter than the model's window.
-            ParameterError: the model is one of many series (see `predict_all`), or looks less far ahead.
+            ParameterError: the model is one of many series (see `predict_all`), or has past covariates, which are
+                not known so far ahead.
 
         Example:
             >>> model = rnncli.forecast.fit([0, 1, 2, 3] * 20, horizon=2, cell="linear", strategy="direct")
@@ -82,16 +85,26 @@ class Model(TrainedModel):
         if self.metadata["series"] is None:
             raise CheckpointError("the model was trained on the lecture's synthetic data, not on a series")
         most = self.settings.horizon
-        if horizon is not None and not 1 <= horizon <= most:
-            raise ParameterError(f"`horizon` {horizon}: the model was trained for 1 to {most} steps; train another")
+        if horizon is not None and horizon < 1:
+            raise ParameterError(f"`horizon` {horizon} is not at least 1")
+        if (horizon or 0) > most and self.metadata["series"].get("covariates"):
+            past = Encoding.from_dict(self.metadata["series"]["covariates"]).past
+            if past:
+                raise ParameterError(
+                    f"`horizon` {horizon}: the model was trained for {most} steps, and further ones would need "
+                    f"{past[0].name!r} to be forecast, too; train another"
+                )
         if series is None:
             if self.result is None:
                 raise ParameterError("name the `series` that is to be continued; the model was loaded without one")
-            return [each.until(horizon) for each in self.result.scored.details.forecasts]
+            if (horizon or 0) <= most:
+                return [each.until(horizon) for each in self.result.scored.details.forecasts]
+            assert self.combination is not None
+            return self.combination.ahead(_panel_of(self.result), horizon)[1]
         source = SeriesSource(**columns)
         panel = read_as_trained(self.metadata, series, source, lambda text: on_event(Note(text)), horizon or most)
         members = panel.members
-        named, forecasts = self._combination_on(panel).ahead(panel)
+        named, forecasts = self._combination_on(panel).ahead(panel, max(horizon or 0, most))
         for row, member in enumerate(members):
             absent = [name for name, each in named.items() if np.isnan(each[row]).any()]
             whose = f"{member.label}: " if len(members) > 1 else ""

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from rnncli.errors import ParameterError
 from rnncli.forecast.settings import ForecastPreset, ForecastSettings, Windows
 from rnncli.forecast.source import HistorySource, PastSource, SeriesSource
 from rnncli.forecast.verb_settings import Ahead, Alert, Backtesting, Quantiles, SavedForecaster, Seeds
@@ -57,7 +58,13 @@ def train(
         show.sound(alert, model.scores["test"], "the test part")
 
 
-@verb(app, examples=["rnncli forecast predict sales.csv --checkpoint model --horizon 2"])
+@verb(
+    app,
+    examples=[
+        "rnncli forecast predict sales.csv --checkpoint model --horizon 2",
+        "tail -f new.csv | rnncli forecast predict sales.csv --checkpoint model --follow",
+    ],
+)
 def predict(
     source: PastSource,
     model: SavedForecaster,
@@ -73,6 +80,14 @@ def predict(
     with Console(output, device) as console:
         loaded = api.load_model(model.checkpoint)
         columns = {name: getattr(source, name) for name in ("id", "target", "time_column", "fill", "future")}
+        if ahead.follow:
+            if output.plot is not None:
+                raise ParameterError("`follow` has no end, and `plot` would be drawn there; leave one out")
+            from rnncli.forecast.follow import follow
+
+            rows = follow(loaded, source.series, console.say, horizon=ahead.horizon, **columns)
+            show.show_following(rows, quantiles, console)
+            return
         forecasts = loaded.predict_all(source.series, horizon=ahead.horizon, on_event=console.listener(), **columns)
         show.show_forecast(forecasts, quantiles, console)
 

@@ -116,12 +116,19 @@ class Combination:
         effects = None if self.effects is None else self.effects.of_series(numbers, scale)
         return replace(self, weights=weights, intervals=intervals, effects=effects)
 
-    def ahead(self, panel: Panel) -> tuple[dict[str, np.ndarray], list[Forecast]]:
-        """The forecasts of what follows each series: of all systems `[series, horizon]`, and those to print."""
+    def ahead(self, panel: Panel, horizon: int | None = None) -> tuple[dict[str, np.ndarray], list[Forecast]]:
+        """The forecasts of what follows each series: of all systems `[series, horizon]`, and those to print.
+
+        Further ahead than it was fitted for, forecasts follow forecasts as if these had come.
+        """
         origins = Origins.of_ends(panel)
         named = self.forecast(origins)
+        steps = [named["model"]]
+        while sum(each.shape[1] for each in steps) < (horizon or 0):
+            known = panel.continued(np.concatenate(steps, 1))
+            steps.append(self.forecast(Origins.of_ends(known))["model"])
         forecasts = []
-        for row, (values, series) in enumerate(zip(named["model"], panel.members, strict=True)):
+        for row, (values, series) in enumerate(zip(np.concatenate(steps, 1)[:, :horizon], panel.members, strict=True)):
             where = {"forecast": values[None], "origins": origins.select(np.array([row]))}
             quantiles = partial(self.quantile, **where)
             forecasts.append(Forecast.of(values, series, lambda level, of=quantiles, **more: of(level, **more)[0]))
@@ -134,10 +141,11 @@ class Combination:
         of a normal distribution.
         """
         network = self.network
-        if conformal or self.system != "network" or network is None or network.spread is None:
+        longer = forecast.shape[1] > self.horizon
+        if conformal or self.system != "network" or network is None or network.spread is None or longer:
             return self.intervals.quantile(level, forecast, origins, conformal=conformal)
         rest = origins if self.effects is None else origins.on(self.effects.removed(origins.panel))
-        found = network.quantile(level, rest)
+        found = network.quantile(level, rest)[:, : forecast.shape[1]]
         return found if self.effects is None else self.effects.restored(found, origins)
 
     def forecast(self, origins: Origins) -> dict[str, np.ndarray]:

@@ -95,7 +95,9 @@ class Intervals:
     def _units(self, origins: Origins) -> np.ndarray:
         return _levels(origins, self.span) ** self.power
 
-    def reach(self, share: float, origins: Origins, *, conformal: bool = True) -> np.ndarray:
+    def reach(
+        self, share: float, origins: Origins, horizon: int | None = None, *, conformal: bool = True
+    ) -> np.ndarray:
         """How far to each side an interval reaches that holds a share of the truth, `[n, horizon]`.
 
         Not `conformal`: as far as it would of a normal distribution with errors of that size.
@@ -105,11 +107,17 @@ class Intervals:
         else:  # the mean size of a normal deviate is √(2/π) of its deviation
             factor = NormalDist().inv_cdf((1 + min(share, 0.999999)) / 2) * (np.pi / 2) ** 0.5
         units = self._units(origins) * self.sizes[origins.series]
-        return factor * units[:, None] * self.growth
+        return factor * units[:, None] * self._growth(horizon or len(self.growth))
+
+    def _growth(self, horizon: int) -> np.ndarray:
+        """How errors grow over so many steps, as a random walk goes on beyond those that were seen."""
+        block, step = np.divmod(np.arange(horizon), len(self.growth))
+        return np.sqrt(self.growth[step] ** 2 + block * self.growth[-1] ** 2)
 
     def quantile(self, level: float, forecast: np.ndarray, origins: Origins, *, conformal: bool = True) -> np.ndarray:
         """The quantile of what is to come, around forecasts `[n, horizon]`; they never cross."""
-        return forecast + np.sign(level - 0.5) * self.reach(abs(2 * level - 1), origins, conformal=conformal)
+        reach = self.reach(abs(2 * level - 1), origins, forecast.shape[1], conformal=conformal)
+        return forecast + np.sign(level - 0.5) * reach
 
     def scores(self, forecast: np.ndarray, origins: Origins) -> dict[str, float]:
         """The share of true values that the default interval holds, and the CRPS (twice the mean pinball loss)."""

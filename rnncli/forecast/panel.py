@@ -1,7 +1,7 @@
 """Many series end to end: what every forecast is made from. One series is a panel of one."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Literal
 
@@ -54,6 +54,20 @@ class Panel:
         )
         starts = np.concatenate([self.starts, other.starts[1:] + len(self.values)])
         return Panel(values, filled, starts, self.split, (*self.members, *other.members), covariates)
+
+    def continued(self, forecasts: np.ndarray) -> "Panel":
+        """The series with forecasts `[series, steps]` behind their values; there are no past covariates."""
+        steps = np.zeros(forecasts.shape[1], bool)
+        members = [
+            replace(
+                member, values=np.concatenate([member.values, values]), filled=np.concatenate([member.filled, steps])
+            )
+            for member, values in zip(self.members, forecasts, strict=True)
+        ]
+        covariates = self.covariates
+        if covariates is not None:
+            covariates = replace(covariates, past=np.zeros((sum(len(each.values) for each in members), 0)))
+        return Panel.of(members, covariates)
 
     @classmethod
     def of_array(cls, series: np.ndarray) -> "Panel":

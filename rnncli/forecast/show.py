@@ -16,7 +16,7 @@ from rnncli.forecast.metrics import METRICS
 from rnncli.forecast.plot import plot_backtest, plot_forecasts, plot_training
 from rnncli.forecast.series import Forecast, Series
 from rnncli.forecast.verb_settings import Alert, Quantiles
-from rnncli.output import csv_text, figure, json_text, scores_csv, significant
+from rnncli.output import csv_text, encoded, figure, json_text, scores_csv, significant
 
 _CSV_METRICS = ("mse", "mae", "rmse", "smape", "mase")
 
@@ -76,6 +76,30 @@ def show_forecast(forecasts: list[Forecast], quantiles: Quantiles, console: Cons
         text = _forecast_csv(forecasts, quantiles)
     console.output.write(text)
     console.plot(lambda path: plot_forecasts(forecasts, path))
+
+
+def show_following(followed: Iterator[Forecast], quantiles: Quantiles, console: Console) -> None:
+    """Forecasts as they come: CSV with a header first, or JSON Lines; each says the last row that it knows."""
+    begun = False
+    with console.output.stream() as write:
+        for forecast in followed:
+            series = forecast.series
+            origin = series.stamp(len(series.values) - 1)
+            if console.output.json:
+                rows = _objects_of(forecast, quantiles, several=False)
+                write(encoded("".join(json_text({"origin": origin, **row}) for row in rows)))
+                continue
+            columns = [forecast.values, *_quantile_columns(forecast, quantiles).values()]
+            key = (*_key(series, several=False), origin)
+            lines = [
+                (*key, step, time, *(significant(float(value), series.digits) for value in values))
+                for step, (time, *values) in enumerate(zip(forecast.times, *columns, strict=True), 1)
+            ]
+            if not begun:
+                names = (*_keys(series, several=False), "origin", "step", series.time_name or "row", "forecast")
+                lines.insert(0, (*names, *quantiles.levels))
+            begun = True
+            write(encoded(csv_text(*lines)))
 
 
 def _objects(forecasts: Sequence[Forecast], quantiles: Quantiles) -> Iterator[dict[str, Any]]:

@@ -68,7 +68,12 @@ class Alert(Settings):
 class Ahead(Settings):
     """What is forecast from what."""
 
-    horizon: int | None = setting(None, "Steps ahead to forecast.", STEPS, shown="as trained, which is the most")
+    horizon: int | None = setting(
+        None, "Steps ahead; beyond those of the training, forecasts follow forecasts.", STEPS, shown="as trained"
+    )
+    follow: bool = setting(
+        False, "Rows come on stdin, after SERIES or, if that is -, after a header; a forecast follows each."
+    )
 
 
 @dataclass(frozen=True, kw_only=True)

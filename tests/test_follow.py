@@ -1,0 +1,95 @@
+"""Forecasts of rows as they come, and further ahead than a model was trained for."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pandas as pd
+import pytest
+
+import rnncli
+from rnncli.errors import ParameterError
+from rnncli.forecast.follow import follow
+
+ROWS = [f"{2000 + month // 12}-{month % 12 + 1:02d},{100 + month + 10 * (month % 12)}" for month in range(75)]
+
+
+@pytest.fixture(scope="module")
+def saved(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("follow")
+    past = folder / "past.csv"
+    past.write_text("month,sold\n" + "\n".join(ROWS[:70]) + "\n")
+    rnncli.forecast.fit(past, horizon=3, checkpoint=folder / "model")
+    return folder
+
+
+def test_a_forecast_follows_each_row_before_the_next_one_comes(saved: Path) -> None:
+    """And it is the one that predict makes of all rows until then. What is no row is told and left out."""
+    command = [sys.executable, "-m", "rnncli", "forecast", "predict", str(saved / "past.csv"), "--follow"]
+    running = subprocess.Popen(
+        [*command, "--checkpoint", str(saved / "model"), "--quantiles", "0.9"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        bufsize=1,
+    )
+    with running as process:
+        assert process.stdin is not None
+        assert process.stdout is not None
+        assert process.stderr is not None
+        model = rnncli.load(saved / "model")
+        for number in range(70, 73):
+            process.stdin.write(f"{ROWS[number]}\n")
+            process.stdin.flush()
+            if number == 70:
+                assert process.stdout.readline() == "origin,step,month,forecast,q90\n"
+            table = pd.DataFrame([row.split(",") for row in ROWS[: number + 1]], columns=["month", "sold"])
+            for step, (time, value) in enumerate(model.predict(table).rows(), 1):
+                origin, row_step, row_time, forecast, _ = process.stdout.readline().split(",")
+                assert (origin, int(row_step), row_time) == (ROWS[number][:7], step, time)
+                assert float(forecast) == pytest.approx(value, rel=1e-3)
+        process.stdin.write("2006-02,what\n2006-02,1,2\n")
+        process.stdin.close()
+        assert process.stdout.read() == ""
+        told = process.stderr.read()
+        assert process.wait() == 0
+    assert "row 4: column 'sold', row 74: 'what' is not a number: left out" in told
+    assert "row 5 has 3 cells, the header 2: left out" in told
+
+
+def test_rows_may_begin_with_their_header_and_name_their_series(monkeypatch: pytest.MonkeyPatch, saved: Path) -> None:
+    """Each row brings a forecast of its own series only."""
+    lines = "shop,month,sold\n" + "".join(f"{shop},{row}\n" for row in ROWS[:5] for shop in "ab")
+    monkeypatch.setattr(
+        "rnncli.forecast.follow.read_blocks", lambda _: iter([lines[:50].encode(), lines[50:].encode()])
+    )
+    model = rnncli.load(saved / "model")
+    found = list(follow(model, "-", lambda _: None, id="shop"))
+    assert [each.series.id for each in found] == ["a", "b"] * 4  # of one row there is no forecast
+    assert [len(each.series.values) for each in found] == [2, 2, 3, 3, 4, 4, 5, 5]
+
+
+@pytest.mark.parametrize("strategy", ["direct", "recursive"])
+def test_beyond_the_horizon_forecasts_follow_forecasts(strategy: str) -> None:
+    time = np.arange(120)
+    values = 50 + 10 * np.sin(time * np.pi / 6)
+    model = rnncli.forecast.fit(values, horizon=4, season=12, cell="linear", strategy=strategy, window=24)
+    far = model.predict(horizon=30)
+    np.testing.assert_allclose(far.values, 50 + 10 * np.sin(np.arange(120, 150) * np.pi / 6), atol=0.5)
+    assert far.times[-1] == "150"
+    # the first steps are the same; the others are forecasts of what was forecast
+    np.testing.assert_array_equal(far.values[:4], model.predict().values)
+    longer = model.predict(np.concatenate([values, far.values[:4]]))
+    np.testing.assert_allclose(far.values[4:8], longer.values, rtol=1e-5)
+    reach = far.quantiles(0.9) - far.values
+    assert (np.diff(reach) >= -1e-12).all()
+
+
+def test_past_covariates_are_not_known_so_far_ahead() -> None:
+    table = pd.DataFrame({"y": np.arange(60) % 7 * 1.5, "x": np.arange(60) % 5})
+    model = rnncli.forecast.fit(table, target="y", past_covariates="x", horizon=3)
+    assert len(model.predict(horizon=2).values) == 2
+    with pytest.raises(ParameterError, match="would need 'x' to be forecast"):
+        model.predict(horizon=4)
