@@ -127,3 +127,33 @@ def test_real_series(shared_data) -> None:
     gas = read_series(read_table(str(shared_data / "series/gas.csv")))
     assert [gas.stamp(476), gas.stamp(477)] == ["1995.66666666667", "1995.75"]
     assert np.isfinite(gas.values).all()
+
+
+def local_hours(days: list[str], freq: str = "h") -> tuple[list[str], np.ndarray]:
+    """Local stamps of Berlin without their offset, and values that say the hour in UTC."""
+    utc = pd.date_range(days[0], days[1], freq=freq, tz="UTC")
+    return list(utc.tz_convert("Europe/Berlin").strftime("%Y-%m-%d %H:%M")), np.arange(len(utc), dtype=float)
+
+
+@pytest.mark.parametrize(("freq", "times"), [("h", 1), ("30min", 2)])
+def test_the_hour_that_daylight_saving_repeats_is_taken_once(freq: str, times: int) -> None:
+    stamps, values = local_hours(["2023-10-27", "2023-10-31"], freq)
+    series = read_series(pd.DataFrame({"time": stamps, "y": values.astype(str)}))
+    assert any(f"{times} time" in note and "daylight saving ended (2023-10-29 02:00)" in note for note in series.notes)
+    assert len(series.values) == len(values) - times
+    first = stamps.index("2023-10-29 02:00")
+    assert series.values[first] == (values[first] + values[first + times]) / 2
+    assert not series.filled.any()
+
+
+def test_the_hour_that_daylight_saving_leaves_out_is_a_gap() -> None:
+    stamps, values = local_hours(["2023-03-25", "2023-03-28"])
+    series = read_series(pd.DataFrame({"time": stamps, "y": values.astype(str)}))
+    assert [series.stamp(place) for place in np.flatnonzero(series.filled)] == ["2023-03-26 02:00"]
+
+
+def test_other_times_that_come_twice_are_refused() -> None:
+    for day in ("2023-10-28", "2023-07-02"):  # a Saturday, and a Sunday of summer
+        stamps = [f"{day} {hour:02d}:00" for hour in (0, 1, 2, 2, 3, 4, 5)]
+        with pytest.raises(DataError, match=f"'{day} 02:00' twice"):
+            read_series(pd.DataFrame({"time": stamps, "y": "1234567"}).assign(y=list("1234567")))

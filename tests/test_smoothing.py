@@ -1,15 +1,20 @@
 """Exponential smoothing against plain loops, and the combination against its rule."""
 
+import sys
+from pathlib import Path
+
 import hypothesis
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+import rnncli as library
 from rnncli.forecast import smoothing
-from rnncli.forecast.combination import baseline_systems, forecast_each, rolling_origins, smoothing_systems, weigh
+from rnncli.forecast.combination import baseline_systems, forecast_each, rolling_origins, smoothing_systems
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.panel import Panel
+from rnncli.forecast.weights import weigh
 
 METHODS = [smoothing.theta, smoothing.damped, smoothing.holt_winters]
 
@@ -135,3 +140,22 @@ def test_what_is_not_there_is_left_out_of_the_mean() -> None:
     share = np.array([weights.systems[name][1] for name in others])
     wanted = sum(w * named[name][1] for w, name in zip(share / share.sum(), others, strict=True))
     np.testing.assert_allclose(holed[1], wanted)
+
+
+def test_ets_and_arima_take_part_where_they_are_installed(tmp_path: Path) -> None:
+    pytest.importorskip("statsforecast")
+    values = 100 + 20 * np.sin(np.arange(96) * np.pi / 6) + np.random.default_rng(0).normal(size=96)
+    model = library.forecast.fit(values, horizon=6, season=12, baselines="ets,arima")
+    assert {"ets", "arima"} <= set(model.scores["test"])
+    assert model.scores["test"]["ets"]["mae"] < 2
+    model.save(tmp_path / "model")
+    np.testing.assert_array_equal(library.load(tmp_path / "model").predict(values).values, model.predict().values)
+
+
+def test_a_system_of_a_package_that_is_missing_is_one_line(rnncli, tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setitem(sys.modules, "statsforecast", None)
+    path = tmp_path / "y.csv"
+    path.write_text("y\n" + "\n".join(str(number % 7) for number in range(40)))
+    found = rnncli("forecast", path, "--system", "ets")
+    assert (found.code, found.out) == (1, "")
+    assert "--baselines ets comes from statsforecast; install rnncli[classical]" in found.err

@@ -125,7 +125,7 @@ def backtest(
 @verb(app, examples=["rnncli forecast compare sales.csv --horizon 3", "rnncli forecast compare --seeds 3 --json"])
 def compare(
     source: SeriesSource,
-    chosen: Annotated[Chosen[ForecastSettings], Only(Windows, "epochs", "seed", "precision")],
+    chosen: Annotated[Chosen[ForecastSettings], Only(Windows, "baselines", "epochs", "seed", "precision")],
     seeds: Seeds,
     output: Output,
     device: Device,

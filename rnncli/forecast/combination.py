@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from rnncli.forecast import baselines, smoothing
+from rnncli.forecast.classical import classical_systems
 from rnncli.forecast.effects import Effects
 from rnncli.forecast.intervals import Intervals
 from rnncli.forecast.linear import Linear
@@ -72,6 +73,7 @@ class Combination:
         weights: of the mean.
         intervals: how far off the forecast is.
         effects: what future covariates add; None where there are none.
+        classical: names of the systems of statsforecast that take part.
     """
 
     system: str
@@ -82,11 +84,12 @@ class Combination:
     weights: Weights
     intervals: Intervals
     effects: Effects | None = None
+    classical: tuple[str, ...] = ()
 
     @property
     def systems(self) -> Systems:
         """Every system, by name, in the order of the tables."""
-        return systems_of(self.horizon, self.season, self.linear, self.network)
+        return systems_of(self.horizon, self.season, self.linear, self.network, self.classical)
 
     def arrays(self) -> dict[str, Any]:
         """What a checkpoint holds of it as arrays: the linear maps, and the effects of covariates."""
@@ -155,11 +158,16 @@ class Combination:
 
 
 def systems_of(
-    horizon: int, season: int, linear: Sequence[Linear], network: NetworkForecaster | None
+    horizon: int,
+    season: int,
+    linear: Sequence[Linear],
+    network: NetworkForecaster | None,
+    classical: tuple[str, ...] = (),
 ) -> dict[str, Sequence[Forecaster]]:
     """Every system, by name, in the order of the tables."""
     learnt: dict[str, Sequence[Forecaster]] = {} if network is None else {"network": [network]}
     learnt |= {"linear": linear} if len(linear) else {}
+    learnt |= classical_systems(classical, horizon, season)
     return learnt | smoothing_systems(horizon, season) | baseline_systems(horizon, season)
 
 

@@ -32,6 +32,26 @@ class Clock(NamedTuple):
         return self._replace(stamp=lambda place: stamp(first + place), moments=later)
 
 
+def repeated_hours(clock: Clock, places: np.ndarray) -> np.ndarray:
+    """Of places in order, which come again as the local hour does that ends daylight saving, bool `[n]`.
+
+    That is on a Sunday of autumn, in the first hours of the day, once in half a year.
+    """
+    again = np.zeros(len(places), bool)
+    twice = np.flatnonzero(np.diff(places) == 0) + 1
+    if clock.moments is None or not len(twice):
+        return again
+    times = clock.moments(places[twice]).astype("datetime64[m]")
+    days = times.astype("datetime64[D]")
+    minutes, months = (times - days).astype(int), days.astype("datetime64[M]").astype(int) % 12 + 1
+    sunday = (days.astype(int) + 4) % 7 == 0
+    fits = sunday & np.isin(months, [3, 4, 9, 10, 11]) & (minutes < 4 * 60)
+    hours = np.unique(times.astype("datetime64[h]"))
+    if fits.all() and (np.diff(hours).astype(int) > 24 * 150).all():
+        again[twice] = True
+    return again
+
+
 class Irregular(DataError):
     """The stamps are times, but do not lie on a regular grid."""
 

@@ -158,4 +158,5 @@ def combination_in(
             for each, (v, lags) in zip(arrays, variants, strict=True)
         ]
     kept = network if settings.has_network else None
-    return Combination(settings.system, horizon, settings.season, linear, kept, weights, intervals, effects)
+    how = settings.system, horizon, settings.season
+    return Combination(*how, linear, kept, weights, intervals, effects, settings.classical)

@@ -98,7 +98,8 @@ def assess(data: Dataset, settings: ForecastSettings, network: NetworkForecaster
     horizon, season, effects = settings.horizon, settings.season, data.effects
     maps = LinearMaps(data.rest, settings)
     rolling = rolling_origins(data.panel, data.bounds["train"], data.bounds["test"], horizon, season)
-    others = forecast_each(systems_of(horizon, season, (), network), rolling, effects)
+    systems = systems_of(horizon, season, (), network, settings.classical)
+    others = forecast_each(systems, rolling, effects)
     _check_there(settings, [*others, *(["linear"] if maps.moments else [])])
 
     def tried(until: str) -> tuple[Weights, Intervals, list[float]]:
@@ -120,7 +121,8 @@ def assess(data: Dataset, settings: ForecastSettings, network: NetworkForecaster
 
     def combination(weights: Weights, intervals: Intervals, penalties: Sequence[float]) -> Combination:
         linear = maps.solved(penalties)
-        return Combination(settings.system, horizon, season, linear, network, weights, intervals, effects)
+        how = settings.system, horizon, season
+        return Combination(*how, linear, network, weights, intervals, effects, settings.classical)
 
     scores: dict[str, Scores] = {"test": {}, "validation": {}}
     by_series, recent = {}, np.zeros((0, horizon))

@@ -17,7 +17,7 @@ from rnncli.forecast.columns import (
     mostly_numbers,
     numbers,
 )
-from rnncli.forecast.periods import Clock
+from rnncli.forecast.periods import Clock, repeated_hours
 from rnncli.forecast.source import Fill
 
 
@@ -106,6 +106,7 @@ def read_series(
     if time is not None:
         rows = _in_order(rest, time, notes)
         places, values = places[rows], values[rows]
+        rows, places, values = once(rows, places, values, time[2], notes)
     last = known_until(values)
     cells = {name: on_places(table[name].to_numpy(object)[rows], places) for name in beside}
     if time is not None:
@@ -165,7 +166,8 @@ def _in_order(table: pd.DataFrame, time: tuple[str, np.ndarray, Clock], notes: l
         stamp = clock.stamp(int(positions[row + 1]))
         notes.append(f"rows were not in order of {name!r} (row {row + 2}, {stamp}, comes after a later one): sorted")
     order = np.argsort(positions, kind="stable")
-    twice = np.flatnonzero(np.diff(positions[order]) == 0)
+    again = repeated_hours(clock, positions[order])
+    twice = np.flatnonzero((np.diff(positions[order]) == 0) & ~again[1:])
     if len(twice):
         others = [column for column in table.columns if column != name]
         texts = [column for column in others if not mostly_numbers(table[column].tolist())]
@@ -177,6 +179,22 @@ def _in_order(table: pd.DataFrame, time: tuple[str, np.ndarray, Clock], notes: l
         stamp = table[name].iloc[order[twice[0]]]
         raise DataError(f"column {name!r} has the time {stamp!r} twice ({len(twice)} such){hint}")
     return order
+
+
+def once(
+    rows: np.ndarray, places: np.ndarray, values: np.ndarray, clock: Clock, notes: list[str]
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Rows, places and values in order, in which the hour that ends daylight saving comes once, with its mean."""
+    again = np.flatnonzero(repeated_hours(clock, places))
+    if not len(again):
+        return rows, places, values
+    values = values.copy()
+    values[again - 1] = np.nanmean([values[again - 1], values[again]], axis=0)
+    kept = np.ones(len(rows), bool)
+    kept[again] = False
+    stamp = clock.stamp(int(places[again[0]]))
+    notes.append(f"{_count(len(again), 'time')} came twice, as daylight saving ended ({stamp}): their mean was taken")
+    return rows[kept], places[kept], values[kept]
 
 
 def _on_grid(

@@ -16,11 +16,14 @@ Normalize = Literal["none", "global", "shift", "last", "mean", "median"]
 Readout = Literal["dense", "recurrent"]
 ErrorKind = Literal["mse", "mae", "pinball"]
 Transform = Literal["none", "log"]
-System = Literal["auto", "network", "linear", "theta", "damped", "holt_winters", "seasonal_naive", "drift", "naive"]
+System = Literal[
+    "auto", "network", "linear", "theta", "damped", "holt_winters", "seasonal_naive", "drift", "naive", "ets", "arima"
+]
 Preset = Literal["default", "lecture"]
 
 STEPS = Bounds(1, 1_000_000, metavar="STEPS")
 NOT_RECURRENT = ("wavenet", "linear")
+CLASSICAL = ("ets", "arima")
 
 
 def forecast_cells() -> tuple[str, ...]:
@@ -55,6 +58,15 @@ class Windows(Settings):
     )
 
 
+def _classical(text: str) -> str:
+    """Raises ValueError: a name is neither ets nor arima."""
+    names = [name.strip() for name in text.split(",") if name.strip()]
+    for name in names:
+        if name not in CLASSICAL:
+            raise ValueError(f"{name!r} is neither of {', '.join(CLASSICAL)}")
+    return ",".join(dict.fromkeys(names))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Systems(Settings):
     """What is forecast from what."""
@@ -66,6 +78,19 @@ class Systems(Settings):
         metavar="SYSTEM",
         by_data="series: auto, with a network if it is long or one is described",
     )
+    baselines: str = setting(
+        "",
+        "Further systems that take part: ets, arima, or both (extra classical).",
+        None,
+        "ets,arima",
+        shown="none",
+        convert=_classical,
+    )
+
+    @property
+    def classical(self) -> tuple[str, ...]:
+        """The names of the further systems."""
+        return tuple(self.baselines.split(",")) if self.baselines else ()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +190,8 @@ class ForecastSettings(ForecastDropout, ForecastTraining, ForecastNetwork, Syste
 
     def __post_init__(self) -> None:
         super().__post_init__()
+        if self.system in CLASSICAL and self.system not in self.classical:
+            object.__setattr__(self, "baselines", ",".join([*self.classical, self.system]))
         from rnncli.forecast.strategies import check_settings
 
         check_settings(self)
