@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from datetime import date, timedelta
 from pathlib import Path
 
 import pytest
@@ -88,3 +89,29 @@ def test_the_integration_runs_the_readmes_test_command() -> None:
     lines = [line for line in README.splitlines() if ".venv-test/bin/python -m pytest" in line]
     assert len(lines) == 1
     assert "grep -F '.venv-test/bin/python -m pytest' README.md" in (ROOT / ".ci/run").read_text()
+
+
+def test_the_nightly_script_forecasts_compares_and_alerts(shell, tmp_path: Path) -> None:
+    """Two nights: the second one tells how the first one's forecast went. The third is a disaster."""
+    text = (ROOT / ".github" / "NIGHTLY.md").read_text()
+    script = re.search(r"```sh\n#!/bin/sh\n(.*?)```", text, re.DOTALL)
+    assert script is not None
+    week = [10, 12, 13, 14, 20, 30, 5]
+
+    def night(days: int, *, last: int = 0) -> int:
+        """The exit code of a night after so many days, the last ones of which were disasters."""
+        rows = []
+        for day in range(days):
+            value = 900 + 50 * (day % 2) if day >= days - last else week[day % 7] + day % 3
+            rows.append(f"{date(2024, 1, 1) + timedelta(day)},{value}")
+        (tmp_path / "sales.csv").write_text("date,sold\n" + "\n".join(rows) + "\n")
+        return shell(script[1], cwd=tmp_path).returncode
+
+    assert night(84) == 0
+    assert (tmp_path / "forecast.csv").read_text().startswith("date,forecast,q10,q90\n2024-03-25,")
+    assert not (tmp_path / "nightly.log").read_text()
+    assert night(85) == 0
+    assert (tmp_path / "nightly.log").read_text().startswith("last.csv: 1 came, mean error ")
+    assert night(86, last=5) == 3
+    assert "is above --alert 1.5" in (tmp_path / "nightly.log").read_text()
+    assert (tmp_path / "forecast.csv").read_text().count("\n") == 8
