@@ -38,9 +38,11 @@ def _grid(forecasts: "list[Forecast]") -> "Figure":
     """Six of many series: the end of each past, and the forecast."""
     from matplotlib.figure import Figure
 
-    figure = Figure(figsize=(11, 5.5), layout="constrained")
     chosen = forecasts[:: max(1, len(forecasts) // 6)][:6]
-    for forecast, axes in zip(chosen, figure.subplots(2, 3, squeeze=False).flat, strict=False):
+    rows = 1 if len(chosen) <= 3 else 2
+    figure = Figure(figsize=(11, 0.5 + 2.5 * rows if rows > 1 else 3.5), layout="constrained")
+    several = len({each.series.name for each in forecasts}) > 1
+    for forecast, axes in zip(chosen, figure.subplots(rows, -(-len(chosen) // rows), squeeze=False).flat, strict=False):
         style(axes)
         series, horizon = forecast.series, len(forecast.values)
         size = len(series.values)
@@ -51,7 +53,8 @@ def _grid(forecasts: "list[Forecast]") -> "Figure":
         axes.plot(ahead, [series.values[-1], *forecast.values], color=_FUTURE, linewidth=1.5, label="forecast")
         axes.axvspan(size - 0.5, size + horizon - 0.5, color=_FUTURE, alpha=0.07, linewidth=0)
         _stamps(axes, series, first, size + horizon, most=4)
-        axes.set_title(safe(series.id), fontsize=9, loc="left")
+        names = series.id, series.name if several else ""
+        axes.set_title(safe(" ".join(filter(None, names))), fontsize=9, loc="left")
     for axes in figure.axes[len(chosen) :]:
         axes.set_visible(False)
     figure.axes[0].legend(frameon=False, fontsize=8)
