@@ -16,6 +16,7 @@ from typing import Annotated, Any, Literal, get_args, get_origin
 import typer
 from typer.core import TyperCommand
 
+from rnncli.configuration import OWN, Configuration, further, lines
 from rnncli.errors import ParameterError
 from rnncli.settings import REQUIRED, Chosen, Setting, Settings, check, settings_of
 from rnncli.verbs import write_examples, write_groups
@@ -50,7 +51,7 @@ def verb(app: typer.Typer, name: str | None = None, *, examples: Collection[str]
     """Register a function as a command of `app`; its name is the function's unless one is given."""
 
     def decorate(function: Function) -> Function:
-        wrapped = with_options(function)
+        wrapped = with_options(function, configurable=True)
         command = type("Command", (VerbCommand,), {"examples": tuple(examples), "settings": wrapped.settings})
         app.command(name, cls=command)(wrapped)
         return function
@@ -61,8 +62,9 @@ def verb(app: typer.Typer, name: str | None = None, *, examples: Collection[str]
 class with_options:  # noqa: N801 - a decorator
     """A function as Typer calls it: with a value for each option, None where there was none."""
 
-    def __init__(self, function: Function):
-        self._function = function
+    def __init__(self, function: Function, *, configurable: bool = False):
+        """Of a `configurable` command, settings may come from the environment and from files, too."""
+        self._function, self._configurable = function, configurable
         self.__name__, self.__doc__ = function.__name__, function.__doc__
         self._groups: dict[str, tuple[type[Settings], bool, dict[str, Setting]]] = {}
         for parameter in inspect.signature(function, eval_str=True).parameters.values():
@@ -79,6 +81,7 @@ class with_options:  # noqa: N801 - a decorator
     def settings(self) -> dict[str, Setting]:
         """All settings by name, those first that are told by their place."""
         settings = [setting for _, _, group in self._groups.values() for setting in group.values()]
+        settings += settings_of(Configuration).values() if self._configurable else []
         return {setting.name: setting for setting in sorted(settings, key=lambda setting: not setting.positional)}
 
     @property
@@ -91,11 +94,24 @@ class with_options:  # noqa: N801 - a decorator
 
     def __call__(self, **values: Any) -> None:
         """Call the function with its settings made of the options' values."""
+        if self._configurable:
+            configuration = Configuration(**{name: values.pop(name) for name in OWN if values[name] is not None})
+            options = {name: (value, "option") for name, value in values.items() if value is not None}
+            given = further(self.settings, self._words(), configuration.config) | options
+            if configuration.print_config:
+                print("".join(lines(self.settings, given)), end="")
+                return
+            values = dict.fromkeys(values) | {name: value for name, (value, _) in given.items()}
         arguments = {}
         for name, (cls, partial, settings) in self._groups.items():
             given = {each: values[each] for each in settings if values[each] is not None}
             arguments[name] = Chosen(cls, given) if partial else cls(**given)
         self._function(**arguments)
+
+    def _words(self) -> tuple[str, ...]:
+        """The words of the command, as its module and its name tell them."""
+        module = self._function.__module__.split(".")
+        return module[-2], self.__name__
 
 
 def _parameter(setting: Setting) -> inspect.Parameter:
