@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     import pandas as pd
 
 SEPARATORS = ",;\t|"
+_COMMA = re.compile(r"^([+-]?\d+),(\d+)$")
 UNNAMED = "value"  # the only column of what has no names
 
 
@@ -95,10 +96,12 @@ def _read_separated(text: str, name: str) -> "pd.DataFrame":
     if all(map(is_number, header)):  # no header: the first line is data already
         rows.insert(0, header)
         header = [UNNAMED] if len(header) == 1 else [f"column {index}" for index in range(1, len(header) + 1)]
-    table = pd.DataFrame(rows, columns=header, dtype=str)
-    if separator == ";":  # where ';' separates, ',' is the decimal point
-        table = table.replace(r"^([+-]?\d+),(\d+)$", r"\1.\2", regex=True)
-    return table
+    return pd.DataFrame([decimal_points(row, separator) for row in rows], columns=header, dtype=str)
+
+
+def decimal_points(row: list[str], separator: str) -> list[str]:
+    """Cells of a row as other programs write them: where ';' separates, ',' is the decimal point."""
+    return [_COMMA.sub(r"\1.\2", cell) for cell in row] if separator == ";" else row
 
 
 def separator_of(header: str) -> str:

@@ -12,7 +12,7 @@ import rnncli
 from rnncli.errors import ParameterError
 from rnncli.forecast import calendar
 from rnncli.forecast.clock import read_clock
-from rnncli.forecast.covariates import Covariates, Encoding, learn
+from rnncli.forecast.covariates import Covariates, Encoding, encode, learn
 from rnncli.forecast.data import naive_errors
 from rnncli.forecast.effects import effects_of
 from rnncli.forecast.origins import Origins
@@ -319,12 +319,12 @@ BAD = [
     (("past", *KNOWN), "column 'promo' ends with the last value, and --horizon is 7; give 7 rows more with --future"),
     (("past", *KNOWN, "--future", "short"), "ends 3 steps after the last value, and --horizon is 7; give 4 rows more"),
     (("past", *KNOWN, "--future", "gap"), "column 'promo' has no value at 2023-07-16, a step ahead; fill the gap"),
-    (("past", *KNOWN, "--future", "twice"), "column 'date' has the time '2023-07-18' twice"),
+    (("past", *KNOWN, "--future", "twice"), "the table of the --future has '2023-07-18' twice"),
     (("past", "--future-covariates", "prize", "--future", "future"), "the table of the --future has no column 'prize'"),
     (("past", "--future", "future"), "is given without --future-covariates"),
     (("past", "--future-covariates", "sales"), "--future-covariates 'sales' is the --target already"),
     (("past", "--past-covariates", "prise"), "no column 'prise'; did you mean 'price'"),
-    (("past", "--past-covariates", "date"), "193 texts, more than 100"),
+    (("past", "--past-covariates", "date"), "column 'date' is the time of the series"),
     (("past", "--static", "promo"), "'0' and '1': it is not static"),
     (("past", "--multivariate", "joint"), "--multivariate joint is for several targets"),
     (("past", "--calendar", "minute"), "'minute' is not one of none, auto, hour"),
@@ -367,3 +367,88 @@ def test_the_id_of_a_series_whose_covariates_end_is_named(rnncli, tmp_path: Path
 def test_no_covariates_change_nothing() -> None:
     assert not SeriesSource().covariates
     assert learn([], (), (), ()).sizes == (0, 0, 0)
+
+
+def test_a_shorter_horizon_needs_no_more_covariates_than_its_own(rnncli, tables, tmp_path: Path) -> None:
+    saved = ("--checkpoint", tmp_path / "model")
+    whole = rnncli("forecast", tables["both"], "--target", "sales", *KNOWN, *saved, "-q")
+    pd.read_csv(tables["future"])[:2].to_csv(tmp_path / "two.csv", index=False)
+    two = rnncli("forecast", "predict", tables["past"], "--future", tmp_path / "two.csv", "--horizon", 2, *saved)
+    assert two.rows == whole.rows[:3]
+    assert "too few" not in two.err
+    # and covariates may stand in the other table alone, which may know of further series
+    alone = rnncli("forecast", "predict", tables["bare"], "--future", tables["beside"], *saved)
+    assert alone.out == whole.out
+
+
+def test_a_gap_in_a_past_covariate_does_not_know_what_comes_after_it() -> None:
+    table = shop(60)
+    table["survey"] = np.where(np.arange(60) % 7 == 0, np.arange(60) * 1.0, np.nan)
+    model = rnncli.forecast.fit(table, target="sales", past_covariates="survey", horizon=2)
+    assert model.result is not None
+    covariates = model.result.task.dataset.panel.covariates  # pyright: ignore[reportAttributeAccessIssue]
+    changes = np.flatnonzero(np.diff(covariates.past[:, 0]) != 0) + 1
+    assert (changes % 7 == 0).all()
+
+
+def test_no_output_of_seq2seq_sees_a_later_covariate() -> None:
+    import jax
+    from flax import nnx
+
+    from rnncli.forecast.covariates import Sizes
+    from rnncli.forecast.model import Beside, Forecaster
+    from rnncli.forecast.settings import ForecastSettings
+    from rnncli.forecast.strategies import STRATEGIES, SequenceToSequence
+
+    chosen = ForecastSettings(window=12, horizon=2, units=4, layers=1, loss_from=4, normalize="shift", cell="gru")
+    network = Forecaster(chosen, Sizes(past=1, known=0, static=0), rngs=nnx.Rngs(0))
+    strategy = STRATEGIES["seq2seq"]
+    assert isinstance(strategy, SequenceToSequence)
+    x, past = jax.random.normal(jax.random.key(0), (2, 3, 12))
+    none = np.zeros((3, 2, 0)), np.zeros((3, 0))
+    before = strategy.every_step(network, x, None, Beside(past[..., None], *none))
+    after = strategy.every_step(network, x, None, Beside(past.at[:, 8].add(5.0)[..., None], *none))
+    np.testing.assert_array_equal(before[:8], after[:8])
+    assert np.abs(before[8:] - after[8:]).max() > 1e-3
+
+
+def test_a_notation_is_that_of_the_whole_column() -> None:
+    rows = [
+        f"{id};{2000 + step};{step + 1};{text}" for id, text in (("a", "1,234"), ("b", "3,4")) for step in range(20)
+    ]
+    from rnncli.forecast.reading import read
+    from rnncli.tables import table_of
+
+    table = table_of(("id;year;y;x\n" + "\n".join(rows)).encode(), "rows")
+    members = read(table, SeriesSource(id="id", target="y", past_covariates="x"), lambda _: None)
+    encoding = learn(members, ["x"], (), ())
+    told = encode(members, encoding, lambda _: None).past[:, 0] * encoding.past[0].std + encoding.past[0].mean
+    np.testing.assert_allclose(told[[0, -1]], [1.234, 3.4])
+
+
+def test_logarithms_are_refused_where_there_are_none(rnncli, tmp_path: Path) -> None:
+    path = tmp_path / "zero.csv"
+    path.write_text("y\n" + "\n".join(str(step % 5) for step in range(60)))
+    found = rnncli("forecast", path, "--transform", "log", "--system", "network")
+    assert (found.code, found.out) == (1, "")
+    assert "--transform log: 'y' has the value 0" in found.err
+
+
+def test_business_days_have_weekdays_whatever_day_they_begin_with() -> None:
+    for first in ("2024-03-01", "2024-03-04"):  # a Friday, a Monday
+        days = pd.bdate_range(first, periods=12).strftime("%Y-%m-%d")
+        reading = read_clock(list(days))
+        assert reading is not None
+        assert calendar.names_for(reading[1], "auto", "de") == ["weekday", "yearday", "holiday"]
+
+
+def test_joint_targets_are_predicted_together(rnncli, tmp_path: Path) -> None:
+    path = tmp_path / "two.csv"
+    pd.DataFrame({"a": np.arange(60) % 7, "b": np.arange(60) % 5}).to_csv(path, index=False)
+    sizes = ("--cell", "gru", "--units", 4, "--epochs", 1, "--window", 14, "--horizon", 2)
+    saved = ("--checkpoint", tmp_path / "model")
+    trained = rnncli("forecast", path, "--target", "a,b", "--multivariate", "joint", *sizes, *saved, "-q")
+    assert rnncli("forecast", "predict", path, *saved).out == trained.out
+    one = rnncli("forecast", "predict", path, "--target", "a", *saved)
+    assert (one.code, one.out) == (1, "")
+    assert "the model sees its targets together: --target has to be a,b" in one.err

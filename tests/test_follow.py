@@ -55,8 +55,8 @@ def test_a_forecast_follows_each_row_before_the_next_one_comes(saved: Path) -> N
         assert process.stdout.read() == ""
         told = process.stderr.read()
         assert process.wait() == 0
-    assert "row 4: column 'sold', row 74: 'what' is not a number: left out" in told
-    assert "row 5 has 3 cells, the header 2: left out" in told
+    assert "row 4: 'what' in column 'sold' is not a number: left out" in told
+    assert "row 5: it has 3 cells, the header 2: left out" in told
 
 
 def test_rows_may_begin_with_their_header_and_name_their_series(monkeypatch: pytest.MonkeyPatch, saved: Path) -> None:
@@ -67,8 +67,8 @@ def test_rows_may_begin_with_their_header_and_name_their_series(monkeypatch: pyt
     )
     model = rnncli.load(saved / "model")
     found = list(follow(model, "-", lambda _: None, id="shop"))
-    assert [each.series.id for each in found] == ["a", "b"] * 4  # of one row there is no forecast
-    assert [len(each.series.values) for each in found] == [2, 2, 3, 3, 4, 4, 5, 5]
+    assert [each.series.id for row in found for each in row] == ["a", "b"] * 4  # of one row there is no forecast
+    assert [len(each.series.values) for row in found for each in row] == [2, 2, 3, 3, 4, 4, 5, 5]
 
 
 @pytest.mark.parametrize("strategy", ["direct", "recursive"])
@@ -93,3 +93,32 @@ def test_past_covariates_are_not_known_so_far_ahead() -> None:
     assert len(model.predict(horizon=2).values) == 2
     with pytest.raises(ParameterError, match="would need 'x' to be forecast"):
         model.predict(horizon=4)
+
+
+def test_rows_before_the_first_forecast_are_kept(monkeypatch: pytest.MonkeyPatch, saved: Path) -> None:
+    """A constant beginning has no forecast yet; semicolons, and a point in the place of a decimal comma."""
+    lines = "month;sold\n" + "".join(f"2001-{month:02d};{1.5 if month < 4 else month}\n" for month in range(1, 8))
+    monkeypatch.setattr("rnncli.forecast.follow.read_blocks", lambda _: iter([lines.replace(".", ",").encode()]))
+    told: list[str] = []
+    found = list(follow(rnncli.load(saved / "model"), "-", told.append))
+    assert [len(row[0].series.values) for row in found] == [4, 5, 6, 7]
+    assert found[-1][0].series.values.tolist() == [1.5, 1.5, 1.5, 4, 5, 6, 7]
+    assert any("no forecast yet: column 'sold' is constant" in text for text in told)
+
+
+def test_a_row_says_what_one_of_its_time_did_not_know(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    """The past ends in the covariates of the steps ahead."""
+    promo = np.arange(80) % 4 == 1
+    sold = 10 + np.arange(80) % 7 + 20.0 * promo
+    table = pd.DataFrame({"step": np.arange(80), "sold": sold, "promo": promo * 1})
+    table.loc[70:, "sold"] = np.nan
+    path = tmp_path / "past.csv"
+    table.to_csv(path, index=False)
+    model = rnncli.forecast.fit(path, target="sold", future_covariates="promo", horizon=4)
+    rows = "".join(f"{step},{sold[step]},\n" for step in range(70, 73))
+    monkeypatch.setattr("rnncli.forecast.follow.read_blocks", lambda _: iter([rows.encode()]))
+    told: list[str] = []
+    found = list(follow(model, str(path), told.append))
+    assert told == []
+    assert [len(row[0].series.values) for row in found] == [71, 72, 73]
+    np.testing.assert_allclose(found[-1][0].values, sold[73:77], atol=1.5)

@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import numpy as np
+import pandas as pd
 import pytest
 
 import rnncli
@@ -204,3 +205,11 @@ def test_constant_series_and_zeros_spoil_nothing(rnncli, tmp_path: Path) -> None
     for name, size in SIZES.items():
         np.testing.assert_allclose(table[name][:, 0], sales(name, size + 6)[size:], rtol=0.1)
     assert all(np.isfinite(float(cell)) for row in result.rows[1:] for cell in row[2:])
+
+
+def test_the_hour_that_daylight_saving_repeats_is_taken_once_of_each_series() -> None:
+    utc = pd.date_range("2023-10-28", periods=60, freq="h", tz="UTC")
+    stamps = utc.tz_convert("Europe/Berlin").strftime("%Y-%m-%d %H:%M")
+    lines = [f"{id},{stamp},{step}" for id in "ab" for step, stamp in enumerate(stamps)]
+    members = read("shop,time,sold\n" + "\n".join(lines))
+    assert [len(each.values) for each in members] == [59, 59]

@@ -5,6 +5,7 @@ from pathlib import Path
 import jax
 import jax.numpy as jnp
 import numpy as np
+import pandas as pd
 import pytest
 from flax import nnx
 
@@ -202,3 +203,41 @@ def test_a_network_that_learns_quantiles_prints_them() -> None:
         assert middle == pytest.approx(ahead.values[0], abs=1e-6)
         widths.append(high - low)
     assert widths[1] > 3 * widths[0]
+
+
+def test_other_covariates_than_those_of_the_saved_model_are_refused(tmp_path: Path) -> None:
+    table = pd.DataFrame({"y": wave(100), "x": np.arange(100) % 5, "z": np.arange(100) % 3})
+    columns = {"target": "y", "horizon": 2}
+    rnncli.forecast.fit(table, **SMALL, **columns, past_covariates="x", checkpoint=tmp_path / "model")
+    for other in ({}, {"past_covariates": "z"}, {"past_covariates": "x", "static": "z"}):
+        with pytest.raises(ParameterError, match="has other covariates: `past_covariates` x; name the same"):
+            rnncli.forecast.fit(table, **columns, **other, from_model=tmp_path / "model")
+    # the same ones are told in the units of the saved model
+    again = rnncli.forecast.fit(table * 3, **columns, past_covariates="x", from_model=tmp_path / "model", epochs=1)
+    saved = rnncli.load(tmp_path / "model")
+    assert again.metadata["series"]["covariates"]["past"] == saved.metadata["series"]["covariates"]["past"]
+
+
+def test_a_network_of_quantiles_stays_one(saved: Path, tmp_path: Path) -> None:
+    rnncli.forecast.fit(wave(100), horizon=3, **SMALL, loss="pinball", checkpoint=tmp_path / "q", system="network")
+    again = rnncli.forecast.fit(wave(120), from_model=tmp_path / "q", epochs=1, horizon=5)
+    assert again.settings.loss == "pinball"
+    for folder, loss in ((tmp_path / "q", "mae"), (saved, "pinball")):
+        with pytest.raises(ParameterError, match=f"`loss` {loss}: the model in `from_model`"):
+            rnncli.forecast.fit(wave(120), from_model=folder, loss=loss)
+
+
+def test_a_training_is_resumed_from_the_same_beginning_only(rnncli, saved: Path, tmp_path: Path) -> None:
+    path = tmp_path / "series.csv"
+    path.write_text("y\n" + "\n".join(f"{value:.3f}" for value in wave(120)))
+    common = (path, "--checkpoint", tmp_path / "new", "--epochs", 2, "--horizon", 6)
+    begun = rnncli("forecast", *common, "--from", saved)
+    same = rnncli("forecast", *common, "--from", saved, "--resume", "-q")
+    assert same.out == begun.out
+    sizes = ("--cell", "gru", "--units", 4, "--window", 24, "--patch", rnncli_patch(saved))
+    other = rnncli("forecast", *common, *sizes, "--resume", "-q")
+    assert (other.code, other.out) == (1, "")
+
+
+def rnncli_patch(folder: Path) -> int:
+    return rnncli.load(folder).settings.patch

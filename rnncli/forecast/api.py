@@ -100,6 +100,8 @@ class Model(TrainedModel):
             if (horizon or 0) <= most:
                 return [each.until(horizon) for each in self.result.scored.details.forecasts]
             assert self.combination is not None
+            if self.metadata["series"].get("covariates"):
+                raise ParameterError(f"`horizon` {horizon}: name the `series`, with what is known so far ahead")
             return self.combination.ahead(_panel_of(self.result), horizon)[1]
         source = SeriesSource(**columns)
         panel = read_as_trained(self.metadata, series, source, lambda text: on_event(Note(text)), horizon or most)
@@ -210,7 +212,8 @@ def train(
         say(f"begins with the model in '{warm.from_model}'")
     elif chosen.get("freeze"):
         raise ParameterError("`freeze` keeps the layers of a saved model: name that with `from_model`")
-    settings, data = prepare(series, source, with_precision(chosen, 0), preset, say)
+    encoding = None if parameters is None else parameters.encoding
+    settings, data = prepare(series, source, with_precision(chosen, 0), preset, say, encoding)
     start = None if parameters is None else Start(parameters, replayed(warm.replay, source, settings, data, say))
     return train_on(settings, data, source, saving=saving, start=start, on_event=on_event)
 

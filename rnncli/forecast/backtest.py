@@ -35,7 +35,8 @@ class Backtest:
         panel: the series.
         origins: where the forecasts began, in order of series and time.
         forecast: what was forecast, `[n, horizon]`.
-        combination: the last one that was fitted, whose intervals are shown.
+        combination: the last one that was fitted.
+        fits: all that were fitted, and where their forecasts stand.
         scores: of every system, means over the series.
         by_origin: the mean absolute error of the model at each origin, in order of time, `[origins]`.
         settings: of the last training.
@@ -47,11 +48,20 @@ class Backtest:
     origins: Origins
     forecast: np.ndarray
     combination: Combination
+    fits: "list[tuple[Combination, np.ndarray]]"  # with the rows of its forecasts
     scores: Scores
     by_origin: np.ndarray
     settings: ForecastSettings
     config: dict[str, Any]
     seconds: float
+
+    def quantile(self, level: float, *, conformal: bool = True) -> np.ndarray:
+        """The quantile of what was to come, `[n, horizon]`, as each fit knew it."""
+        found = np.empty_like(self.forecast)
+        for combination, rows in self.fits:
+            own = self.forecast[rows], self.origins.select(rows)
+            found[rows] = combination.quantile(level, *own, conformal=conformal)
+        return found
 
     @property
     def actual(self) -> np.ndarray:
@@ -93,12 +103,14 @@ def backtest(
     scores = {name: mean_scores(list(scores_by_series(origins, f, last.scale).values())) for name, f in named.items()}
     scores["model"] |= last.combination.intervals.scores(named["model"], origins)
     order = np.lexsort((origins.ends, origins.series))
+    numbers = np.repeat(np.arange(len(fits)), [len(each.origins) for each in fits])
     errors = np.nanmean(np.abs(named["model"] - origins.future(horizon, observed=True)), axis=1)
     return Backtest(
         panel=panel,
         origins=origins.select(order),
         forecast=named["model"][order],
         combination=last.combination,
+        fits=[(each.combination, np.flatnonzero(numbers[order] == number)) for number, each in enumerate(fits)],
         scores=scores,
         by_origin=errors[order].reshape(len(panel), plan.origins).mean(0),
         settings=last.settings,

@@ -25,8 +25,8 @@ def names_for(clock: Clock | None, wanted: str, holidays: str | None) -> list[st
     if clock is None or clock.moments is None:
         step = "rows are counted" if clock is None else f"a step is one {clock.step}"
         raise DataError(f"`calendar` and `holidays` need a column of dates, and there is none: {step}")
-    first, second = clock.moments(np.arange(2)).astype("datetime64[us]").astype(np.int64)
-    days = (second - first) / 86400e6
+    moments = clock.moments(np.arange(8)).astype("datetime64[us]").astype(np.int64)
+    days = np.diff(moments).min() / 86400e6  # of business days, some steps are longer
     most = {"hour": 0.5, "weekday": 1, "monthday": 1, "yearday": 31, "workdays": np.inf}
     if wanted == "auto":
         names = ["weekday", "yearday"] if days <= 1 else ["yearday"] if days <= 7 else []
@@ -88,7 +88,7 @@ def _holidays(moments: pd.DatetimeIndex, where: str | None) -> np.ndarray:
     except ImportError as error:
         raise DataError("`holidays` come from a package that is not installed; install rnncli[holidays]") from error
     assert where is not None
-    country, _, part = where.partition("-")
+    country, _, part = where.upper().partition("-")
     years = range(*(int(year) for year in np.asarray(moments.year)[[0, -1]] + [0, 1]))
     try:
         known = holidays.country_holidays(country, subdiv=part or None, years=years)

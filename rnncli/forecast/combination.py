@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
@@ -130,12 +130,17 @@ class Combination:
         while sum(each.shape[1] for each in steps) < (horizon or 0):
             known = panel.continued(np.concatenate(steps, 1))
             steps.append(self.forecast(Origins.of_ends(known))["model"])
-        forecasts = []
-        for row, (values, series) in enumerate(zip(np.concatenate(steps, 1)[:, :horizon], panel.members, strict=True)):
-            where = {"forecast": values[None], "origins": origins.select(np.array([row]))}
-            quantiles = partial(self.quantile, **where)
-            forecasts.append(Forecast.of(values, series, lambda level, of=quantiles, **more: of(level, **more)[0]))
-        return named, forecasts
+        whole = np.concatenate(steps, 1)[:, :horizon]
+
+        @cache
+        def spread(level: float, conformal: bool) -> np.ndarray:
+            return self.quantile(level, whole, origins, conformal=conformal)
+
+        def quantiles(row: int, level: float, *, conformal: bool = True) -> np.ndarray:
+            return spread(level, conformal)[row]
+
+        rows = enumerate(zip(whole, panel.members, strict=True))
+        return named, [Forecast.of(values, series, partial(quantiles, row)) for row, (values, series) in rows]
 
     def quantile(self, level: float, forecast: np.ndarray, origins: Origins, *, conformal: bool = True) -> np.ndarray:
         """The quantile of what is to come, `[n, horizon]`, around forecasts at some origins.
@@ -144,12 +149,18 @@ class Combination:
         of a normal distribution.
         """
         network = self.network
-        longer = forecast.shape[1] > self.horizon
-        if conformal or self.system != "network" or network is None or network.spread is None or longer:
+        if conformal or self.system != "network" or network is None or network.spread is None:
             return self.intervals.quantile(level, forecast, origins, conformal=conformal)
         rest = origins if self.effects is None else origins.on(self.effects.removed(origins.panel))
-        found = network.quantile(level, rest)[:, : forecast.shape[1]]
-        return found if self.effects is None else self.effects.restored(found, origins)
+        found = network.quantile(level, rest)
+        found = found if self.effects is None else self.effects.restored(found, origins)
+        steps, last = forecast.shape[1], self.horizon - 1
+        if steps <= self.horizon:
+            return found[:, :steps]
+        # beyond the horizon, they go on as those of a random walk
+        growth = self.intervals.growth_over(steps)[self.horizon :] / self.intervals.growth[last]
+        further = forecast[:, self.horizon :] + (found[:, last:] - forecast[:, last : last + 1]) * growth
+        return np.concatenate([found, further], 1)
 
     def forecast(self, origins: Origins) -> dict[str, np.ndarray]:
         """The forecasts `[n, horizon]` of every system, and as "model" what is printed, which comes first."""

@@ -171,7 +171,7 @@ def compare_series(
     chosen = chosen.replaced(system="network")
     if len(series) > 1:
         raise ParameterError("`target`: compare is for one series; train tells how all systems do on several")
-    settings, data = configure(series, chosen, "default", say, source)
+    settings, data = configure(series, chosen, "default", say, source, ahead=False)
     chosen = chosen.replaced(season=settings.season, normalize=settings.normalize, transform=settings.transform)
     check_trainable(data, settings)
     simple = assess(data, replace(settings, system="auto"), None).scores
@@ -183,7 +183,7 @@ def compare_series(
         name = f"{kind} {strategy}"
         try:
             described_so = chosen.replaced(cell=kind, strategy=strategy)
-            tried, _ = configure(series, described_so, "default", lambda _: None, source)
+            tried, _ = configure(series, described_so, "default", lambda _: None, source, ahead=False)
         except ParameterError:
             continue  # a cell that does not know the strategy
         started = time.monotonic()

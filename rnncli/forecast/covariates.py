@@ -70,6 +70,11 @@ class Encoding:
         past, known, static = (sum(each.width for each in kind) for kind in (self.past, self.known, self.static))
         return Sizes(past, known + calendar.count_of(self.calendar), static + len(self.targets))
 
+    def same_names(self, other: "Encoding") -> bool:
+        """Whether another one is of the same columns and features."""
+        names = [(each.columns(), each.calendar, each.holidays, each.targets) for each in (self, other)]
+        return names[0] == names[1]
+
     def columns(self) -> dict[str, Any]:
         """The settings that read such covariates."""
         past = [each.name for each in self.past if each.name not in self.targets]
@@ -81,8 +86,12 @@ class Encoding:
 
     def as_dict(self) -> dict[str, Any]:
         """As JSON types."""
-        kinds = {kind: [list(each) for each in getattr(self, kind)] for kind in ("past", "known", "static")}
-        return {**kinds, "calendar": self.calendar, "holidays": self.holidays, "targets": self.targets}
+        kinds = {
+            kind: [[each.name, list(each.categories), each.mean, each.std] for each in getattr(self, kind)]
+            for kind in ("past", "known", "static")
+        }
+        lists = {"calendar": list(self.calendar), "targets": list(self.targets)}
+        return {**kinds, **lists, "holidays": self.holidays}
 
     @classmethod
     def from_dict(cls, tables: Mapping[str, Any]) -> "Encoding":
@@ -171,12 +180,12 @@ def encode(members: Sequence[Series], encoding: Encoding, say: Callable[[str], N
     notes: Counter[str] = Counter()
     sizes = [len(each.values) for each in members]
     calendar_names = encoding.calendar
-    past = _columns(members, encoding.past, sizes, notes)
+    past = _columns(members, encoding.past, sizes, notes, ahead=False)
     rows = [
         max([size + horizon, *(len(m.beside[c.name]) for c in encoding.known)])
         for m, size in zip(members, sizes, strict=True)
     ]
-    table = _columns(members, encoding.known, rows, notes)
+    table = _columns(members, encoding.known, rows, notes, ahead=True)
     known = []
     for member, size, count, columns in zip(members, sizes, rows, table, strict=True):
         _check_ahead(member, encoding.known, columns, size, horizon)
@@ -194,20 +203,23 @@ def encode(members: Sequence[Series], encoding: Encoding, say: Callable[[str], N
 
 
 def _columns(
-    members: Sequence[Series], columns: Sequence[Column], sizes: Sequence[int], notes: Counter[str]
+    members: Sequence[Series], columns: Sequence[Column], sizes: Sequence[int], notes: Counter[str], *, ahead: bool
 ) -> list[np.ndarray]:
-    """The columns of each series as numbers, `[size, width]`; NaN behind the last value where nothing is said."""
+    """The columns of each series as numbers, `[size, width]`; NaN behind the last value where nothing is said.
+
+    `ahead`: they are known for the steps ahead, too, and a gap may be filled from both of its sides.
+    """
     tables = [[np.zeros((size, 0))] for size in sizes]
     for column in columns:
         for member, size, parts in zip(members, sizes, tables, strict=True):
             cells = np.full(size, None, object)
             own = member.beside[column.name][:size]
             cells[: len(own)] = own
-            parts.append(_encoded(cells, column, member, notes))
+            parts.append(_encoded(cells, column, member, notes, ahead=ahead))
     return [np.concatenate(parts, 1) for parts in tables]
 
 
-def _encoded(cells: np.ndarray, column: Column, member: Series, notes: Counter[str]) -> np.ndarray:
+def _encoded(cells: np.ndarray, column: Column, member: Series, notes: Counter[str], *, ahead: bool) -> np.ndarray:
     """Cells as numbers, `[n, width]`: what is missing before the last value is filled."""
     last = len(member.values)
     absent = np.array([cell is None for cell in cells], bool)
@@ -223,8 +235,11 @@ def _encoded(cells: np.ndarray, column: Column, member: Series, notes: Counter[s
         raise DataError(f"{_whose(member)}column {column.name!r} has no values; leave it out of the covariates")
     values = (_numbers(present, column.name) - column.mean) / column.std
     if np.isnan(values[:last]).any():
-        notes[f"column {column.name!r} had missing values, filled (linear),"] += 1
-        values[:last] = pd.Series(values[:last]).interpolate("linear", limit_direction="both").to_numpy()
+        how, given = "linear" if ahead else "previous", pd.Series(values[:last])
+        notes[f"column {column.name!r} had missing values, filled ({how}),"] += 1
+        # what is known until a forecast begins must not be filled from what comes after it
+        filled = given.interpolate("linear", limit_direction="both") if ahead else given.ffill().bfill()
+        values[:last] = filled.to_numpy()
     return values[:, None]
 
 

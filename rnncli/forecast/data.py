@@ -33,7 +33,8 @@ class Dataset:
         window, horizon: steps before and after an origin.
         scale: mean |x_t − x_{t−season}| of each series before its test part, what MASE is told in, `[series]`.
         season: steps in a season.
-        effects: what future covariates add, as far as it is seen before the test part; None: nothing.
+        effects: what future covariates add, as far as it is seen before the test part (the validation part is not
+            new to it); None: nothing.
     """
 
     panel: Panel
@@ -56,7 +57,9 @@ class Dataset:
 
     def with_effects_until(self, part: str) -> "Dataset":
         """The same with the effects that the values before the end of a part show, if these show any."""
-        found = self.effects and effects_of(self.panel, self.bounds[part], self.season, self.scale)
+        if self.effects is None:
+            return self
+        found = effects_of(self.panel, self.bounds[part], self.season, self.scale, positive=self.effects.log)
         return replace(self, effects=found or self.effects)
 
     def added(self, before: str, part: str) -> Origins:
@@ -140,7 +143,8 @@ def _split_by_time(panel: Panel, settings: ForecastSettings) -> Dataset:
     parts = {part: slices(panel, first[part], bounds[part], horizon) for part in PARTS}
     lag = np.minimum(settings.season, np.maximum(bounds["validation"] - begins - 1, 1))
     scale = naive_errors(panel, lag, bounds["validation"])
-    effects = effects_of(panel, bounds["validation"], settings.season, scale)
+    positive = settings.transform == "log"
+    effects = effects_of(panel, bounds["validation"], settings.season, scale, positive=positive)
     return Dataset(panel, parts, bounds, window, horizon, scale, settings.season, effects)
 
 

@@ -79,6 +79,7 @@ class Effects:
         known = origins.known(0, forecasts.shape[1])
         # a covariate beyond all that was seen must not explode
         added = np.clip(self._added(known, origins.series[:, None]), -self.limit, self.limit)
+        added = np.nan_to_num(added)  # of steps beyond those that were asked for, nothing is known
         return forecasts * np.exp(added) if self.log else forecasts + added
 
     def of_series(self, numbers: Sequence[int | None], scale: np.ndarray) -> "Effects":
@@ -91,10 +92,13 @@ class Effects:
         return ((known - self.centre) * self.beta[series]).sum(-1)
 
 
-def effects_of(panel: Panel, ends: np.ndarray, season: int, scale: np.ndarray) -> Effects | None:
+def effects_of(
+    panel: Panel, ends: np.ndarray, season: int, scale: np.ndarray, *, positive: bool = False
+) -> Effects | None:
     """The effects of a panel's future covariates, from the values of each series before the places `ends`.
 
-    None where there are no such covariates, or they explain nothing. `scale` is the usual size of a change.
+    None where there are no such covariates, or they explain nothing. `scale` is the usual size of a change. What they
+    leave has to be `positive` where its logarithms are forecast: then they are shares.
     """
     covariates = panel.covariates
     if covariates is None or not covariates.known.shape[1]:
@@ -103,7 +107,7 @@ def effects_of(panel: Panel, ends: np.ndarray, season: int, scale: np.ndarray) -
     found = [_fitted(panel.values, units, panel, covariates, ends, season)]
     if panel.positive.all():
         found.append(_fitted(np.log(panel.values), np.ones_like(units), panel, covariates, ends, season))
-    log = len(found) > 1 and found[1].explained > found[0].explained + _LEAST_GAIN
+    log = len(found) > 1 and (positive or found[1].explained > found[0].explained + _LEAST_GAIN)
     fitted = found[log]
     if fitted.explained < _LEAST_GAIN + 0.5 * covariates.known.shape[1] / max(fitted.changes, 1):
         return None

@@ -7,18 +7,22 @@ from typing import Any
 import pandas as pd
 
 from rnncli.errors import DataError
-from rnncli.files import read_blocks
+from rnncli.files import name_of, read_blocks, read_bytes
 from rnncli.forecast.api import Model
+from rnncli.forecast.columns import numbers
 from rnncli.forecast.series import Forecast
-from rnncli.tables import read_table, separator_of
+from rnncli.forecast.source import columns_of
+from rnncli.tables import decimal_points, separator_of, table_of
 from rnncli.training.events import Event, Note
 
 Say = Callable[[str], None]
 _MOST_NOTES = 3
 
 
-def follow(model: Model, series: str, say: Say, *, horizon: int | None = None, **columns: Any) -> Iterator[Forecast]:
-    """Forecasts after each row that comes on stdin.
+def follow(
+    model: Model, series: str, say: Say, *, horizon: int | None = None, **columns: Any
+) -> Iterator[list[Forecast]]:
+    """The forecasts after each row that comes on stdin, one for each target.
 
     `series` is the past that the rows follow, or "-" where they begin with the header. A row that cannot be used is
     told and left out, so that a stream goes on.
@@ -31,42 +35,98 @@ def follow(model: Model, series: str, say: Say, *, horizon: int | None = None, *
         if not header.strip():
             raise DataError("stdin is empty; with `follow`, it begins with the names of the columns")
         separator = separator_of(header)
-        names = _cells(header, separator)
-        past = pd.DataFrame(columns=names, dtype=str)
+        past = pd.DataFrame(columns=_cells(header, separator), dtype=str)
     else:
-        past = read_table(series)
-        names, separator = [str(name) for name in past.columns], ""
-    id = columns.get("id") or (model.metadata["series"] or {}).get("id")
-    rows: dict[str, list[list[str]]] = {}  # by the id of their series
-    for row in past.itertuples(index=False):
-        rows.setdefault(_id_of(list(row), names, id), []).append(list(row))
+        raw = read_bytes(series)
+        past = table_of(raw, name_of(series))
+        first = raw.lstrip().split(b"\n", 1)[0].decode("utf-8", "replace")
+        separator = separator_of(first) if first[:1] not in ("{", "[", "P") else ","
+    rows = _Rows(model, past, columns)
     told: set[str] = set()
 
+    def tell(text: str) -> None:
+        if text not in told and len(told) < _MOST_NOTES:
+            told.add(text)
+            say(text)
+
     def hear(event: Event) -> None:
-        if isinstance(event, Note) and event.text not in told and len(told) < _MOST_NOTES:
-            told.add(event.text)
-            say(event.text)
+        if isinstance(event, Note):
+            tell(event.text)
 
     for number, line in enumerate(lines, 1):
-        if not line.strip():
+        cells = _cells(line, separator)
+        if not line.strip() or (number == 1 and cells == rows.names):
             continue
-        cells = _cells(line, separator or separator_of(line))
-        if number == 1 and cells == names:
+        fault = rows.fault(cells)
+        if fault:
+            say(f"warning: row {number}: {fault}: left out")
             continue
-        if len(cells) != len(names):
-            say(f"warning: row {number} has {len(cells)} cells, the header {len(names)}: left out")
-            continue
-        known = rows.setdefault(_id_of(cells, names, id), [])
-        known.append(cells)
+        id = rows.add(cells)
         try:
-            table = pd.DataFrame(known, columns=names, dtype=str)
-            found = model.predict_all(table, horizon=horizon, on_event=hear, **columns)
+            yield model.predict_all(rows.table(id), horizon=horizon, on_event=hear, **columns)
+            rows.answered.add(id)
         except DataError as error:
-            if len(known) > 2:  # of fewer, nothing is wrong but their number
-                known.pop()
+            if id in rows.answered:  # it went well until this row came
+                rows.undo(id)
                 say(f"warning: row {number}: {error}: left out")
-            continue
-        yield from found
+            else:
+                tell(f"no forecast yet: {error}")
+
+
+class _Rows:
+    """The rows of each series until now, as strings."""
+
+    def __init__(self, model: Model, past: pd.DataFrame, columns: dict[str, Any]):
+        trained = model.metadata["series"] or {}
+        self.names = [str(name) for name in past.columns]
+        self._id = self._place(columns.get("id") or trained.get("id"))
+        self._time = self._place(columns.get("time_column") or trained.get("time"))
+        targets = columns_of(columns.get("target") or trained.get("target"), self.names)
+        self._targets = [place for name in targets if (place := self._place(name)) is not None]
+        self._rows: dict[str, list[list[str]]] = {}
+        self._before: list[list[str]] = []
+        for row in past.itertuples(index=False):
+            self._rows.setdefault(self._id_of(list(row)), []).append(list(row))
+        self.answered: set[str] = set()  # the series of which there was a forecast
+
+    def _place(self, name: str | None) -> int | None:
+        return self.names.index(name) if name in self.names else None
+
+    def _id_of(self, cells: list[str]) -> str:
+        return "" if self._id is None else cells[self._id]
+
+    def fault(self, cells: list[str]) -> str:
+        """What is wrong with a row by itself; "" if nothing."""
+        if len(cells) != len(self.names):
+            return f"it has {len(cells)} cells, the header {len(self.names)}"
+        for place in self._targets:
+            try:
+                if cells[place]:
+                    numbers([cells[place]], self.names[place], [])
+            except DataError:
+                return f"{cells[place]!r} in column {self.names[place]!r} is not a number"
+        return ""
+
+    def add(self, cells: list[str]) -> str:
+        """Add a row, or let it say what one of that time did not know; return the id of its series."""
+        id = self._id_of(cells)
+        known = self._rows.setdefault(id, [])
+        self._before = list(known)
+        for index, row in enumerate(known):
+            same = self._time is not None and row[self._time] == cells[self._time]
+            if same and not any(row[place] for place in self._targets):
+                known[index] = [new or old for new, old in zip(cells, row, strict=True)]
+                return id
+        known.append(cells)
+        return id
+
+    def undo(self, id: str) -> None:
+        """Take the last row back."""
+        self._rows[id] = self._before
+
+    def table(self, id: str) -> pd.DataFrame:
+        """The rows of a series."""
+        return pd.DataFrame(self._rows[id], columns=pd.Index(self.names), dtype=str)
 
 
 def _lines(blocks: Iterable[bytes]) -> Iterator[str]:
@@ -80,8 +140,5 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[str]:
 
 
 def _cells(line: str, separator: str) -> list[str]:
-    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True))]
-
-
-def _id_of(cells: list[str], names: list[str], id: str | None) -> str:
-    return cells[names.index(id)] if id in names else ""
+    row = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
+    return decimal_points([cell.strip() for cell in row], separator)

@@ -107,9 +107,9 @@ class Intervals:
         else:  # the mean size of a normal deviate is √(2/π) of its deviation
             factor = NormalDist().inv_cdf((1 + min(share, 0.999999)) / 2) * (np.pi / 2) ** 0.5
         units = self._units(origins) * self.sizes[origins.series]
-        return factor * units[:, None] * self._growth(horizon or len(self.growth))
+        return factor * units[:, None] * self.growth_over(horizon or len(self.growth))
 
-    def _growth(self, horizon: int) -> np.ndarray:
+    def growth_over(self, horizon: int) -> np.ndarray:
         """How errors grow over so many steps, as a random walk goes on beyond those that were seen."""
         block, step = np.divmod(np.arange(horizon), len(self.growth))
         return np.sqrt(self.growth[step] ** 2 + block * self.growth[-1] ** 2)

@@ -12,7 +12,7 @@ from rnncli.errors import DataError
 from rnncli.forecast.clock import read_clock
 from rnncli.forecast.columns import check_column, find_target, find_time, numbers
 from rnncli.forecast.periods import Clock
-from rnncli.forecast.series import Series, fill_gaps, on_places, without_end
+from rnncli.forecast.series import Series, fill_gaps, on_places, once, without_end
 from rnncli.forecast.source import Fill
 
 _MOST_STEPS = 20  # a value: more is no gap, but another step
@@ -62,10 +62,14 @@ def read_many(
     order = np.lexsort((places, codes))
     groups = np.split(order, np.searchsorted(codes[order], np.arange(1, len(ids))))
     cells = {name: table[name].to_numpy(object) for name in beside}
-    rows = [
-        _Rows(str(n), values[g], places[g], time[2] if time else None, {name: each[g] for name, each in cells.items()})
-        for n, g in zip(ids, groups, strict=True)
-    ]
+    rows, kept = [], []
+    for n, group in zip(ids, groups, strict=True):
+        own = group, places[group], values[group]
+        group, where, what = once(*own, time[2], told) if time else own
+        kept.append(group)
+        beside_it = {name: each[group] for name, each in cells.items()}
+        rows.append(_Rows(str(n), what, where, time[2] if time else None, beside_it))
+    groups = kept
     if time is not None:
         rows = _on_one_step(rows, [table[time[0]].iloc[group].tolist() for group in groups], time[0])
     notes: Counter[str] = Counter()

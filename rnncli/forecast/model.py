@@ -14,12 +14,11 @@ from jax import Array
 from rnncli.forecast.covariates import NO_COVARIATES, Sizes
 from rnncli.forecast.normalize import window_statistics
 from rnncli.forecast.settings import NOT_RECURRENT, ForecastSettings
-from rnncli.forecast.strategies import STRATEGIES
+from rnncli.forecast.strategies import LEVELS, STRATEGIES
 from rnncli.nn.dropout import DropoutKey
 from rnncli.nn.layers import CausalConv, Dense, RecurrentStack, last_hidden
 
 _DILATIONS = (1, 2, 4, 8)  # of one WaveNet block
-LEVELS = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)  # quantiles of the pinball loss
 
 
 class WaveNet(nnx.Module):
@@ -207,7 +206,7 @@ class Forecaster(nnx.Module):
             steps = beside.steps
             if self.settings.normalize not in ("none", "global"):  # past covariates have levels of their own, too
                 past = jnp.arange(steps.shape[2]) < self.sizes.past
-                steps = steps - jnp.where(past, steps[:, -1:], 0.0)
+                steps = steps - jnp.where(past, steps[:, self.strategy.reference(self.settings)][:, None], 0.0)
             steps = steps if known is None else jnp.where(known[..., None], steps, 0.0)
             steps = steps[:, oldest:].reshape(batch, len(hidden), -1).transpose(1, 0, 2)
             static = jnp.broadcast_to(beside.static, (len(hidden), *beside.static.shape))

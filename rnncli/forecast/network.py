@@ -9,10 +9,11 @@ import numpy as np
 from flax import nnx
 from jax import Array
 
-from rnncli.forecast.model import LEVELS, Beside
+from rnncli.forecast.model import Beside
 from rnncli.forecast.normalize import Scaling, Units, logarithms
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.settings import ForecastSettings
+from rnncli.forecast.strategies import LEVELS
 
 # Windows a dispatch: few shapes to compile, and bounded memory.
 _FEW, _MANY = 64, 1024

@@ -4,6 +4,8 @@ from collections.abc import Callable, Sequence
 from dataclasses import replace
 from typing import Any
 
+import numpy as np
+
 from rnncli.errors import DataError, ParameterError
 from rnncli.forecast.calendar import names_for
 from rnncli.forecast.combination import rolling_origins
@@ -25,13 +27,18 @@ _UNNAMED = SeriesSource()  # values that were given by themselves
 
 
 def prepare(
-    series: Any, source: SeriesSource, chosen: Chosen[ForecastSettings], preset: Preset, say: Say
+    series: Any,
+    source: SeriesSource,
+    chosen: Chosen[ForecastSettings],
+    preset: Preset,
+    say: Say,
+    encoding: Encoding | None = None,
 ) -> tuple[ForecastSettings, Dataset]:
-    """The settings that suit the data, and its windows."""
+    """The settings that suit the data, and its windows; `encoding` says how a saved model reads covariates."""
     if series is not None:
-        return configure(read(series, source, say), chosen, preset, say, source)
-    if source.target or source.time_column or source.id:
-        raise ParameterError("`target`, `time_column` and `id` choose columns of a `series`; name the file too")
+        return configure(read(series, source, say), chosen, preset, say, source, encoding)
+    if source.target or source.time_column or source.id or source.future or source.covariates:
+        raise ParameterError("`target`, `time_column`, `id` and covariates are of a `series`; name the file too")
     if chosen.get("system", "network") != "network":
         raise ParameterError("`system` chooses what forecasts a `series`; the lecture's data is for networks")
     settings = for_lecture(chosen, preset)
@@ -45,12 +52,16 @@ def configure(
     preset: Preset,
     say: Say,
     source: SeriesSource = _UNNAMED,
+    saved: Encoding | None = None,
     *,
     ahead: bool = True,
 ) -> tuple[ForecastSettings, Dataset]:
     """The settings that suit one series or several, and the windows; what was found out by itself is said.
 
-    `ahead`: future covariates have to reach to the horizon, as there will be a forecast.
+    `saved` is how the model to begin with reads covariates. `ahead`: future covariates have to reach to the horizon,
+    as there will be a forecast.
+
+    Raises DataError: a value has no logarithm; ParameterError: the covariates are not those of the saved model.
     """
     sizes = [len(each.values) for each in members]
     if source.future_covariates and "horizon" not in chosen:
@@ -63,11 +74,19 @@ def configure(
         raise DataError(f"`season` {season} does not fit twice into the {max(sizes)} rows of the series")
     settings = for_series(chosen, sizes, season, preset)
     encoding = _encoding(members, source)
+    if saved is not None:
+        if not saved.same_names(encoding or Encoding()):
+            theirs = {**saved.columns(), "calendar": ",".join(saved.calendar)}
+            told = " ".join(f"`{name}` {value}" for name, value in theirs.items() if value) or "none"
+            raise ParameterError(f"the model in `from_model` has other covariates: {told}; name the same")
+        encoding = saved if encoding is not None else None
     covariates = None
     if encoding is not None:
         check_covariates(settings, encoding)
         covariates = encode(members, encoding, say, settings.horizon if ahead else 0)
-    data = dataset(Panel.of(members, covariates), settings)
+    panel = Panel.of(members, covariates)
+    _check_logarithms(panel, settings)
+    data = dataset(panel, settings)
     if settings.has_network:
         settings = _with_normalisation(settings, data.rest, chosen)
     say(_in_words(members, settings, data))
@@ -77,6 +96,15 @@ def configure(
     for note in _told(data, settings):
         say(note)
     return settings, data
+
+
+def _check_logarithms(panel: Panel, settings: ForecastSettings) -> None:
+    if settings.transform == "log" and not panel.positive.all():
+        number = int(np.flatnonzero(~panel.positive)[0])
+        least = panel.values[panel.starts[number] : panel.starts[number + 1]].min()
+        raise DataError(
+            f"`transform` log: {panel.members[number].label!r} has the value {least:g}, without a logarithm"
+        )
 
 
 def replayed(
@@ -91,7 +119,9 @@ def replayed(
     members = read(old, replace(source, future=None), lambda _: None)
     new = data.panel.covariates
     covariates = None if new is None else encode(members, new.encoding, say)
-    found = dataset(Panel.of(members, covariates), settings)
+    panel = Panel.of(members, covariates)
+    _check_logarithms(panel, settings)
+    found = dataset(panel, settings)
     count = len(found.parts["train"]) + len(found.held_out())
     if not count:
         raise DataError(

@@ -7,11 +7,11 @@ from typing import Any
 import pandas as pd
 
 from rnncli.errors import DataError, ParameterError
-from rnncli.forecast.columns import find_time
+from rnncli.forecast.columns import find_time, mostly_numbers
 from rnncli.forecast.long import read_many
 from rnncli.forecast.series import Series, read_series
 from rnncli.forecast.source import SeriesSource, columns_of
-from rnncli.tables import read_table, table_from
+from rnncli.tables import plain_numbers, read_table, table_from
 
 Say = Callable[[str], None]
 
@@ -23,6 +23,10 @@ def read(series: Any, source: SeriesSource, say: Say) -> list[Series]:
         found = _with_future(found, source)
     targets = columns_of(source.target, list(found.columns)) or [None]
     beside = beside_of(source, list(found.columns))
+    for name in beside:  # a notation is that of the whole column, not of one series in it
+        if name in found.columns and mostly_numbers(found[name]):
+            found = found.assign(**{name: plain_numbers(found[name].tolist())[0]})
+    _check_time(found, source, beside)
     if source.multivariate == "joint":
         if len(targets) < 2:
             raise ParameterError("`multivariate` joint is for several targets; name them with `target` a,b")
@@ -39,6 +43,16 @@ def read(series: Any, source: SeriesSource, say: Say) -> list[Series]:
     for note in dict.fromkeys(notes):
         say(note)
     return members
+
+
+def _check_time(found: pd.DataFrame, source: SeriesSource, beside: Sequence[str]) -> None:
+    """Raise DataError where the time column is named as a covariate, so that none is left."""
+    others = [name for name in beside if name in found.columns]
+    if source.time_column is not None or not others or find_time(found.drop(columns=others), None, source.target):
+        return
+    time = find_time(pd.DataFrame(found[others]), None, None)
+    if time is not None and not mostly_numbers(found[time[0]]):
+        raise DataError(f"column {time[0]!r} is the time of the series; leave it out of the covariates, see `calendar`")
 
 
 def beside_of(source: SeriesSource, columns: Sequence[str]) -> list[str]:
@@ -70,6 +84,11 @@ def _with_future(past: pd.DataFrame, source: SeriesSource) -> pd.DataFrame:
     for name in keys:
         if name not in future.columns:
             raise DataError(f"the table of the `future` has no column {name!r}, which says what its rows belong to")
+    if source.id is not None:  # it may know of further series
+        future = future[future[source.id].isin(past[source.id])]
+    twice = future[future.duplicated(keys)] if keys else future[:0]
+    if len(twice):
+        raise DataError(f"the table of the `future` has {', '.join(twice.iloc[0][keys])!r} twice; keep one row of each")
     if time is None:  # its rows follow
         return pd.concat([past, future[[*keys, *known]]], ignore_index=True).fillna("")
     joined = past.merge(future[[*keys, *known]], how="left", on=keys, suffixes=("", "\0"))

@@ -46,7 +46,8 @@ def read_as_trained(
     kinds = {} if encoding is None else encoding.columns()
     columns = list(found.columns)
     needed = [*columns_of(names["target"], columns), names["id"], names["time"]]
-    needed += [name for each in kinds.values() for name in columns_of(each, columns)]
+    if source.future is None:  # else they may stand there
+        needed += [name for each in kinds.values() for name in columns_of(each, columns)]
     if any(name is not None and name not in columns for name in needed):
         trained = [wanted[name] for name in _COLUMNS if wanted.get(name)]
         trained += [name for each in kinds.values() for name in columns_of(each, columns)]
@@ -54,6 +55,8 @@ def read_as_trained(
             f"the columns do not fit the checkpoint: it has {', '.join(map(repr, trained))}, "
             f"the table {', '.join(map(repr, columns))}; rename them or use `target`, `time_column` and `id`"
         )
+    if encoding is not None and encoding.targets and set(columns_of(names["target"], columns)) != set(encoding.targets):
+        raise DataError(f"the model sees its targets together: `target` has to be {','.join(encoding.targets)}")
     how = SeriesSource(
         id=names["id"],
         target=names["target"],
@@ -103,12 +106,13 @@ def load_parts(folder: Path) -> tuple[dict[str, Any], ForecastSettings, Any]:
     return metadata, settings, network
 
 
-def load_network(folder: Path) -> tuple[ForecastSettings, Any]:
-    """Settings and network of a checkpoint; see `load_parts`. Raises ParameterError: it has no network."""
-    _, settings, network = load_parts(folder)
+def load_network(folder: Path) -> tuple[ForecastSettings, Any, Encoding]:
+    """Settings, network and covariates of a checkpoint; see `load_parts`. Raises ParameterError: it has no network."""
+    metadata, settings, network = load_parts(folder)
     if not settings.has_network:
         raise ParameterError(f"`from_model` '{folder}' has no network to begin with; train one, as with `cell` gru")
-    return settings, network
+    saved = (metadata["series"] or {}).get("covariates")
+    return settings, network, Encoding.from_dict(saved) if saved else Encoding()
 
 
 def sizes_in(folder: Path, metadata: Mapping[str, Any]) -> Sizes:

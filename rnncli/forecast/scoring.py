@@ -7,6 +7,9 @@ What is scored never knew what it is scored on. Of each series,
 2. systems fitted to the training and the validation part forecast the test part;
 3. systems fitted to all of it forecast what follows, with weights from rolling origins in both held-out parts.
 
+The effects of future covariates, a few numbers that all systems share, are those that the training and the validation
+part show, in 1 and 2; so the validation scores with covariates are a little too good.
+
 A network is not fitted anew here: it knows the training part, and its best epoch is that of the validation part. The
 one that forecasts what follows is trained on all of the series (`task.py`).
 """
@@ -142,7 +145,8 @@ def assess(data: Dataset, settings: ForecastSettings, network: NetworkForecaster
     if effects is not None:  # they are known better by now, and leave other values to learn from
         whole = data.with_effects_until("test")
         again = LinearMaps(whole.rest, settings)
-        if [each.variant for each in again.moments] == [each.variant for each in maps.moments]:
+        same = [each.variant for each in again.moments] == [each.variant for each in maps.moments]
+        if same and (settings.transform != "log" or whole.rest.panel.positive.all()):
             again.learn("test", "train")
             maps, effects = again, whole.effects
     return Assessment(scores, by_series, combination(*final), recent)

@@ -78,28 +78,31 @@ def show_forecast(forecasts: list[Forecast], quantiles: Quantiles, console: Cons
     console.plot(lambda path: plot_forecasts(forecasts, path))
 
 
-def show_following(followed: Iterator[Forecast], quantiles: Quantiles, console: Console) -> None:
+def show_following(followed: Iterator[list[Forecast]], quantiles: Quantiles, console: Console) -> None:
     """Forecasts as they come: CSV with a header first, or JSON Lines; each says the last row that it knows."""
     begun = False
     with console.output.stream() as write:
-        for forecast in followed:
-            series = forecast.series
-            origin = series.stamp(len(series.values) - 1)
-            if console.output.json:
-                rows = _objects_of(forecast, quantiles, several=False)
-                write(encoded("".join(json_text({"origin": origin, **row}) for row in rows)))
-                continue
-            columns = [forecast.values, *_quantile_columns(forecast, quantiles).values()]
-            key = (*_key(series, several=False), origin)
-            lines = [
-                (*key, step, time, *(significant(float(value), series.digits) for value in values))
-                for step, (time, *values) in enumerate(zip(forecast.times, *columns, strict=True), 1)
-            ]
-            if not begun:
-                names = (*_keys(series, several=False), "origin", "step", series.time_name or "row", "forecast")
-                lines.insert(0, (*names, *quantiles.levels))
-            begun = True
-            write(encoded(csv_text(*lines)))
+        for forecasts in followed:
+            several, lines = _several([each.series for each in forecasts]), []
+            for forecast in forecasts:
+                series = forecast.series
+                origin = series.stamp(len(series.values) - 1)
+                if console.output.json:
+                    rows = _objects_of(forecast, quantiles, several=several)
+                    write(encoded("".join(json_text({"origin": origin, **row}) for row in rows)))
+                    continue
+                columns = [forecast.values, *_quantile_columns(forecast, quantiles).values()]
+                key = (*_key(series, several=several), origin)
+                lines += [
+                    (*key, step, time, *(significant(float(value), series.digits) for value in values))
+                    for step, (time, *values) in enumerate(zip(forecast.times, *columns, strict=True), 1)
+                ]
+                if not begun:
+                    names = (*_keys(series, several=several), "origin", "step", series.time_name or "row", "forecast")
+                    lines.insert(0, (*names, *quantiles.levels))
+                begun = True
+            if lines:
+                write(encoded(csv_text(*lines)))
 
 
 def _objects(forecasts: Sequence[Forecast], quantiles: Quantiles) -> Iterator[dict[str, Any]]:
@@ -147,11 +150,7 @@ def _backtest_csv(backtest: Backtest, quantiles: Quantiles) -> str:
     members, origins = backtest.panel.members, backtest.origins
     first, several = members[0], _several(members)
     header = (*_keys(first, several=several), "origin", "step", first.time_name or "row", "actual", "forecast")
-    spread = backtest.combination
-    columns = [
-        spread.quantile(level, backtest.forecast, origins, conformal=quantiles.conformal)
-        for level in quantiles.levels.values()
-    ]
+    columns = [backtest.quantile(level, conformal=quantiles.conformal) for level in quantiles.levels.values()]
     rows = []
     for row, (number, known, actual) in enumerate(zip(origins.series, origins.lengths, backtest.actual, strict=True)):
         series, known = members[number], int(known)

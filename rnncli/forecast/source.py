@@ -106,4 +106,4 @@ def columns_of(text: str | None, columns: Sequence[str]) -> list[str]:
     """The columns that a list names; a name that has a comma itself is one, too."""
     if text is None:
         return []
-    return [text] if text in columns else [name.strip() for name in text.split(",") if name.strip()]
+    return [text] if text in columns else list(dict.fromkeys(name.strip() for name in text.split(",") if name.strip()))

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from rnncli.forecast.covariates import Encoding
     from rnncli.forecast.model import Beside, Forecaster
 
+LEVELS = (0.02, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.98)  # quantiles of the pinball loss
 Known = Array | None  # which values of windows there are, bool `[B, window]`; None for all
 
 
@@ -38,6 +39,10 @@ class Direct:
 
     def check(self, settings: ForecastSettings) -> None:
         """Raise ParameterError where the settings do not go with the strategy."""
+
+    def reference(self, settings: ForecastSettings) -> int:
+        """The step of the window from which past covariates are told: the newest that every output may know."""
+        return settings.window - 1
 
     def forecast(
         self, network: "Forecaster", windows: Array, known: Known = None, beside: "Beside | None" = None
@@ -136,6 +141,9 @@ class SequenceToSequence(Direct):
 
     reads_ahead = False
 
+    def reference(self, settings: ForecastSettings) -> int:
+        return max(0, settings.loss_from - 1)
+
     def check(self, settings: ForecastSettings) -> None:
         _refuse_future(settings)
         if settings.patch > 1:
@@ -198,8 +206,6 @@ def pinball(quantiles: Array, target: Array) -> Array:
 
     Twice that, so that of the median it is the absolute error.
     """
-    from rnncli.forecast.model import LEVELS
-
     distance = target[..., None] - quantiles
     levels = jnp.array(LEVELS)
     return 2 * jnp.maximum(levels * distance, (levels - 1) * distance).mean()

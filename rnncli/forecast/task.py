@@ -9,6 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 from jax import Array
 
 from rnncli.forecast.combination import Combination
@@ -242,6 +243,11 @@ class ForecastTask:
         if covariates is not None:
             for each in (covariates.past, covariates.known, covariates.static):
                 digest.update(np.ascontiguousarray(each).tobytes())
+        if self._start is not None:  # a training goes on from the same beginning only
+            for leaf in jax.tree.leaves(nnx.state(self.model, nnx.Param)):
+                digest.update(np.asarray(leaf).tobytes())
+        if self._replay is not None:
+            digest.update(np.ascontiguousarray(self._replay.panel.values).tobytes())
         return {
             "scaling": (self._scaling if series else self._scaling.select([0])).as_dict(),
             "series": series,

@@ -9,6 +9,7 @@ from flax import nnx
 from jax import Array
 
 from rnncli.errors import ParameterError
+from rnncli.forecast.covariates import Encoding
 from rnncli.forecast.saved import load_network
 from rnncli.forecast.settings import ForecastNetwork, ForecastSettings
 from rnncli.settings import Chosen, settings_of
@@ -27,28 +28,18 @@ class WarmParameters:
     copies of its last.
     """
 
-    folder: Path
     saved: Any  # the network
-    horizon: int
+    encoding: Encoding  # of its covariates
 
     def __call__(self, model: Any) -> Params:
-        """The parameters to begin with. Raises ParameterError: the networks have other inputs."""
+        """The parameters to begin with."""
         old, new = nnx.state(self.saved, nnx.Param), nnx.state(model, nnx.Param)
-        if self.saved.sizes != model.sizes:
-            raise ParameterError(
-                f"`from_model` '{self.folder}' has other covariates: {_in_words(self.saved.sizes)} of past, future and "
-                f"static ones, not {_in_words(model.sizes)}; name the same columns"
-            )
         flat_old, flat_new = dict(nnx.to_flat_state(old)), dict(nnx.to_flat_state(new))
         merged = {
             path: leaf.replace(_widened(flat_old[path][...], leaf[...].shape, self.saved.settings, model.settings))
             for path, leaf in flat_new.items()
         }
         return nnx.from_flat_state(merged)
-
-
-def _in_words(sizes: tuple[int, ...]) -> str:
-    return ", ".join(map(str, sizes))
 
 
 def _widened(array: Array, shape: tuple[int, ...], old: ForecastSettings, new: ForecastSettings) -> Array:
@@ -65,8 +56,9 @@ def warm_start(folder: Path, chosen: Chosen[ForecastSettings]) -> tuple[Chosen[F
 
     Raises CheckpointError: there is no such model. Raises ParameterError: another architecture was chosen.
     """
-    settings, network = load_network(folder)
-    for name in _KEPT:
+    settings, network, encoding = load_network(folder)
+    quantiles = "pinball" in (settings.loss, chosen.get("loss", settings.loss))
+    for name in (*_KEPT, "loss") if quantiles else _KEPT:  # quantiles are outputs of their own
         theirs = getattr(settings, name)
         if name in chosen and name not in _FREE and chosen[name] != theirs:
             raise ParameterError(
@@ -74,5 +66,6 @@ def warm_start(folder: Path, chosen: Chosen[ForecastSettings]) -> tuple[Chosen[F
                 f"leave `{name}` out"
             )
     kept = {name: getattr(settings, name) for name in _KEPT if name not in _FREE}
+    kept |= {"loss": "pinball"} if quantiles else {}
     horizon = chosen.get("horizon", settings.horizon)
-    return chosen.replaced(**kept, horizon=horizon), WarmParameters(folder, network, horizon)
+    return chosen.replaced(**kept, horizon=horizon), WarmParameters(network, encoding)
