@@ -1,7 +1,8 @@
 """Settings that no option names: from the environment, from a file, from a project.
 
 An option goes over `RNNCLI_<OPTION>` in the environment, that over the file of `--config`, that over `[tool.rnncli]` of
-the `pyproject.toml` in the working folder, that over presets, what the data says, and defaults.
+the `pyproject.toml` in the working folder, that over presets, what the data says, and defaults. With `--resume`, what
+the checkpoint was trained with goes over the project's.
 
     [tool.rnncli]              # of every command that has them
     precision = "float32"
@@ -27,6 +28,7 @@ from rnncli.settings import REQUIRED, Setting, Settings, check, setting
 
 _PREFIX = "RNNCLI_"
 _PROJECT = Path("pyproject.toml")
+METADATA = "_CHECKPOINT_METADATA"  # what Orbax writes into the folder of each step
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -44,7 +46,7 @@ OWN = ("config", "print_config")
 
 
 def further(
-    settings: Mapping[str, Setting], command: Collection[str], config: Path | None
+    settings: Mapping[str, Setting], command: Collection[str], config: Path | None, resumed: Path | None = None
 ) -> dict[str, tuple[Any, str]]:
     """Values of settings, each with where it comes from, for those that no option names.
 
@@ -52,13 +54,14 @@ def further(
         settings: those of the verb, by name.
         command: the words of the command, as in ("forecast", "train").
         config: the file of `--config`.
+        resumed: the folder of the training that goes on.
 
     Raises:
         ParameterError: a value is not allowed, or there is no such setting.
         DataError: a file cannot be read.
     """
     found: dict[str, tuple[Any, str]] = {}
-    for values, where, strict in _sources(command, config):
+    for values, where, strict in _sources(command, config, resumed):
         for key, value in values.items():
             name = _name_of(key, settings)
             if name is None:
@@ -96,7 +99,9 @@ def lines(settings: Mapping[str, Setting], given: Mapping[str, tuple[Any, str]])
             yield f"# {option}{default}{words}\n"
 
 
-def _sources(command: Collection[str], config: Path | None) -> Iterator[tuple[Mapping[str, Any], str, bool]]:
+def _sources(
+    command: Collection[str], config: Path | None, resumed: Path | None
+) -> Iterator[tuple[Mapping[str, Any], str, bool]]:
     """Tables of values from the least to the most important: what it is called, and whether each key must be known."""
     if _PROJECT.is_file():
         table: Any = _toml_table(_PROJECT).get("tool", {}).get("rnncli", {})
@@ -106,6 +111,8 @@ def _sources(command: Collection[str], config: Path | None) -> Iterator[tuple[Ma
             if not isinstance(table, Mapping):
                 break
             yield {key: value for key, value in table.items() if not isinstance(value, Mapping)}, where, bool(word)
+    if resumed is not None:
+        yield _trained_with(resumed), f"the checkpoint in '{resumed}'", False
     if config is not None:
         text = _read(config)
         if text.lstrip().startswith("{"):
@@ -117,6 +124,22 @@ def _sources(command: Collection[str], config: Path | None) -> Iterator[tuple[Ma
             if nested:
                 raise ParameterError(f"'{config}': [{nested[0]}] is a table; name the settings without one")
             yield table, f"'{config}'", True
+
+
+def _trained_with(folder: Path) -> dict[str, Any]:
+    """The configuration and the data of the training in a folder; nothing where there is none that can be read.
+
+    What is wrong with the folder is said by whoever goes on with it.
+    """
+    import json
+
+    try:
+        steps = [path for path in folder.iterdir() if path.name.isdigit() and (path / METADATA).is_file()]
+        latest = max(steps, key=lambda path: int(path.name))
+        metadata = json.loads((latest / METADATA).read_text())["custom_metadata"]
+        return {**metadata["config"], **metadata.get("source", {})}
+    except (OSError, ValueError, KeyError, TypeError):
+        return {}
 
 
 def _read(path: Path) -> str:

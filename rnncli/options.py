@@ -11,6 +11,7 @@ Nothing heavier than Typer is imported here.
 
 import inspect
 from collections.abc import Callable, Collection, Mapping
+from pathlib import Path
 from typing import Annotated, Any, Literal, get_args, get_origin
 
 import typer
@@ -97,7 +98,7 @@ class with_options:  # noqa: N801 - a decorator
         if self._configurable:
             configuration = Configuration(**{name: values.pop(name) for name in OWN if values[name] is not None})
             options = {name: (value, "option") for name, value in values.items() if value is not None}
-            given = further(self.settings, self._words(), configuration.config) | options
+            given = further(self.settings, self._words(), configuration.config, self._resumed(values)) | options
             if configuration.print_config:
                 print("".join(lines(self.settings, given)), end="")
                 return
@@ -107,6 +108,12 @@ class with_options:  # noqa: N801 - a decorator
             given = {each: values[each] for each in settings if values[each] is not None}
             arguments[name] = Chosen(cls, given) if partial else cls(**given)
         self._function(**arguments)
+
+    def _resumed(self, values: Mapping[str, Any]) -> Path | None:
+        """The folder of the training that goes on; None where a new one begins."""
+        if not values.get("resume"):
+            return None
+        return values["checkpoint"] or self.settings["checkpoint"].default
 
     def _words(self) -> tuple[str, ...]:
         """The words of the command, as its module and its name tell them."""

@@ -41,6 +41,7 @@ class Tagger:
     """Tag 1: the letter came in the word before."""
 
     name, criterion, unit, has_prior, carry = "tagger", "loss", "words", False, ()
+    source: ClassVar = {}
 
     def __init__(self, settings: Training):
         self.settings, self.model = settings, initialised(lambda rngs: Network(rngs), settings.seed)

@@ -377,7 +377,7 @@ def test_a_short_series_gets_a_forecast_and_is_told_what_could_not_be_scored(rnn
         (["{series}", "--checkpoint", "{folder}"], 1, "is no checkpoint folder: it holds 'letter.txt'"),
         (["{series}", "--resume"], 2, "--resume and --overwrite need a --checkpoint DIR"),
         (["{series}", "--device", "tpu"], 1, "no tpu here; JAX sees: cpu"),
-        (["--target", "Sales"], 2, "choose columns of a SERIES"),
+        (["--target", "Sales"], 2, "are of a SERIES; name the file"),
         (["--cell", "linear", "--strategy", "seq2seq"], 2, "--cell linear knows"),
         (["predict", "{series}", "--checkpoint", "{new}"], 1, "make one with 'rnncli forecast train"),
         (["predict", "{series}", "--checkpoint", "{folder}"], 1, "no checkpoint in 'folder'"),

@@ -128,3 +128,17 @@ def test_a_bad_variable_is_one_line(rnncli, series, monkeypatch, name: str, valu
     found = rnncli("forecast", series)
     assert (found.code, found.out) == (2, "")
     assert message in found.err
+
+
+def test_resume_needs_nothing_else(rnncli, series) -> None:
+    """Configuration and data come from the checkpoint; what is said anew is compared."""
+    described = ("--horizon", 3, "--cell", "gru", "--units", 4, "--epochs", 2, "--window", 14)
+    first = rnncli("forecast", series, *described, "--checkpoint", "model", "-q")
+    again = rnncli("forecast", "--resume", "--checkpoint", "model", "-q")
+    assert again.out == first.out
+    other = rnncli("forecast", "--resume", "--checkpoint", "model", "--units", 5, "-q")
+    assert (other.code, other.out) == (1, "")
+    assert "another configuration: --units 4 → 5" in other.err
+    Path("book.txt").write_text("to be or not to be, that is the question. " * 20)
+    text = rnncli("charlm", "train", "book.txt", "--units", 4, "--epochs", 1, "--window", 8, "-q")
+    assert rnncli("charlm", "train", "--resume", "-q").out == text.out

@@ -116,6 +116,7 @@ def test_each_strategy_has_covariates(tables: dict[str, Path], strategy: str, tm
     assert model.combination.network is not None
 
 
+@pytest.mark.slow
 def test_a_network_learns_what_no_sum_of_effects_says() -> None:
     """The covariate turns the sign of what follows: no regression on it explains that."""
     draw = np.random.default_rng(0)
@@ -165,6 +166,7 @@ def test_several_targets_have_a_forecast_each(rnncli, tmp_path: Path) -> None:
     assert document["config"]["target"] == "a,b"
 
 
+@pytest.mark.slow
 def test_jointly_a_network_sees_the_other_targets() -> None:
     """b is what a was: joint, that is seen; shared, it is not."""
     draw = np.random.default_rng(0)
@@ -181,6 +183,7 @@ def test_jointly_a_network_sees_the_other_targets() -> None:
     assert errors["shared"] > 0.5
 
 
+@pytest.mark.slow
 def test_a_static_column_tells_series_apart(tmp_path: Path) -> None:
     """Two kinds of series, whose next value only their kind says."""
     draw = np.random.default_rng(0)

@@ -134,7 +134,7 @@ def test_the_config_of_a_document_holds_every_setting_under_its_name(cls: type[S
     assert set(settings_of(cls)) <= offered, "a setting that nobody can choose"
     # what decides a run is in the configuration; the rest says where its data is, where results go and where to compute
     elsewhere = {"checkpoint", "resume", "overwrite", "save_every", "log", "sample_every", "json", "quiet", "output"}
-    elsewhere |= {"plot", "device", "preset", "data_dir", "quantiles", "conformal", "alert"}
+    elsewhere |= {"config", "print_config", "plot", "device", "preset", "data_dir", "quantiles", "conformal", "alert"}
     sources = {"series", "id", "target", "time_column", "fill", "text", "data", "validation", "test"}
     sources |= {
         "from_model",

@@ -186,6 +186,7 @@ def test_the_pinball_loss_is_least_at_the_quantiles() -> None:
     assert losses[1] == pytest.approx(by_hand, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_a_network_that_learns_quantiles_prints_them() -> None:
     """Noise whose size depends on the last value: the errors at rolling origins are of one size, the quantiles not."""
     draw = np.random.default_rng(0)

@@ -86,6 +86,12 @@ class CharlmTask:
         }
         return Scored(scores, details=with_parameters(self.model, params))
 
+    @property
+    def source(self) -> dict[str, Any]:
+        """The files of the text; nothing where it was given by itself, or is TFDS'."""
+        named = [name for name in self.corpus.sources if name not in (TINY_SHAKESPEARE, IN_MEMORY)]
+        return {"text": named} if named else {}
+
     def metadata(self) -> dict[str, Any]:
         """The vocabulary, a digest of the text, and where it was."""
         sources = list(self.corpus.sources)

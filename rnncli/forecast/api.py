@@ -214,7 +214,9 @@ def train(
         raise ParameterError("`freeze` keeps the layers of a saved model: name that with `from_model`")
     encoding = None if parameters is None else parameters.encoding
     settings, data = prepare(series, source, with_precision(chosen, 0), preset, say, encoding)
-    start = None if parameters is None else Start(parameters, replayed(warm.replay, source, settings, data, say))
+    start = None
+    if parameters is not None:
+        start = Start(parameters, replayed(warm.replay, source, settings, data, say), warm.as_dict())
     return train_on(settings, data, source, saving=saving, start=start, on_event=on_event)
 
 

@@ -62,7 +62,7 @@ def train(
     app,
     examples=[
         "rnncli forecast predict sales.csv --checkpoint model --horizon 2",
-        "tail -f new.csv | rnncli forecast predict sales.csv --checkpoint model --follow",
+        "cat sales.csv | rnncli forecast predict - --checkpoint model --follow",
     ],
 )
 def predict(

@@ -2,7 +2,7 @@
 
 import hashlib
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
@@ -42,6 +42,7 @@ class Start(NamedTuple):
 
     parameters: Callable[[Any], Params]  # from a network with first weights to those to begin with
     replay: Dataset | None = None  # old data, some of which is in each batch
+    source: Mapping[str, Any] = {}  # how the command line names both
 
 
 class Forecasts(NamedTuple):
@@ -224,6 +225,12 @@ class ForecastTask:
             for report in fit(model, self.optimizer, self.loss, lambda _: nothing, arrays, batches, plan, state):
                 params = report.state.params
         return params
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """What was said of the data and of the model to begin with."""
+        begun = {} if self._start is None else self._start.source
+        return {name: value for name, value in {**self._source.as_dict(), **begun}.items() if value is not None}
 
     def metadata(self) -> dict[str, Any]:
         """Units, the series' columns, a digest of the values."""

@@ -14,6 +14,7 @@ from jax import Array
 from rnncli.errors import DataError, ParameterError
 from rnncli.nn.dropout import DropoutKey
 from rnncli.nn.initial import initialised, with_parameters
+from rnncli.sentiment import imdb
 from rnncli.sentiment.batches import Batch, Bucketed
 from rnncli.sentiment.calibration import Calibration, fit_calibration
 from rnncli.sentiment.data import PARTS, Dataset
@@ -187,6 +188,12 @@ class SentimentTask:
         }
         details = Classifier(with_parameters(self.model, params), calibration, measures)
         return Scored(as_dicts(measures, data.classes), {"temperatures": calibration.temperatures}, details)
+
+    @property
+    def source(self) -> dict[str, Any]:
+        """The files of the texts, and their columns."""
+        named = {name: value for name, value in self.prepared.data.sources.items() if value != imdb.NAME}
+        return {"data" if name == "train" else name: value for name, value in named.items()}
 
     def metadata(self) -> dict[str, Any]:
         """The classes, the vocabulary, a digest of the texts, the size of the linear model."""

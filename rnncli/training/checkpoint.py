@@ -26,12 +26,12 @@ import numpy as np
 from absl import logging as absl_logging
 from orbax.checkpoint import v1 as ocp
 
+from rnncli.configuration import METADATA
 from rnncli.errors import CheckpointError
 from rnncli.training.loop import leaf_name
 from rnncli.training.settings import Saving
 
 SCHEMA = 3  # since 2 a state knows its devices; since 3 a text classifier's layers stand below `encoder`
-METADATA = "_CHECKPOINT_METADATA"  # what Orbax writes into each step's folder
 _UNFINISHED = ".orbax-checkpoint-tmp"
 _PLAIN = re.compile(r"[\w /.,:;@=+~-]*", re.ASCII)  # paths that Orbax and TensorStore take as they are
 

@@ -126,7 +126,7 @@ class _Run:
     def metadata(self) -> dict[str, Any]:
         """What is saved beside the arrays."""
         task = self.task
-        own = {"task": task.name, "config": task.settings.as_dict(), "history": self.history}
+        own = {"task": task.name, "config": task.settings.as_dict(), "history": self.history, "source": task.source}
         return own | task.metadata() | self._more
 
     def train(self) -> Iterator[Event]:

@@ -39,6 +39,7 @@ class Task(Protocol):
         examples: how many examples a step has.
         unit: what an example is, in the plural.
         criterion: what the evaluation's "loss" is called.
+        source: how the command line names the data, as JSON types: what a training that goes on is not told again.
         has_prior: whether the untrained network is worth keeping, as it starts from a solution.
     """
 
@@ -53,6 +54,7 @@ class Task(Protocol):
     examples: int
     unit: str
     criterion: str
+    source: Any  # a dict
     has_prior: bool
 
     def loss(self, model: Any, carry: Any, data: Any, batch: Any, key: DropoutKey) -> tuple[Array, Any]:

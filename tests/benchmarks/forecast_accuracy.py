@@ -33,7 +33,7 @@ KINDS = {"monthly": (12, 18, "MS"), "quarterly": (4, 8, "QS")}
 # of the network on ETTh1
 ETT = {
     "cell": "gru", "normalize": "shift", "transform": "none", "linear_skip": False, "recurrent_dropout": 0.5,
-    "learning_rate": 0.0005, "epochs": 8, "ensemble": 3,
+    "learning_rate": 0.0005, "epochs": 8,
 }  # fmt: skip
 NAIVE2_OF_M4 = (18.383, 2.395)  # sMAPE and MASE, the denominators of OWA
 
