@@ -6,6 +6,7 @@
 import hashlib
 import sys
 from pathlib import Path
+from typing import ClassVar
 
 import jax.numpy as jnp
 import numpy as np
