@@ -216,6 +216,7 @@ def test_the_linear_cell_and_every_strategy_run(rnncli, monthly: Path) -> None:
         assert (result.code, len(result.rows)) == (0, 7), (cell, strategy, result.err)
 
 
+@pytest.mark.slow
 def test_regularisation_options_change_what_is_learnt(rnncli, monthly: Path) -> None:
     base = (
         *QUICK,

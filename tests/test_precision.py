@@ -68,6 +68,7 @@ def test_rows_are_joined_in_order() -> None:
     np.testing.assert_array_equal(joined, np.concatenate([one, other], -1).reshape(6, 9))
 
 
+@pytest.mark.slow
 def test_a_whole_training_in_bfloat16_stays_beside_that_in_float32() -> None:
     words = ["the ", "quick ", "brown ", "fox ", "jumps ", "over ", "a ", "lazy ", "dog. "]
     spoken = "".join(np.random.default_rng(0).choice(words, 4000))
