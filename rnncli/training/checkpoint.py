@@ -3,8 +3,8 @@
 A folder holds one numbered step with two items, `best` (the parameters that predict) and, while there is something
 to resume, `state` (a whole `TrainState`); configuration and all else that prediction needs are JSON in its metadata.
 Nothing that prediction needs is a path, so moving the folder moves the model; `source` says how the data was named, for
-a training that goes on. Items are flat: leaf name → array. What reads
-them brings the structure along, and need not know how the optimizer that wrote them was built.
+a training that goes on. Items are flat: leaf name → array. What reads them brings the structure along, and need not
+know how the optimizer that wrote them was built.
 
 A save writes a new step, which appears by an atomic rename, and only then removes the old one.
 """
