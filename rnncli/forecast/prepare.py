@@ -151,7 +151,8 @@ def _told(data: Dataset, settings: ForecastSettings) -> list[str]:
     if sizes.known:
         how = "" if data.effects is None else f", as {'shares' if data.effects.log else 'amounts'} of the target"
         found = "no effect was found" if data.effects is None else "their effect is taken off before, and put back"
-        notes.append(f"future covariates ({sizes.known} numbers a step): {found}{how}")
+        count = f"{sizes.known} number{'s' * (sizes.known > 1)} a step"
+        notes.append(f"future covariates ({count}): {found}{how}")
     if sizes.static and not settings.has_network:
         notes.append("warning: static columns are for a network, and none is trained; a `cell` asks for one")
     return notes
