@@ -126,6 +126,13 @@ def _sources(
             yield table, f"'{config}'", True
 
 
+def saved_steps(folder: Path) -> list[Path]:
+    """The folders of the whole steps in a checkpoint; none where there is no checkpoint."""
+    if not folder.is_dir():
+        return []
+    return [path for path in folder.iterdir() if path.name.isdigit() and (path / METADATA).is_file()]
+
+
 def _trained_with(folder: Path) -> dict[str, Any]:
     """The configuration and the data of the training in a folder; nothing where there is none that can be read.
 
@@ -134,8 +141,7 @@ def _trained_with(folder: Path) -> dict[str, Any]:
     import json
 
     try:
-        steps = [path for path in folder.iterdir() if path.name.isdigit() and (path / METADATA).is_file()]
-        latest = max(steps, key=lambda path: int(path.name))
+        latest = max(saved_steps(folder), key=lambda path: int(path.name))
         metadata = json.loads((latest / METADATA).read_text())["custom_metadata"]
         return {**metadata["config"], **metadata.get("source", {})}
     except (OSError, ValueError, KeyError, TypeError):

@@ -9,14 +9,13 @@ import numpy as np
 
 from rnncli.errors import CheckpointError, DataError, ParameterError
 from rnncli.forecast.combination import Combination
-from rnncli.forecast.covariates import Encoding
 from rnncli.forecast.data import Dataset, dataset, naive_errors, scaling_of
 from rnncli.forecast.ensemble import Ensemble
 from rnncli.forecast.model import Forecaster
 from rnncli.forecast.normalize import Scaling
 from rnncli.forecast.panel import Panel
 from rnncli.forecast.prepare import described, prepare, replayed
-from rnncli.forecast.saved import combination_in, load_parts, numbers_of, read_as_trained
+from rnncli.forecast.saved import combination_in, encoding_of, load_parts, numbers_of, read_as_trained
 from rnncli.forecast.scoring import scores_of
 from rnncli.forecast.series import Forecast
 from rnncli.forecast.settings import ForecastSettings, Preset
@@ -87,20 +86,19 @@ class Model(TrainedModel):
         most = self.settings.horizon
         if horizon is not None and horizon < 1:
             raise ParameterError(f"`horizon` {horizon} is not at least 1")
-        if (horizon or 0) > most and self.metadata["series"].get("covariates"):
-            past = Encoding.from_dict(self.metadata["series"]["covariates"]).past
-            if past:
-                raise ParameterError(
-                    f"`horizon` {horizon}: the model was trained for {most} steps, and further ones would need "
-                    f"{past[0].name!r} to be forecast, too; train another"
-                )
+        encoding = encoding_of(self.metadata)
+        if (horizon or 0) > most and encoding is not None and encoding.past:
+            raise ParameterError(
+                f"`horizon` {horizon}: the model was trained for {most} steps, and further ones would need "
+                f"{encoding.past[0].name!r} to be forecast, too; train another"
+            )
         if series is None:
             if self.result is None:
                 raise ParameterError("name the `series` that is to be continued; the model was loaded without one")
             if (horizon or 0) <= most:
                 return [each.until(horizon) for each in self.result.scored.details.forecasts]
             assert self.combination is not None
-            if self.metadata["series"].get("covariates"):
+            if encoding is not None:
                 raise ParameterError(f"`horizon` {horizon}: name the `series`, with what is known so far ahead")
             return self.combination.ahead(_panel_of(self.result), horizon)[1]
         source = SeriesSource(**columns)
@@ -250,8 +248,7 @@ def document(model: Model) -> dict[str, Any]:
 
 def load_model(folder: Path) -> Model:
     """The model in a checkpoint. Raises CheckpointError: there is none, or it is damaged."""
-    metadata, settings, network = load_parts(folder)
-    scaling = Scaling.from_dict(metadata["scaling"])
+    metadata, settings, scaling, network = load_parts(folder)
     combination = None
     if metadata["series"] is not None:
         combination = combination_in(folder, metadata, settings, network, scaling)

@@ -104,9 +104,7 @@ class Combination:
 
     def on(self, scaling: Scaling) -> "Combination":
         """The same for other series, whose units are these."""
-        linear = tuple(
-            each._replace(units=scaling.of(each.variant.normalize, each.variant.log)) for each in self.linear
-        )
+        linear = tuple(each._replace(units=each.variant.units(scaling)) for each in self.linear)
         network = None if self.network is None else self.network.on(scaling)
         return replace(self, linear=linear, network=network)
 

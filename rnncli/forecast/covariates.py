@@ -167,8 +167,7 @@ def learn(
 
 
 def _numbers(cells: Sequence[str], name: str) -> np.ndarray:
-    notes: list[str] = []
-    return numbers(cells, name, notes)[0]
+    return numbers(cells, name, [])[0]
 
 
 def encode(members: Sequence[Series], encoding: Encoding, say: Callable[[str], None], horizon: int = 0) -> Covariates:

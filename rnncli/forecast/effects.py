@@ -21,7 +21,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncli.forecast.covariates import Covariates
-from rnncli.forecast.origins import Origins
+from rnncli.forecast.origins import Origins, numbered
 from rnncli.forecast.panel import Panel
 
 _BLOCKS = 5  # of time, one of which is left out
@@ -68,9 +68,8 @@ class Effects:
         """The series without what the covariates add."""
         covariates = panel.covariates
         assert covariates is not None
-        series = np.repeat(np.arange(len(panel)), np.diff(panel.starts))
-        places = np.arange(len(panel.values)) - panel.starts[series] + covariates.starts[series]
-        added = self._added(covariates.known[places], series)
+        series, number = numbered(np.diff(panel.starts))
+        added = self._added(covariates.known[covariates.starts[series] + number], series)
         values = panel.values * np.exp(-added) if self.log else panel.values - added
         return replace(panel, values=values)
 
@@ -112,11 +111,10 @@ def effects_of(
     if fitted.explained < _LEAST_GAIN + 0.5 * covariates.known.shape[1] / max(fitted.changes, 1):
         return None
     beta = fitted.beta if log else fitted.beta * units[:, None]
-    rows = _before(panel, covariates, ends)
+    series, rows = _before(panel, covariates, ends)
     effects = Effects(beta, log, covariates.known[rows].mean(0), fitted.shared)
     if not log:
         return effects
-    series = np.repeat(np.arange(len(panel)), np.maximum(ends - panel.starts[:-1], 0))
     return replace(effects, limit=2 * float(np.abs(effects._added(covariates.known[rows], series)).max()))
 
 
@@ -135,11 +133,10 @@ class _Moments(NamedTuple):
     yy: np.ndarray
 
 
-def _before(panel: Panel, covariates: Covariates, ends: np.ndarray) -> np.ndarray:
-    """The places in the covariates that belong to values before some places in the panel."""
-    sizes = np.maximum(ends - panel.starts[:-1], 0)
-    series = np.repeat(np.arange(len(panel)), sizes)
-    return covariates.starts[series] + np.arange(sizes.sum()) - (np.cumsum(sizes) - sizes)[series]
+def _before(panel: Panel, covariates: Covariates, ends: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Of the values before some places in the panel: their series, and their places in the covariates."""
+    series, number = numbered(np.maximum(ends - panel.starts[:-1], 0))
+    return series, covariates.starts[series] + number
 
 
 def _fitted(
@@ -173,8 +170,7 @@ def _changes(
     """For each change over a season: its series, its size, that of the covariates, and its block of time."""
     lag = np.where(ends - panel.starts[:-1] > 3 * season, season, 1)
     counts = np.maximum(ends - panel.starts[:-1] - lag, 0)
-    series = np.repeat(np.arange(len(panel)), counts)
-    number = np.arange(counts.sum()) - (np.cumsum(counts) - counts)[series]
+    series, number = numbered(counts)
     places, back = panel.starts[series] + lag[series] + number, lag[series]
     measured = ~(panel.filled[places] | panel.filled[places - back])
     series, number, places, back = (each[measured] for each in (series, number, places, back))

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from rnncli.forecast.normalize import Units, logarithms, window_statistics
+from rnncli.forecast.normalize import Scaling, Units, logarithms, window_statistics
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.settings import Normalize
 
@@ -25,6 +25,10 @@ class Variant(NamedTuple):
     normalize: Normalize
     log: bool = False  # whether of logarithms
     past: bool = False  # whether past covariates, too
+
+    def units(self, scaling: Scaling) -> Units:
+        """What it tells values in."""
+        return scaling.of(self.normalize, self.log)
 
 
 class Linear(NamedTuple):

@@ -22,7 +22,7 @@ def read(series: Any, source: SeriesSource, say: Say) -> list[Series]:
     if source.future is not None:
         found = _with_future(found, source)
     targets = columns_of(source.target, list(found.columns)) or [None]
-    beside = beside_of(source, list(found.columns))
+    beside = _beside_of(source, list(found.columns))
     for name in beside:  # a notation is that of the whole column, not of one series in it
         if name in found.columns and mostly_numbers(found[name]):
             found = found.assign(**{name: plain_numbers(found[name].tolist())[0]})
@@ -55,7 +55,7 @@ def _check_time(found: pd.DataFrame, source: SeriesSource, beside: Sequence[str]
         raise DataError(f"column {time[0]!r} is the time of the series; leave it out of the covariates, see `calendar`")
 
 
-def beside_of(source: SeriesSource, columns: Sequence[str]) -> list[str]:
+def _beside_of(source: SeriesSource, columns: Sequence[str]) -> list[str]:
     """The columns of all covariates. Raises ParameterError: one of them is something else, too."""
     names: list[str] = []
     taken = {**dict.fromkeys(columns_of(source.target, columns), "target"), source.time_column: "time_column"}

@@ -9,7 +9,7 @@ from flax import nnx
 
 from rnncli.errors import CheckpointError, DataError, ParameterError
 from rnncli.forecast.combination import Combination, systems_of
-from rnncli.forecast.covariates import NO_COVARIATES, Encoding, Sizes, encode
+from rnncli.forecast.covariates import NO_COVARIATES, Encoding, encode
 from rnncli.forecast.effects import Effects
 from rnncli.forecast.ensemble import empty_forecaster
 from rnncli.forecast.intervals import Intervals
@@ -42,7 +42,7 @@ def read_as_trained(
     if list(found.columns) == [UNNAMED]:  # values without names are those of the target
         found, wanted = found.rename(columns={UNNAMED: wanted["target"] or UNNAMED}), {**wanted, "time": None}
     names = {name: getattr(source, own) or wanted.get(name) for name, own in _COLUMNS.items()}
-    encoding = Encoding.from_dict(wanted["covariates"]) if wanted.get("covariates") else None
+    encoding = encoding_of(metadata)
     kinds = {} if encoding is None else encoding.columns()
     columns = list(found.columns)
     needed = [*columns_of(names["target"], columns), names["id"], names["time"]]
@@ -90,38 +90,41 @@ def numbers_of(metadata: Mapping[str, Any], members: Sequence[Series]) -> list[i
     return [known.get((member.id, member.name if several else "")) for member in members]
 
 
-def load_parts(folder: Path) -> tuple[dict[str, Any], ForecastSettings, Any]:
-    """Metadata, settings and network of a checkpoint. Raises CheckpointError: there is none, or it is damaged."""
+def encoding_of(metadata: Mapping[str, Any]) -> Encoding | None:
+    """How a model reads covariates; None where it has none. Raises KeyError, TypeError, ValueError: it is damaged."""
+    saved = (metadata["series"] or {}).get("covariates")
+    return Encoding.from_dict(saved) if saved else None
+
+
+def load_parts(folder: Path) -> tuple[dict[str, Any], ForecastSettings, Scaling, Any]:
+    """Metadata, settings, units and network of a checkpoint.
+
+    Raises CheckpointError: there is none, or it is damaged.
+    """
     metadata = read_metadata(folder, TASK)
     try:
         settings = ForecastSettings(**metadata["config"])
         if "scaler" in metadata:  # of an earlier version: one series, and no combination
             units = {name: [metadata["scaler"][name]] for name in ("mean", "std")}
             metadata["scaling"] = {"plain": units, "log": units}
-        Scaling.from_dict(metadata["scaling"])
+        scaling = Scaling.from_dict(metadata["scaling"])
     except (KeyError, TypeError, ValueError, ParameterError) as error:
         raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
-    network = empty_forecaster(settings, sizes_in(folder, metadata))
+    try:
+        encoding = encoding_of(metadata)
+    except (KeyError, TypeError, ValueError) as error:
+        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its covariates") from error
+    network = empty_forecaster(settings, NO_COVARIATES if encoding is None else encoding.sizes)
     nnx.update(network, restore(folder, TASK, "best", nnx.state(network, nnx.Param)))
-    return metadata, settings, network
+    return metadata, settings, scaling, network
 
 
 def load_network(folder: Path) -> tuple[ForecastSettings, Any, Encoding]:
     """Settings, network and covariates of a checkpoint; see `load_parts`. Raises ParameterError: it has no network."""
-    metadata, settings, network = load_parts(folder)
+    metadata, settings, _, network = load_parts(folder)
     if not settings.has_network:
         raise ParameterError(f"`from_model` '{folder}' has no network to begin with; train one, as with `cell` gru")
-    saved = (metadata["series"] or {}).get("covariates")
-    return settings, network, Encoding.from_dict(saved) if saved else Encoding()
-
-
-def sizes_in(folder: Path, metadata: Mapping[str, Any]) -> Sizes:
-    """How many covariates the model in a checkpoint has."""
-    saved = (metadata["series"] or {}).get("covariates")
-    try:
-        return Encoding.from_dict(saved).sizes if saved else NO_COVARIATES
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its covariates") from error
+    return settings, network, encoding_of(metadata) or Encoding()
 
 
 def combination_in(
@@ -137,7 +140,7 @@ def combination_in(
         weights = Weights({}, {name: np.ones((count, len(each))) for name, each in simple.items()}, {})
         intervals = Intervals(np.zeros(count), np.ones(settings.horizon), np.zeros(201))
         return Combination("network", settings.horizon, settings.season, (), network, weights, intervals)
-    sizes, window, horizon = sizes_in(folder, metadata), settings.window, settings.horizon
+    sizes, window, horizon = model.sizes, settings.window, settings.horizon
     try:
         weights = Weights.from_dict(saved)
         variants = [(Variant(*each[:3]), each[3] if len(each) > 3 else 0) for each in saved["linear"]]
@@ -158,7 +161,7 @@ def combination_in(
         like = [{"kernel": np.empty((each, horizon)), "bias": np.empty(horizon)} for each in inputs]
         arrays = restore(folder, metadata["task"], "linear", like)
         linear = [
-            Linear(**each, variant=v, units=scaling.of(v.normalize, v.log), least=least, lags=lags)
+            Linear(**each, variant=v, units=v.units(scaling), least=least, lags=lags)
             for each, (v, lags) in zip(arrays, variants, strict=True)
         ]
     kept = network if settings.has_network else None

@@ -75,7 +75,7 @@ class LinearMaps:
         if past and kinds is KINDS:
             variants += [Variant(kind, log, past=True) for log in logs for kind in _WITH_PAST]
         for variant in variants:
-            units = data.scaling.of(variant.normalize, variant.log)
+            units = variant.units(data.scaling)
             moments = Moments(settings.window, settings.horizon, settings.season, variant, units, least, past)
             if moments.add(data.parts["train"]).count >= wanted:
                 self.moments.append(moments)
@@ -184,8 +184,7 @@ def fit_on(
     """
     variant = Variant(settings.normalize, settings.transform == "log")
     sizes = settings.window, outputs or settings.horizon, settings.season
-    units = data.scaling.of(variant.normalize, variant.log)
-    moments = Moments(*sizes, variant, units, settings.least_of(len(data.panel)))
+    moments = Moments(*sizes, variant, variant.units(data.scaling), settings.least_of(len(data.panel)))
     fitted = fit_linear(moments.add(data.parts["train"]), data.parts["validation"], data.scale)
     return fitted.linear if more is None else next(moments.add(more).solved((fitted.penalty,)))
 

@@ -91,12 +91,8 @@ def show_following(followed: Iterator[list[Forecast]], quantiles: Quantiles, con
                     rows = _objects_of(forecast, quantiles, several=several)
                     write(encoded("".join(json_text({"origin": origin, **row}) for row in rows)))
                     continue
-                columns = [forecast.values, *_quantile_columns(forecast, quantiles).values()]
                 key = (*_key(series, several=several), origin)
-                lines += [
-                    (*key, step, time, *(significant(float(value), series.digits) for value in values))
-                    for step, (time, *values) in enumerate(zip(forecast.times, *columns, strict=True), 1)
-                ]
+                lines += [(*key, step, *row) for step, row in enumerate(_texts(forecast, quantiles), 1)]
                 if not begun:
                     names = (*_keys(series, several=several), "origin", "step", series.time_name or "row", "forecast")
                     lines.insert(0, (*names, *quantiles.levels))
@@ -125,6 +121,13 @@ def _objects_of(forecast: Forecast, quantiles: Quantiles, *, several: bool) -> l
         {**id, "time": time, "forecast": value, **{name: float(each[row]) for name, each in columns.items()}}
         for row, (time, value) in enumerate(forecast.rows())
     ]
+
+
+def _texts(forecast: Forecast, quantiles: Quantiles) -> Iterator[list[str]]:
+    """Stamp, value and quantiles of each step ahead, as a table has them."""
+    columns = [forecast.values, *_quantile_columns(forecast, quantiles).values()]
+    for time, *values in zip(forecast.times, *columns, strict=True):
+        yield [time, *(significant(float(value), forecast.series.digits) for value in values)]
 
 
 def _quantile_columns(forecast: Forecast, quantiles: Quantiles) -> dict[str, np.ndarray]:
@@ -186,9 +189,7 @@ def _forecast_csv(forecasts: list[Forecast], quantiles: Quantiles) -> str:
     rows = []
     for each in forecasts:
         id = _key(each.series, several=several)
-        columns = [each.values, *_quantile_columns(each, quantiles).values()]
-        for time, values in zip(each.times, zip(*columns, strict=True), strict=True):
-            rows.append((*id, time, *(significant(float(value), each.series.digits) for value in values)))
+        rows += [(*id, *row) for row in _texts(each, quantiles)]
     return csv_text(header, *rows)
 
 

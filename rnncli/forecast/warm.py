@@ -17,7 +17,6 @@ from rnncli.training.loop import Params
 
 # What decides the shapes of the network, and what its parameters mean; the horizon is adapted to.
 _KEPT = (*settings_of(ForecastNetwork), "window", "normalize", "transform")
-_FREE = ("precision",)
 
 
 @dataclass(frozen=True)
@@ -58,14 +57,14 @@ def warm_start(folder: Path, chosen: Chosen[ForecastSettings]) -> tuple[Chosen[F
     """
     settings, network, encoding = load_network(folder)
     quantiles = "pinball" in (settings.loss, chosen.get("loss", settings.loss))
-    for name in (*_KEPT, "loss") if quantiles else _KEPT:  # quantiles are outputs of their own
+    names = (*_KEPT, "loss") if quantiles else _KEPT  # quantiles are outputs of their own
+    for name in names:
         theirs = getattr(settings, name)
-        if name in chosen and name not in _FREE and chosen[name] != theirs:
+        if name in chosen and chosen[name] != theirs:
             raise ParameterError(
                 f"`{name}` {chosen[name]}: the model in `from_model` '{folder}' has {theirs}, which cannot be changed; "
                 f"leave `{name}` out"
             )
-    kept = {name: getattr(settings, name) for name in _KEPT if name not in _FREE}
-    kept |= {"loss": "pinball"} if quantiles else {}
+    kept = {name: getattr(settings, name) for name in names}
     horizon = chosen.get("horizon", settings.horizon)
     return chosen.replaced(**kept, horizon=horizon), WarmParameters(network, encoding)

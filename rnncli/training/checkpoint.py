@@ -27,7 +27,7 @@ import numpy as np
 from absl import logging as absl_logging
 from orbax.checkpoint import v1 as ocp
 
-from rnncli.configuration import METADATA
+from rnncli.configuration import METADATA, saved_steps
 from rnncli.errors import CheckpointError
 from rnncli.training.loop import leaf_name
 from rnncli.training.settings import Saving
@@ -45,7 +45,7 @@ def resumable(folder: Path, task: str, current: dict[str, Any]) -> dict[str, Any
 
     Raises CheckpointError: it is damaged, or was trained on other data or with another configuration.
     """
-    if not _steps(folder):
+    if not saved_steps(folder):
         return None
     metadata = read_metadata(folder, task)
     if metadata["schema"] < SCHEMA:
@@ -78,7 +78,7 @@ class CheckpointWriter:
         self.folder = folder = saving.checkpoint
         if os.path.exists(folder):  # noqa: PTH110 - Path.exists raises where a name is too long
             _check_free(folder, wanted=saving.overwrite or saving.resume)
-            if _steps(folder) and not (saving.overwrite or saving.resume):
+            if saved_steps(folder) and not (saving.overwrite or saving.resume):
                 raise CheckpointError(
                     f"'{folder}' already holds a checkpoint; go on with `resume`, replace it with `overwrite`, "
                     "or choose another `checkpoint`"
@@ -88,7 +88,7 @@ class CheckpointWriter:
             raise CheckpointError(f"cannot write to '{folder}': '{place}' is no folder that you may write to")
         self._writer: Any = None  # opened with the first save, as that makes the folder
         self._path = ExitStack()
-        self._step = max((int(step.name) for step in _steps(folder)), default=0)
+        self._step = max((int(step.name) for step in saved_steps(folder)), default=0)
 
     def save(self, metadata: dict[str, Any], **items: Any) -> None:
         """Write the items (pytrees of arrays) and the metadata (JSON types); the previous ones go afterwards."""
@@ -214,16 +214,10 @@ def _flat(tree: Any) -> dict[str, Any]:
     return {leaf_name(path): leaf for path, leaf in leaves}
 
 
-def _steps(folder: Path) -> list[Path]:
-    if not folder.is_dir():
-        return []
-    return [path for path in folder.iterdir() if path.name.isdigit() and (path / METADATA).is_file()]
-
-
 def _latest(folder: Path, task: str) -> Path:
     if folder.is_file():
         raise CheckpointError(f"'{folder}' is a file, not a checkpoint folder; choose another `checkpoint`")
-    steps = _steps(folder)
+    steps = saved_steps(folder)
     if not steps:
         raise CheckpointError(
             f"no checkpoint in '{folder}'; make one with 'rnncli {task} train … --checkpoint {folder}'"
@@ -239,8 +233,8 @@ def _check_free(folder: Path, *, wanted: bool) -> None:
     """
     if not folder.is_dir():
         raise CheckpointError(f"'{folder}' is a file, not a checkpoint folder; choose another `checkpoint`")
-    latest = max((int(step.name) for step in _steps(folder)), default=-1)
-    whole = {step.name for step in _steps(folder)}
+    latest = max((int(step.name) for step in saved_steps(folder)), default=-1)
+    whole = {step.name for step in saved_steps(folder)}
     for path in sorted(folder.iterdir()):
         ours = path.name in whole or path.name.endswith(_UNFINISHED) or path.name.startswith(".")
         if ours or (not path.name.isdigit() and (whole or wanted)):
