@@ -29,6 +29,7 @@ class Commands(LazyGroup):
         "charlm": ("rnncli.charlm.cli", "Character language models: train one on a text, sample, measure."),
         "sentiment": ("rnncli.sentiment.cli", "Labelled texts: train a classifier, label others, explain."),
         "lecture": ("rnncli.lecture.cli", "The systems of the lecture, each with the command that trains it."),
+        "models": ("rnncli.models.cli", "What saved models hold: list, show, compare, export them."),
     }
 
 

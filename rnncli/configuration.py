@@ -23,12 +23,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from rnncli.errors import DataError, ParameterError
+from rnncli.errors import CheckpointError, DataError, ParameterError
 from rnncli.settings import REQUIRED, Setting, Settings, check, setting
+from rnncli.training.stored import stored
 
 _PREFIX = "RNNCLI_"
 _PROJECT = Path("pyproject.toml")
-METADATA = "_CHECKPOINT_METADATA"  # what Orbax writes into the folder of each step
 _WORDS = {"1": True, "true": True, "yes": True, "on": True, "0": False, "false": False, "no": False, "off": False}
 
 
@@ -126,25 +126,15 @@ def _sources(
             yield table, f"'{config}'", True
 
 
-def saved_steps(folder: Path) -> list[Path]:
-    """The folders of the whole steps in a checkpoint; none where there is no checkpoint."""
-    if not folder.is_dir():
-        return []
-    return [path for path in folder.iterdir() if path.name.isdigit() and (path / METADATA).is_file()]
-
-
 def _trained_with(folder: Path) -> dict[str, Any]:
     """The configuration and the data of the training in a folder; nothing where there is none that can be read.
 
     What is wrong with the folder is said by whoever goes on with it.
     """
-    import json
-
     try:
-        latest = max(saved_steps(folder), key=lambda path: int(path.name))
-        metadata = json.loads((latest / METADATA).read_text())["custom_metadata"]
+        metadata = stored(folder)
         return {**metadata["config"], **metadata.get("source", {})}
-    except (OSError, ValueError, KeyError, TypeError):
+    except (CheckpointError, KeyError, TypeError):
         return {}
 
 

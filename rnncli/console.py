@@ -28,12 +28,14 @@ class Console:
     Making one checks where the output goes and chooses the device: it is how a verb begins.
     """
 
-    def __init__(self, output: Output, device: Device | Computing):
+    def __init__(self, output: Output, device: Device | Computing | None = None):
+        """`device` is None where nothing is computed."""
         output.check()
         self.output, self.quiet = output, output.quiet
         self.clock = CompileClock()
-        self.clock.start()
-        use_device(device.device)
+        if device is not None:
+            self.clock.start()
+            use_device(device.device)
         self._progress: _Meter | None = None
 
     def __enter__(self) -> "Console":

@@ -5,8 +5,8 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from rnncli.training.checkpoint import task_of
 from rnncli.training.devices import use_device
+from rnncli.training.stored import task_of
 
 if TYPE_CHECKING:
     from rnncli.charlm.api import Model as CharModel

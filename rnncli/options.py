@@ -152,3 +152,35 @@ def _checker(setting: Setting) -> Callable[[Any], Any]:
             raise typer.BadParameter(str(error.__cause__)) from error
 
     return checked
+
+
+def as_words(settings: Mapping[str, Setting], values: Mapping[str, Any]) -> list[str]:
+    """The words of a command line that give settings these values, JSON types.
+
+    Those at their defaults are left out, but where the data might make something else of a default.
+    """
+    arguments, options = [], []
+    preset = settings.get("preset")
+    asked_for = () if preset is None else preset.choices
+    for name, each in settings.items():
+        value = values.get(name)
+        items = value if isinstance(value, list | tuple) else [value]
+        moves = each.by_data or each.shown or any(name in each.presets[kind] for kind in {*each.presets} - {*asked_for})
+        if value is None or (not moves and each.default in (value, tuple(items))):
+            continue
+        option = next(iter(each.option_names), f"--{name}".replace("_", "-"))
+        if each.positional:
+            arguments += [f"./{item}" if str(item).startswith("-") and item != "-" else str(item) for item in items]
+        elif each.base is bool:
+            both = option if "/" in option else f"{option}/--no-{option[2:]}"
+            options.append(both.split("/")[0 if value else 1])
+        else:
+            for word in map(_word, items):
+                options += [f"{option}={word}"] if word[:1] == "-" else [option, word]
+    return [*arguments, *options]
+
+
+def _word(value: Any) -> str:
+    """A value as it is written on a command line; the number that was meant, in as few digits as say it."""
+    short = f"{value:g}" if isinstance(value, float) else ""
+    return short if short and float(short) == value else str(value)

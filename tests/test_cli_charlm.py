@@ -12,6 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from rnncli.training.stored import read_metadata
+
 QUICK = ("--epochs", 1, "--units", 12, "--layers", 1, "--embedding", 6)
 SENTENCES = "The quick brown fox jumps over the lazy dog.\nHow are you, dog? said the fox.\n\n"
 
@@ -299,11 +301,22 @@ def test_a_run_at_a_constant_rate_goes_on_for_more_epochs(rnncli, text: Path, tm
     one, other = weights(tmp_path / "longer"), weights(tmp_path / "at once")
     for name, leaf in one.items():
         np.testing.assert_array_equal(leaf, other[name], err_msg=name)
-    annealed = ("charlm", "train", text, *QUICK, "--checkpoint", tmp_path / "annealed", "-q")
-    assert rnncli(*annealed).code == 0
-    refused = rnncli(*annealed, "--resume", "--epochs", 2)
-    assert refused.code == 1
-    assert "--epochs 1 → 2" in refused.err
+
+
+def test_a_finished_cosine_is_stretched_for_more_epochs(rnncli, text: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "annealed"
+    assert rnncli("charlm", "train", text, *QUICK, "--epochs", 2, "--checkpoint", folder, "-q").code == 0
+    first = read_metadata(folder, "charlm")["history"]
+    longer = rnncli("charlm", "train", "--resume", "--epochs", 4, "--checkpoint", folder, "--json")
+    assert longer.code == 0
+    assert "--epochs 4 after 2: from epoch 2 on, the cosine is stretched to them" in longer.err
+    history = json.loads(longer.out)["history"]
+    assert [each["epoch"] for each in history] == [1, 2, 3, 4]
+    assert history[:2] == first
+    assert history[3]["train"] < history[1]["train"]  # at a rate of 0, which the old cosine had reached, nothing moves
+    again = rnncli("charlm", "train", "--resume", "--checkpoint", folder, "--json")
+    assert json.loads(again.out)["history"] == history
+    assert "stretched" not in again.err
 
 
 def killed_and_resumed(

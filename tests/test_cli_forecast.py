@@ -295,7 +295,7 @@ def interrupted(monthly: Path, folder: Path, number: int) -> subprocess.Complete
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_a_signal_saves_and_the_run_can_be_resumed(monthly: Path, tmp_path: Path, number: int, code: int) -> None:
-    from rnncli.training.checkpoint import read_metadata
+    from rnncli.training.stored import read_metadata
 
     begun = time.monotonic()
     result = interrupted(monthly, tmp_path / "model", number)

@@ -14,10 +14,11 @@ from tagger import Network, Tagger
 from rnncli.errors import CheckpointError, Interrupted, ParameterError, RnncliError
 from rnncli.nn.initial import with_parameters
 from rnncli.training import runner
-from rnncli.training.checkpoint import read_metadata, restore, save_model
+from rnncli.training.checkpoint import restore, save_model
 from rnncli.training.events import Diverged, Evaluated, Finished, Note, Progress, Saved, Stopped, follow
 from rnncli.training.runner import run
 from rnncli.training.settings import Saving, Training
+from rnncli.training.stored import read_metadata
 
 
 def settings(**changes) -> Training:

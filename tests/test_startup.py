@@ -36,6 +36,8 @@ TINY = ["--units", "4", "--epochs", "1", "-q"]
         ["charlm", "sample", "--help"],
         ["sentiment", "--help"],
         ["sentiment", "predict", "--help"],
+        ["models", "--help"],
+        ["models", "show", "--help"],
     ],
 )
 def test_help_loads_nothing_heavy(arguments: list[str]) -> None:

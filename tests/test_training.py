@@ -15,10 +15,11 @@ from rnncli.nn.dropout import dropout_mask
 from rnncli.nn.layers import Dense
 from rnncli.training import parallel
 from rnncli.training.batches import Shuffled
-from rnncli.training.checkpoint import CheckpointWriter, read_metadata, restore, resumable
+from rnncli.training.checkpoint import CheckpointWriter, restore, resumable
 from rnncli.training.loop import Plan, Report, TrainState, evaluation, fit, initial_state
 from rnncli.training.optimizer import make_optimizer
 from rnncli.training.settings import Saving
+from rnncli.training.stored import read_metadata
 
 EXAMPLES, BATCH = 50, 16
 X = jax.random.normal(jax.random.key(0), (EXAMPLES, 3))

@@ -21,12 +21,13 @@ from rnncli.charlm.task import TASK, CharlmTask
 from rnncli.charlm.vocabulary import Vocabulary
 from rnncli.errors import CheckpointError, ParameterError
 from rnncli.settings import Chosen, distributed
-from rnncli.training.checkpoint import CheckpointWriter, read_metadata, restore
+from rnncli.training.checkpoint import CheckpointWriter, restore
 from rnncli.training.devices import operands, use_device
 from rnncli.training.events import Evaluated, Event, Listener, Note, follow, ignore
 from rnncli.training.model import TrainedModel, with_precision
 from rnncli.training.runner import run
 from rnncli.training.settings import NOT_SAVED, PrecisionChoice, Saving
+from rnncli.training.stored import read_metadata
 
 _PREVIEW, _PREVIEW_TEMPERATURE = 200, 0.8
 Metrics = dict[str, dict[str, float]]  # protocol → metric → figure

@@ -23,7 +23,7 @@ from rnncli.charlm.settings import Reading
 from rnncli.charlm.vocabulary import UNKNOWN, Vocabulary, to_code_points
 from rnncli.errors import DataError
 from rnncli.files import name_of, read_blocks
-from rnncli.training.checkpoint import METADATA
+from rnncli.training.stored import METADATA
 
 TINY_SHAKESPEARE = "tfds:tiny_shakespeare"  # how the text that is meant where none is named stands in a checkpoint
 IN_MEMORY = "memory:text"  # how a text stands there that was no file

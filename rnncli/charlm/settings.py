@@ -20,6 +20,7 @@ Unknown = Literal["error", "skip"]
 Protocol = Literal["carried", "cold"]
 
 CHECKPOINT = Path("checkpoints/charlm")
+MAIN_FIGURES = (("validation", "carried", "loss"),)  # part, protocol and metric of the figure that stands for a model
 CHARS = Bounds(1, 1_000_000, metavar="CHARS")
 _ENCODING = "How the files' bytes are text."
 

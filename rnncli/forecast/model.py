@@ -155,8 +155,8 @@ class Forecaster(nnx.Module):
         if self.read_ahead is not None and beside is not None:
             centre = centre + self.read_ahead(last, beside.ahead[:, : raw.shape[1]])[..., None]
         gaps = jax.nn.softplus(raw)
-        below = centre - jnp.cumsum(gaps[..., :middle], -1)[..., ::-1]
-        return jnp.concatenate([below, centre, centre + jnp.cumsum(gaps[..., middle + 1 :], -1)], -1)
+        below = centre - jnp.cumsum(gaps[..., :middle], axis=-1)[..., ::-1]
+        return jnp.concatenate([below, centre, centre + jnp.cumsum(gaps[..., middle + 1 :], axis=-1)], -1)
 
     def normalised(self, windows: Array, seen: Array, known: Array | None = None) -> tuple[Array, Array, Array]:
         """The windows without level and scale, and these, `[B, 1]`; they are taken from the steps `seen`."""

@@ -24,7 +24,8 @@ from rnncli.forecast.source import SeriesSource, columns_of
 from rnncli.forecast.task import TASK
 from rnncli.forecast.weights import Weights
 from rnncli.tables import UNNAMED
-from rnncli.training.checkpoint import read_metadata, restore
+from rnncli.training.checkpoint import restore
+from rnncli.training.stored import read_metadata
 
 # columns by their name in a checkpoint, and the settings that choose others
 _COLUMNS = {"id": "id", "time": "time_column", "target": "target"}

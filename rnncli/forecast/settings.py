@@ -24,6 +24,8 @@ Preset = Literal["default", "lecture"]
 STEPS = Bounds(1, 1_000_000, metavar="STEPS")
 NOT_RECURRENT = ("wavenet", "linear")
 CLASSICAL = ("ets", "arima")
+# part, system and metric of the figure that stands for a model, the first that there is
+MAIN_FIGURES = (("test", "model", "mase"), ("test", "model", "mse"))
 
 
 def forecast_cells() -> tuple[str, ...]:

@@ -23,12 +23,13 @@ from rnncli.sentiment.settings import Columns, DataSource, Preset, SentimentSett
 from rnncli.sentiment.task import TASK, Classifier, SentimentTask, check_choices, prepare
 from rnncli.sentiment.text import Ragged, Vocabulary, Words, split_all
 from rnncli.settings import Chosen, distributed
-from rnncli.training.checkpoint import CheckpointWriter, read_metadata, restore
+from rnncli.training.checkpoint import CheckpointWriter, restore
 from rnncli.training.devices import operands, use_device
 from rnncli.training.events import Listener, Note, follow, ignore
 from rnncli.training.model import TrainedModel, with_precision
 from rnncli.training.runner import run
 from rnncli.training.settings import NOT_SAVED, PrecisionChoice, Saving
+from rnncli.training.stored import read_metadata
 
 _RENAMED = {"encoder.stack.": "stack."}  # leaves of the network, as checkpoints before schema 3 have them
 

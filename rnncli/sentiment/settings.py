@@ -36,6 +36,8 @@ Preset = Literal["default", "lecture"]
 System = Literal["model", "ngram", "both"]  # the network, the linear baseline, the mean of their logits
 
 CHECKPOINT = Path("checkpoints/sentiment")
+# part, system and metric of the figure that stands for a model, the first that there is
+MAIN_FIGURES = (("test", "model", "accuracy"), ("validation", "model", "accuracy"))
 FEW = 15_000  # texts; with fewer a network learns them by heart, so it has more dropout
 
 _DATA = (

@@ -6,6 +6,8 @@ Nothing that prediction needs is a path, so moving the folder moves the model; `
 a training that goes on. Items are flat: leaf name → array. What reads them brings the structure along, and need not
 know how the optimizer that wrote them was built.
 
+A model that predicts may also be one file of safetensors, with the same metadata in its header.
+
 A save writes a new step, which appears by an atomic rename, and only then removes the old one.
 """
 
@@ -27,12 +29,13 @@ import numpy as np
 from absl import logging as absl_logging
 from orbax.checkpoint import v1 as ocp
 
-from rnncli.configuration import METADATA, saved_steps
 from rnncli.errors import CheckpointError
+from rnncli.files import whole_file
 from rnncli.training.loop import leaf_name
 from rnncli.training.settings import Saving
+from rnncli.training.stored import HEADER, SCHEMA, is_exported, latest_step, read_metadata, safetensors, saved_steps
 
-SCHEMA = 3  # since 2 a state knows its devices; since 3 a text classifier's layers stand below `encoder`
+_FREE = {"epochs", "patience"}  # settings that may change while a training goes on
 _UNFINISHED = ".orbax-checkpoint-tmp"
 _PLAIN = re.compile(r"[\w /.,:;@=+~-]*", re.ASCII)  # paths that Orbax and TensorStore take as they are
 
@@ -40,8 +43,7 @@ _PLAIN = re.compile(r"[\w /.,:;@=+~-]*", re.ASCII)  # paths that Orbax and Tenso
 def resumable(folder: Path, task: str, current: dict[str, Any]) -> dict[str, Any] | None:
     """The metadata of a checkpoint that a run with the metadata `current` can go on with; None if none was saved.
 
-    A run may go on for more epochs, or with another patience, than it was begun with; the former only at a constant
-    rate, as a schedule would be another.
+    A run may go on for more or fewer epochs, or with another patience, than it was begun with.
 
     Raises CheckpointError: it is damaged, or was trained on other data or with another configuration.
     """
@@ -54,12 +56,10 @@ def resumable(folder: Path, task: str, current: dict[str, Any]) -> dict[str, Any
         )
     if metadata["data"] != current["data"]:
         raise CheckpointError(f"'{folder}' was trained on other data; resume with the same data")
-    constant = metadata["config"].get("schedule") == "constant"
-    free = {"patience", "epochs"} if constant else {"patience"}
     changed = [
         f"`{name}` {was} → {now}"
         for name, was in metadata["config"].items()
-        if (now := current["config"].get(name)) != was and name not in free
+        if (now := current["config"].get(name)) != was and name not in _FREE
     ]
     if changed:
         raise CheckpointError(f"cannot resume '{folder}' with another configuration: {', '.join(changed)}")
@@ -146,35 +146,6 @@ def _open(path: str) -> Any:
     )
 
 
-def read_metadata(folder: Path, task: str) -> dict[str, Any]:
-    """The metadata of the checkpoint in `folder`, which must be one of `task`.
-
-    Raises CheckpointError: no checkpoint, a damaged one, one of another task or of a newer version of the program.
-    """
-    metadata = _stored(folder, task)
-    if metadata["task"] != task:
-        kind = metadata["task"]
-        raise CheckpointError(f"'{folder}' holds a checkpoint of {kind}, not of {task}; choose another `checkpoint`")
-    if metadata["schema"] > SCHEMA:
-        schema = metadata["schema"]
-        raise CheckpointError(f"the checkpoint in '{folder}' was written by a newer rnncli (schema {schema}); upgrade")
-    return metadata
-
-
-def _stored(folder: Path, task: str) -> dict[str, Any]:
-    try:
-        metadata = json.loads((_latest(folder, task) / METADATA).read_text())["custom_metadata"]
-        _ = metadata["schema"], metadata["task"]
-    except (OSError, ValueError, KeyError, TypeError) as error:
-        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {METADATA} cannot be read") from error
-    return metadata
-
-
-def task_of(folder: Path) -> str:
-    """The task of the checkpoint in `folder`. Raises CheckpointError: there is none, or it is damaged."""
-    return _stored(folder, "TASK")["task"]
-
-
 def restore(folder: Path, task: str, item: str, like: Any, renamed: Mapping[str, str] = {}) -> Any:
     """The item as a pytree of the structure, shapes and types of `like`.
 
@@ -182,16 +153,41 @@ def restore(folder: Path, task: str, item: str, like: Any, renamed: Mapping[str,
 
     Raises CheckpointError: it is not there, is damaged, or has other leaves than `like`.
     """
-    step = _latest(folder, task)
-    if not (step / item).is_dir():
-        raise CheckpointError(f"the checkpoint in '{folder}' has no {item} to go on from; train with `overwrite`")
     template = {_then(name, renamed): np.empty(leaf.shape, leaf.dtype) for name, leaf in _flat(like).items()}
-    with _quiet(), _reported(f"the checkpoint in '{folder}' is damaged"), _plain_path(step) as path:
-        flat = ocp.load_checkpointables(path, {item: template})[item]
+    flat = _exported(folder, item, template) if is_exported(folder) else _saved(folder, task, item, template)
     leaves = [_same(folder, name, flat[name], wanted) for name, wanted in template.items()]
     # put there as they are: `jnp.asarray` would compile a program for each shape; float64 stays NumPy's, unrounded
     placed = [leaf if leaf.dtype == np.float64 else jax.device_put(leaf) for leaf in leaves]
     return jax.tree.unflatten(jax.tree.structure(like), placed)
+
+
+def _saved(folder: Path, task: str, item: str, template: dict[str, np.ndarray]) -> dict[str, Any]:
+    step = latest_step(folder, task)
+    if not (step / item).is_dir():
+        raise CheckpointError(f"the checkpoint in '{folder}' has no {item} to go on from; train with `overwrite`")
+    with _quiet(), _reported(f"the checkpoint in '{folder}' is damaged"), _plain_path(step) as path:
+        return ocp.load_checkpointables(path, {item: template})[item]
+
+
+def _exported(path: Path, item: str, template: dict[str, np.ndarray]) -> dict[str, Any]:
+    library = safetensors()
+    try:
+        with library.safe_open(path, "numpy") as file:
+            return {name: file.get_tensor(f"{item}/{name}") for name in template}
+    except (OSError, library.SafetensorError) as error:
+        raise CheckpointError(f"the checkpoint in '{path}' is damaged: {error}") from error
+
+
+def export_model(path: Path, metadata: dict[str, Any], **items: Any) -> None:
+    """Write a model that predicts into one file of safetensors; `restore` reads it like a folder.
+
+    Raises CheckpointError: the file cannot be written. Raises ParameterError: the library is not installed.
+    """
+    library = safetensors()
+    tensors = {f"{item}/{name}": np.asarray(leaf) for item, tree in items.items() for name, leaf in _flat(tree).items()}
+    header = {HEADER: json.dumps({"schema": SCHEMA, **metadata}, allow_nan=False), "format": "flax"}
+    with _reported(f"cannot write '{path}'"), whole_file(path) as temporary:
+        library.numpy.save_file(tensors, temporary, header)
 
 
 def _then(name: str, renamed: Mapping[str, str]) -> str:
@@ -212,17 +208,6 @@ def _same(folder: Path, name: str, stored: np.ndarray, wanted: np.ndarray) -> np
 def _flat(tree: Any) -> dict[str, Any]:
     leaves = jax.tree_util.tree_flatten_with_path(tree)[0]
     return {leaf_name(path): leaf for path, leaf in leaves}
-
-
-def _latest(folder: Path, task: str) -> Path:
-    if folder.is_file():
-        raise CheckpointError(f"'{folder}' is a file, not a checkpoint folder; choose another `checkpoint`")
-    steps = saved_steps(folder)
-    if not steps:
-        raise CheckpointError(
-            f"no checkpoint in '{folder}'; make one with 'rnncli {task} train … --checkpoint {folder}'"
-        )
-    return max(steps, key=lambda step: int(step.name))
 
 
 def _check_free(folder: Path, *, wanted: bool) -> None:

@@ -7,10 +7,12 @@ from typing import Any
 
 from flax import nnx
 
+from rnncli.errors import ParameterError
 from rnncli.settings import Chosen
-from rnncli.training.checkpoint import save_model
+from rnncli.training.checkpoint import export_model, save_model
 from rnncli.training.devices import operands
 from rnncli.training.settings import Training
+from rnncli.training.stored import SUFFIX
 from rnncli.training.task import Result, Scores
 
 
@@ -53,6 +55,21 @@ class TrainedModel:
         """
         best = nnx.state(self.network, nnx.Param)
         save_model(Path(folder), self.metadata, overwrite=overwrite, best=best, **self.arrays())
+
+    def export(self, path: str | os.PathLike[str]) -> None:
+        """Write the model to one file of safetensors, which `rnncli.load` and every `--checkpoint` read.
+
+        Args:
+            path: its name ends in .safetensors; a file that is there is replaced.
+
+        Raises:
+            ParameterError: the library is not installed (extra `export`), or the name has another ending.
+            CheckpointError: the file cannot be written.
+        """
+        if Path(path).suffix.lower() != SUFFIX:
+            raise ParameterError(f"'{path}': the name of an exported model ends in {SUFFIX}")
+        best = nnx.state(self.network, nnx.Param)
+        export_model(Path(path), self.metadata, best=best, **self.arrays())
 
 
 def with_precision(chosen: Chosen[Any], units: int) -> Chosen[Any]:

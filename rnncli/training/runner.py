@@ -34,8 +34,8 @@ def run(task: Task, saving: Saving = NOT_SAVED) -> Iterator[Event]:
     """
     begun = time.monotonic()
     training = _Run(task, saving)
-    if saving.resume and not training.resume():
-        yield Note(f"nothing to resume in '{saving.checkpoint}': training starts from the beginning")
+    if saving.resume:
+        yield from training.resume()
     training.claim()
     yield from training.train()
     yield from training.save()
@@ -103,16 +103,23 @@ class _Run:
         self._saved = time.monotonic()
         self._validation: dict[str, float] | None = None
 
-    def resume(self) -> bool:
-        """Take up a saved training; False where none was saved."""
+    def resume(self) -> Iterator[Event]:
+        """Take up a saved training, if one was saved."""
         folder = self._saving.checkpoint
         assert folder is not None
         metadata = resumable(folder, self.task.name, self.metadata())
         if metadata is None:
-            return False
+            yield Note(f"nothing to resume in '{folder}': training starts from the beginning")
+            return
         self.state = restore(folder, self.task.name, "state", self.state)
         self.history = list(metadata["history"])
-        return True
+        was, settings = metadata["config"]["epochs"], self.task.settings
+        if was != settings.epochs and settings.schedule == "cosine":
+            done = int(self.state.step) / self.task.plan.steps_per_epoch
+            change = "stretched" if settings.epochs > was else "shortened"
+            yield Note(
+                f"`epochs` {settings.epochs} after {was}: from epoch {done:.3g} on, the cosine is {change} to them"
+            )
 
     def claim(self) -> None:
         """Make the folder this training's."""

@@ -1,0 +1,1 @@
+"""What checkpoints hold: lists of them, one in full, cards, exports, differences."""
