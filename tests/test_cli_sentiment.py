@@ -14,6 +14,7 @@ import pytest
 
 from rnncli.cli import run
 from rnncli.sentiment.imdb import write_imdb_reviews
+from rnncli.training.stored import read_metadata
 
 QUICK = ("--epochs", 1, "--units", 4, "--embedding", 4, "--quiet")
 GOOD, BAD = ("fine", "lovely", "great"), ("dull", "awful", "poor")
@@ -72,7 +73,7 @@ def test_training_prints_scores_and_saves_a_model(rnncli, data: Path, tmp_path: 
     assert plot.read_bytes().startswith(b"\x89PNG")
     assert [float(row[2]) for row in trained.rows[1:]] == [1] * 6
     labelled = rnncli("sentiment", "predict", "a lovely film", "dull !")
-    assert (labelled.code, predicted(labelled.out), labelled.err) == (0, ["pos", "neg"], "")
+    assert (labelled.code, predicted(labelled.out)) == (0, ["pos", "neg"])
     again = rnncli("sentiment", data, *QUICK)
     assert (again.code, again.err.count("\n")) == (1, 1)
     assert "already holds a checkpoint" in again.err
@@ -228,8 +229,44 @@ def test_evaluation(rnncli, model: Path, tmp_path: Path) -> None:
     # both together: the mean of the two, as much sharper as the validation texts had it
     ratio = np.array(logits[2]) / np.mean(logits[:2], 0)
     np.testing.assert_allclose(ratio, ratio[0], rtol=1e-4)
-    explained = rnncli("sentiment", "predict", "x", "--checkpoint", model, "--system", "both", "--explain")
-    assert (explained.code, explained.err.count("\n")) == (2, 1)
+
+
+@pytest.mark.parametrize("system", ["model", "ngram", "both"])
+def test_every_system_explains_what_it_says(rnncli, model: Path, system: str) -> None:
+    use = ("sentiment", "predict", "a great great story", "", "--checkpoint", model, "--system", system)
+    for document in map(json.loads, rnncli(*use, "--json", "--explain").out.splitlines()):
+        found, probabilities = document["explanation"], document["probabilities"]
+        other = "neg" if document["label"] == "pos" else "pos"
+        assert found["logit"] == pytest.approx(np.log(document["probability"] / probabilities[other]), abs=1e-3)
+        assert sum(added for _, added in found["words"]) == pytest.approx(found["logit"] - found["blank"], abs=1e-3)
+    assert [
+        word for word, _ in json.loads(rnncli(*use, "--json", "--explain").out.splitlines()[0])["explanation"]["words"]
+    ] == ["a", "great", "great", "story"]
+
+
+def test_the_system_that_was_best_on_validation_labels_and_says_so(rnncli, model: Path) -> None:
+    use = ("sentiment", "predict", "a great story", "a dull mess", "--checkpoint", model)
+    auto = rnncli(*use)
+    metadata = read_metadata(model, "sentiment")
+    losses = {system: each["loss"] for system, each in metadata["scores"]["validation"].items()}
+    best = min(losses, key=lambda system: losses[system])
+    assert metadata["best_system"] == best
+    assert auto.out == rnncli(*use, "--system", best).out
+    assert auto.err.count("the best on validation; see --system") == 1
+    assert rnncli(*use, "--system", best).err == ""
+
+
+def test_a_text_below_the_threshold_has_the_other_label(rnncli, model: Path) -> None:
+    use = ("sentiment", "predict", "a great story", "", "--checkpoint", model, "-q")
+    sure, unsure = (line.split("\t") for line in rnncli(*use).out.splitlines())
+    between = (float(sure[1]) + float(unsure[1])) / 2
+    found = rnncli(*use, "--threshold", between, "--otherwise", "unclear").out.splitlines()
+    assert found == ["\t".join(sure), f"unclear\t{unsure[1]}"]
+    assert rnncli(*use, "--threshold", between).out.splitlines()[1] == f"\t{unsure[1]}"
+    assert rnncli(*use, "--threshold", "f1").out.splitlines()[0].startswith("pos\t")
+    wrong = rnncli(*use, "--threshold", 1.5)
+    assert wrong.code == 2
+    assert "'1.5' is neither a probability between 0 and 1 nor f1" in wrong.err
 
 
 @pytest.mark.parametrize(
@@ -354,7 +391,7 @@ def test_bad_texts_are_told_in_one_line_after_the_good_ones(
     monkeypatch.chdir(tmp_path)
     content, options, message, lines = BAD_PREDICTIONS[case]
     Path("in").write_bytes(content)
-    result = rnncli("sentiment", "predict", "in", *options, "--checkpoint", model)
+    result = rnncli("sentiment", "predict", "in", *options, "--checkpoint", model, "-q")
     assert (result.code, result.err.count("\n"), result.out.count("\n")) == (1, 1, lines)
     assert message in result.err
     into = rnncli("sentiment", "predict", "in", *options, "--checkpoint", model, "--output", "out")
@@ -363,7 +400,7 @@ def test_bad_texts_are_told_in_one_line_after_the_good_ones(
 
 def test_bad_use_is_told_in_one_line(rnncli, data: Path, model: Path, tmp_path: Path) -> None:
     def failing(*arguments: object) -> tuple[int, str]:
-        result = rnncli("sentiment", *arguments)
+        result = rnncli("sentiment", *arguments, "-q")
         assert result.err.count("\n") == 1, result.err
         assert result.out == ""
         return result.code, result.err
@@ -375,15 +412,15 @@ def test_bad_use_is_told_in_one_line(rnncli, data: Path, model: Path, tmp_path: 
         f"{tmp_path / 'not'}'\n",
     )
     assert failing("predict", "x", "--checkpoint", data)[0] == 1
-    assert "--frozen keeps the vectors" in failing(data, "--frozen", "--checkpoint", tmp_path / "m", "-q")[1]
-    assert failing(data, "--checkpoint", tmp_path / "m", "-q", "--epochs", "0")[0] == 2
-    assert failing("--text-column", "x", "--checkpoint", tmp_path / "m", "-q")[0] == 2
+    assert "--frozen keeps the vectors" in failing(data, "--frozen", "--checkpoint", tmp_path / "m")[1]
+    assert failing(data, "--checkpoint", tmp_path / "m", "--epochs", "0")[0] == 2
+    assert failing("--text-column", "x", "--checkpoint", tmp_path / "m")[0] == 2
     assert (
         "--text-column is of one table" in failing("predict", "a", "b", "--text-column", "x", "--checkpoint", model)[1]
     )
     assert "no such file: 'reviews.txt'" in failing("predict", "reviews.txt", "--checkpoint", model)[1]
     assert "is a folder" in failing("predict", tmp_path, "--checkpoint", model)[1]
-    assert "cannot read" in failing("a long review " * 30, "--checkpoint", tmp_path / "m", "-q")[1]
+    assert "cannot read" in failing("a long review " * 30, "--checkpoint", tmp_path / "m")[1]
     odd = rnncli("sentiment", "predict", "a \udcff great b", "--checkpoint", model, "--json", "--explain")
     assert (odd.code, json.loads(odd.out)["text"]) == (0, "a ? great b")
     other = tmp_path / "other.txt"

@@ -110,8 +110,8 @@ COMMANDS = {  # in this order: later ones use the checkpoints of earlier ones
     "charlm evaluate csv": "charlm evaluate fox.txt --checkpoint c",
     "sentiment train json": f"{LABELS} --json",
     "sentiment train csv": f"{LABELS} --overwrite",
-    "sentiment predict json": "sentiment predict 'a lovely film' 'dull' --checkpoint s --json",
-    "sentiment predict": "sentiment predict 'a lovely film' 'dull' --checkpoint s",
+    "sentiment predict json": "sentiment predict 'a lovely film' 'dull' --checkpoint s --system model --json",
+    "sentiment predict": "sentiment predict 'a lovely film' 'dull' --checkpoint s --system model",
     "sentiment evaluate json": "sentiment evaluate reviews.txt --checkpoint s --json",
     "sentiment evaluate csv": "sentiment evaluate reviews.txt --checkpoint s",
 }

@@ -8,14 +8,17 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from hypothesis import given
+from hypothesis import strategies as st
 
 from rnncli.nn.dropout import DropoutKey
+from rnncli.sentiment.calibration import best_thresholds
 from rnncli.sentiment.data import Dataset, Part
 from rnncli.sentiment.defaults import for_data
 from rnncli.sentiment.explain import Explainer
 from rnncli.sentiment.metrics import calibration_error, fit_temperature, log_loss, measure, probabilities
 from rnncli.sentiment.model import TextClassifier
-from rnncli.sentiment.ngram import fit_ngram
+from rnncli.sentiment.ngram import NgramModel, _ngrams, fit_ngram
 from rnncli.sentiment.ratios import log_count_ratios
 from rnncli.sentiment.score import Scorer
 from rnncli.sentiment.settings import SentimentSettings
@@ -227,9 +230,9 @@ def test_contributions_add_up_to_the_logits_difference_from_a_blank_text(
     model = network(settings, classes)
     texts, temperature = some_texts(6), 0.4
     params, scaled = nnx.state(model, nnx.Param), logits(model, texts) / temperature
-    targets = scaled.argmax(1)
-    explanations = Explainer(model, settings.max_words, temperature).explain(params, texts, targets)
-    for number, (explanation, target) in enumerate(zip(explanations, targets, strict=True)):
+    explainer = Explainer(model, settings.max_words)
+    for number, target in enumerate(scaled.argmax(1).tolist()):
+        explanation = explainer.explain(params, texts, number, target).over(temperature)
         margin = scaled[number, target] - np.delete(scaled[number], target).mean()
         assert explanation.logit == pytest.approx(margin, abs=1e-4)
         assert len(explanation.contributions) == texts.lengths[number]
@@ -242,10 +245,41 @@ def test_contributions_to_a_linear_model_are_its_own() -> None:
     settings = replace(BAG, dense=0)
     model = network(settings, 2)
     texts = Ragged(np.array([3, 4, 5], np.int32), np.array([0, 3]))
-    (found,) = Explainer(model, 70, 1.0).explain(nnx.state(model, nnx.Param), texts, np.array([1]))
+    found = Explainer(model, 70).explain(nnx.state(model, nnx.Param), texts, 0, 1)
     assert model.embedding.vectors is not None
     own = np.asarray(model.embedding.vectors[...])[[3, 4, 5]] @ np.asarray(model.output.kernel[...])[:, 0] / 3**0.5
     np.testing.assert_allclose(found.contributions, own, atol=1e-5)
+
+
+@given(st.data())
+def test_the_n_gram_model_is_taken_apart_into_its_words(data: st.DataObject) -> None:
+    words = st.lists(st.sampled_from(["good", "bad", "film", "not", "odd"]), max_size=8)
+    texts = [" ".join(each) for each in data.draw(st.lists(words, min_size=1, max_size=4))]
+    split = split_all(texts, SMALL)
+    known = np.unique(np.concatenate([_ngrams(split)[0], [np.uint64(7)]]))[::2]  # some are not known
+    rng = np.random.default_rng(0)
+    model = NgramModel(
+        known, rng.normal(size=(len(known), 3)).astype(np.float32), np.array([0.1, 0.2, 0.3], np.float32)
+    )
+    whole = model.logits(split)
+    for index, row in enumerate(whole):
+        for target in range(3):
+            added, bias = model.contributions(split, index, target)
+            assert len(added) == len(split.of(index))
+            assert added.sum() + bias == pytest.approx(row[target] - np.delete(row, target).mean(), abs=1e-5)
+
+
+@given(st.lists(st.tuples(st.sampled_from([0.0, 0.1, 0.3, 0.5, 0.8, 1.0]), st.booleans()), min_size=1, max_size=12))
+def test_a_threshold_is_the_one_with_the_best_f1(texts: list[tuple[float, bool]]) -> None:
+    probability = np.array([[1 - p, p] for p, _ in texts])
+    labels = np.array([int(label) for _, label in texts])
+
+    def f1(threshold: float) -> float:
+        given = probability[:, 1] >= threshold
+        return 2 * (given & (labels == 1)).sum() / max(1, given.sum() + labels.sum())
+
+    threshold = best_thresholds(probability, labels)[1]
+    assert f1(threshold) == pytest.approx(max(map(f1, np.linspace(0.0, 1.0, 101))))
 
 
 def test_measures_of_a_known_case() -> None:

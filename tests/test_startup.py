@@ -59,9 +59,10 @@ def test_labelling_loads_only_what_it_needs_and_compiles_one_program(tmp_path: P
     (tmp_path / "texts").write_text("good a wonderful film\nbad a dreadful film\n" * 30)
     model = ["--checkpoint", str(tmp_path / "model")]
     assert run(["sentiment", "train", str(tmp_path / "texts"), *TINY, *model]) == 0
-    _, loaded, compiled = _started(["sentiment", "predict", "-", *model], "a wonderful film\n")
-    assert not loaded & UNNEEDED
-    assert compiled == 1
+    for system, programs in (("model", 1), ("ngram", 0), ("both", 1)):
+        _, loaded, compiled = _started(["sentiment", "predict", "-", "--system", system, *model], "a wonderful film\n")
+        assert not loaded & UNNEEDED
+        assert compiled == programs
 
 
 def test_a_forecast_from_a_checkpoint_compiles_one_program(tmp_path: Path) -> None:

@@ -4,7 +4,7 @@ import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, NamedTuple, get_args
+from typing import Any, Literal, NamedTuple
 
 import jax
 import numpy as np
@@ -19,7 +19,7 @@ from rnncli.sentiment.model import TextClassifier, empty_network
 from rnncli.sentiment.ngram import NgramModel, as_arrays, empty_arrays, from_arrays
 from rnncli.sentiment.predict import Prediction, Predictor
 from rnncli.sentiment.records import Labelled, labelled_of, read_labelled
-from rnncli.sentiment.settings import Columns, DataSource, Preset, SentimentSettings, System
+from rnncli.sentiment.settings import Columns, DataSource, Labeller, Preset, SentimentSettings
 from rnncli.sentiment.task import TASK, Classifier, SentimentTask, check_choices, prepare
 from rnncli.sentiment.text import Ragged, Vocabulary, Words, split_all
 from rnncli.settings import Chosen, distributed
@@ -40,6 +40,14 @@ class Evaluation(NamedTuple):
     measures: dict[str, Measures]  # of each system
     probability: np.ndarray  # the network's, [n, C]
     labels: np.ndarray  # of the texts, as numbers of classes, [n]
+
+
+class Encoded(NamedTuple):
+    """Texts as the systems take them."""
+
+    words: Words  # all of them, for the linear model
+    numbers: Ragged | Sentences  # for the network
+    read: Ragged | None  # the places in `words` of what the network reads; None where it has whole texts' vectors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,13 +75,23 @@ class Model(TrainedModel):
         return {"ngram": as_arrays(self.ngram)}
 
     def predict(
-        self, texts: str | Sequence[str], *, system: System = "model", explain: bool = False
+        self,
+        texts: str | Sequence[str],
+        *,
+        system: Labeller = "auto",
+        threshold: float | Literal["f1"] | None = None,
+        otherwise: str = "",
+        explain: bool = False,
     ) -> list[Prediction]:
         """Label texts.
 
         Args:
             texts: one, or several.
-            system: "model" for the network, "ngram" for the linear model, "both" for the mean of their logits.
+            system: "model" for the network, "ngram" for the linear model, "both" for the mean of their logits, "auto"
+                for the one that was best on validation.
+            threshold: the probability from which on a label is given; "f1" for each class's own, with the best F1 on
+                validation.
+            otherwise: the label of texts that reach no threshold.
             explain: whether each prediction tells what every word adds to the label's logit.
 
         Returns:
@@ -87,7 +105,8 @@ class Model(TrainedModel):
             >>> model.predict("a good one")[0].label
             'pos'
         """
-        return list(Predictor(self, system, explain=explain)([texts] if isinstance(texts, str) else list(texts)))
+        predictor = Predictor(self, system, explain=explain, threshold=threshold, otherwise=otherwise)
+        return list(predictor([texts] if isinstance(texts, str) else list(texts)))
 
     def evaluate(self, texts: Any, labels: Sequence[Any] | None = None, **columns: Any) -> dict[str, dict[str, Any]]:
         """Measure the model on labelled texts.
@@ -118,14 +137,14 @@ class Model(TrainedModel):
         measures = {system: measure(each, part.labels) for system, each in probability.items()}
         return Evaluation(measures, probability["model"], part.labels)
 
-    def encode(self, texts: list[str]) -> tuple[Words, Words, Ragged | Sentences]:
-        """Texts as all their words, as those that the network reads, and as their numbers or vectors."""
+    def encode(self, texts: list[str]) -> Encoded:
+        """Texts as words, and as numbers or vectors."""
         words = split_all(texts, self.settings)
         if self.encoder is not None:
-            return words, words, self.encoder(texts)
-        cut = words.cut(self.settings)
-        numbers, known = self.vocabulary.encode(cut)
-        return words, Words(cut.texts.where(known), cut.spellings), numbers
+            return Encoded(words, self.encoder(texts), None)
+        numbers, known = self.vocabulary.encode(words.cut(self.settings))
+        places = Words(Ragged(np.arange(len(words.texts.flat)), words.texts.starts), []).cut(self.settings)
+        return Encoded(words, numbers, places.texts.where(known))
 
 
 def fit(
@@ -233,8 +252,7 @@ def load_model(folder: Path, precision: PrecisionChoice = "float32") -> Model:
         settings = SentimentSettings(**metadata["config"])
         classes = tuple(metadata["classes"])
         vocabulary = Vocabulary(metadata["vocabulary"], settings.oov_buckets)
-        calibration, ngrams = Calibration(dict(metadata["temperatures"])), int(metadata["ngrams"])
-        _ = [calibration.temperatures[system] for system in get_args(System)]
+        calibration, ngrams = Calibration.from_dict(metadata), int(metadata["ngrams"])
     except (KeyError, TypeError, ValueError, ParameterError) as error:
         raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
     network = empty_network(settings, vocabulary.size, len(classes), operands(precision, settings.units))

@@ -73,10 +73,14 @@ def predict(labelling: Labelling, model: SavedClassifier, output: Output, device
     from rnncli.sentiment.predict import Predictor
     from rnncli.sentiment.stream import records_of
 
-    with Console(output, device):
+    with Console(output, device) as console:
         records = records_of(list(labelling.text), labelling.text_column)
         loaded = api.load_model(model.checkpoint, device.precision)
-        predictor = Predictor(loaded, labelling.system, explain=labelling.explain)
+        threshold = labelling.threshold if labelling.threshold in (None, "f1") else float(labelling.threshold)
+        how = {"explain": labelling.explain, "threshold": threshold, "otherwise": labelling.otherwise}
+        predictor = Predictor(loaded, labelling.system, **how)
+        if labelling.system == "auto":
+            console.say(f"labels by {show.NAMES[predictor.system]}, the best on validation; see `system`")
         show.show_predictions(predictor, records, labelling, output)
 
 

@@ -31,14 +31,28 @@ class Explanation:
     logit: float  # of the text
     blank: float  # of a text without words; contributions add up to the difference
 
+    def over(self, temperature: float) -> "Explanation":
+        """The same of logits over a temperature."""
+        return Explanation(self.contributions / temperature, self.logit / temperature, self.blank / temperature)
+
+    def at(self, places: np.ndarray, words: int) -> "Explanation":
+        """The same among so many words, of which those at the `places` were explained."""
+        contributions = np.zeros(words)
+        contributions[places] = self.contributions
+        return Explanation(contributions, self.logit, self.blank)
+
+    def plus(self, other: "Explanation") -> "Explanation":
+        """The explanation of the sum of two logits."""
+        added = self.contributions + other.contributions
+        return Explanation(added, self.logit + other.logit, self.blank + other.blank)
+
 
 class Explainer:
     """A network as a function from texts to explanations."""
 
-    def __init__(self, model: TextClassifier, longest: int, temperature: float):
-        """`longest` is that of `Scorer`; logits are divided by the `temperature`, as those of the probabilities are."""
+    def __init__(self, model: TextClassifier, longest: int):
+        """`longest` is that of `Scorer`."""
         self._lengths = padded_lengths(longest) if model.settings.mask else np.array([longest])
-        self._temperature = temperature
         graph, _, rest = nnx.split(model, nnx.Param, ...)
 
         @jax.jit
@@ -70,13 +84,10 @@ class Explainer:
 
         self._run = run
 
-    def explain(self, params: Any, texts: Ragged, targets: np.ndarray) -> list[Explanation]:
-        """The explanation of each text's logit for the class in `targets` `[n]`."""
-        explanations = []
-        for index, (length, target) in enumerate(zip(texts.lengths.tolist(), targets.tolist(), strict=True)):
-            steps = int(self._lengths[np.searchsorted(self._lengths, length)])
-            tokens = texts.padded(np.array([index]), steps)[:, 0]
-            words, logit, blank = self._run(params, tokens, length, target)
-            scaled = np.asarray(words, float)[:length] / self._temperature
-            explanations.append(Explanation(scaled, float(logit) / self._temperature, float(blank) / self._temperature))
-        return explanations
+    def explain(self, params: Any, texts: Ragged, index: int, target: int) -> Explanation:
+        """The explanation of a text's logit for a class."""
+        length = int(texts.lengths[index])
+        steps = int(self._lengths[np.searchsorted(self._lengths, length)])
+        tokens = texts.padded(np.array([index]), steps)[:, 0]
+        words, logit, blank = self._run(params, tokens, length, target)
+        return Explanation(np.asarray(words, float)[:length], float(logit), float(blank))

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 _LEAST = 2  # texts that an n-gram must be in
+_CHUNK = 1024  # texts whose weights are in memory at once
 _STRENGTHS = (0.03, 0.1, 0.3, 1.0)  # inverse of the regularisation, of which the validation texts choose one
 
 
@@ -32,8 +33,32 @@ class NgramModel:
     def logits(self, words: Words) -> np.ndarray:
         """`[texts, C]`; of two classes the first one's are 0."""
         keys, starts = _ngrams(words)
+        logits = [np.zeros((0, len(self.bias)), np.float32)]
+        for first in range(0, len(starts) - 1, _CHUNK):
+            own = starts[first : first + _CHUNK + 1]
+            added = np.cumsum(self._weights_of(keys[own[0] : own[-1]]), 0, float)
+            before = np.concatenate([np.zeros((1, added.shape[1])), added])[own - own[0]]
+            logits.append(np.diff(before, axis=0).astype(np.float32) + self.bias)
+        return np.concatenate(logits)
+
+    def contributions(self, words: Words, text: int, target: int) -> tuple[np.ndarray, float]:
+        """What each word of a text adds to a class's logit over the mean of the others', `[words]`, and the bias.
+
+        A pair's weight is shared by its two words, that of an n-gram that comes several times by all its places.
+        """
+        high = _hashes(words)[words.texts.of(text)] << np.uint64(32)
+        pairs = high[:-1] | (high[1:] >> np.uint64(32))
+        keys, place, counts = np.unique(np.concatenate([high, pairs]), return_inverse=True, return_counts=True)
+        shares = (_margin(self._weights_of(keys), target) / counts)[place]
+        added, halves = shares[: len(high)].copy(), shares[len(high) :] / 2
+        added[:-1] += halves
+        added[1:] += halves
+        return added, float(_margin(self.bias[None].astype(float), target)[0])
+
+    def _weights_of(self, keys: np.ndarray) -> np.ndarray:
+        """The weights of n-grams, float64 `[n, C]`; 0 of those that are not known."""
         place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        return _matrix(place, starts, self.keys[place] == keys, len(self.keys)) @ self.weights + self.bias
+        return np.where((self.keys[place] == keys)[:, None], self.weights[place], 0).astype(float)
 
 
 def fit_ngram(
@@ -67,9 +92,18 @@ def fit_ngram(
     return min(map(trained, _STRENGTHS), key=lambda model: log_loss(model.logits(validation), validation_labels))
 
 
+def _margin(values: np.ndarray, target: int) -> np.ndarray:
+    """What a class has, `[n, C]`, over the mean of the others, `[n]`."""
+    return values[:, target] - (values.sum(1) - values[:, target]) / (values.shape[1] - 1)
+
+
+def _hashes(words: Words) -> np.ndarray:
+    return np.array([hash_of(word) for word in words.spellings], np.uint64)
+
+
 def _ngrams(words: Words) -> tuple[np.ndarray, np.ndarray]:
     """The n-grams of each text, each once: keys, and where each text's begin."""
-    hashes = np.array([hash_of(word) for word in words.spellings], np.uint64)
+    hashes = _hashes(words)
     running = hashes[words.texts.flat] if len(hashes) else np.zeros(0, np.uint64)
     keys = []
     for start, end in pairwise(words.texts.starts):

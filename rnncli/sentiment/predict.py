@@ -1,20 +1,19 @@
 """A classifier as a function from texts to labels, compiled once for all of them."""
 
 from collections.abc import Iterator
-from typing import TYPE_CHECKING, NamedTuple
+from typing import TYPE_CHECKING, Literal, NamedTuple
 
 import numpy as np
 from flax import nnx
 
 from rnncli.errors import ParameterError
 from rnncli.sentiment.explain import Explainer, Explanation
-from rnncli.sentiment.hub import Sentences
 from rnncli.sentiment.score import Scorer
-from rnncli.sentiment.settings import System
-from rnncli.sentiment.text import Ragged, Words
+from rnncli.sentiment.settings import Labeller
+from rnncli.sentiment.text import Ragged
 
 if TYPE_CHECKING:
-    from rnncli.sentiment.api import Model
+    from rnncli.sentiment.api import Encoded, Model
 
 
 class Prediction(NamedTuple):
@@ -23,51 +22,89 @@ class Prediction(NamedTuple):
     label: str
     probability: float
     probabilities: np.ndarray  # of each class, [C]
-    words: list[str] | None = None  # with an explanation: those that the network reads
+    ranked: tuple[tuple[str, float], ...]  # all labels that were considered, the best first, with their probabilities
+    words: list[str] | None = None  # with an explanation: those that count
     explanation: Explanation | None = None
 
 
 class Predictor:
     """A model as a function from texts to predictions, compiled once for all of them."""
 
-    def __init__(self, model: "Model", system: System = "model", *, explain: bool = False):
-        """`explain`: with the words that each label comes from.
+    def __init__(
+        self,
+        model: "Model",
+        system: Labeller = "auto",
+        *,
+        explain: bool = False,
+        threshold: float | Literal["f1"] | None = None,
+        otherwise: str = "",
+    ):
+        """See `Model.predict`.
 
-        Raises ParameterError: there is no explaining with that system, or that model.
+        Raises ParameterError: the model cannot explain itself, or has no thresholds.
         """
-        self.model, self._system = model, system
+        self.model, self.system = model, model.calibration.best if system == "auto" else system
         self._params = nnx.state(model.network, nnx.Param)
         self._scorer = Scorer(model.network, model.settings.max_words)
-        if explain and model.settings.sentences:
-            raise ParameterError("`explain` tells what words add, and this model has vectors of whole texts only")
-        if explain and system != "model":
-            raise ParameterError(f"`explain` takes the network's decisions apart, not those of `system` {system}")
-        temperature = model.calibration.temperatures["model"]
-        self._explainer = Explainer(model.network, model.settings.max_words, temperature) if explain else None
+        self._thresholds, self._otherwise = self._thresholds_of(threshold), otherwise
+        if explain and model.settings.sentences and self.system != "ngram":
+            raise ParameterError(
+                "`explain` tells what words add, and this model's network has vectors of whole texts only; explain "
+                "`system` ngram"
+            )
+        self._explain = explain
+        self._explainer = None
+        if explain and self.system != "ngram":
+            self._explainer = Explainer(model.network, model.settings.max_words)
 
     def logits(self, texts: list[str]) -> dict[str, np.ndarray]:
         """Of the network and the baseline, as far as the system needs them, `[n, C]`."""
-        whole, _, numbers = self.model.encode(texts)
-        return self._logits(whole, numbers)
+        return self._logits(self.model.encode(texts))
 
     def __call__(self, texts: list[str]) -> Iterator[Prediction]:
         """A prediction for each text, in their order."""
-        whole, words, numbers = self.model.encode(texts)
-        probability = self.model.calibration.probabilities(self._logits(whole, numbers))[self._system]
-        best = probability.argmax(1)
-        explanations = None
-        if self._explainer is not None and isinstance(numbers, Ragged):
-            explanations = self._explainer.explain(self._params, numbers, best)
-        for index, (likeliest, row) in enumerate(zip(best.tolist(), probability, strict=True)):
-            prediction = Prediction(self.model.classes[likeliest], float(row[likeliest]), row)
-            if explanations is not None:
-                prediction = prediction._replace(words=words.of(index), explanation=explanations[index])
-            yield prediction
+        encoded = self.model.encode(texts)
+        probability = self.model.calibration.probabilities(self._logits(encoded))[self.system]
+        reached = probability / self._thresholds  # of equal thresholds, the likeliest class is the best
+        ranked = np.argsort(-reached, 1, kind="stable")
+        for index, (row, order) in enumerate(zip(probability, ranked, strict=True)):
+            names = [self.model.classes[each] if reached[index, each] >= 1 else self._otherwise for each in order]
+            labels = tuple(zip(names, row[order].tolist(), strict=True))
+            yield Prediction(*labels[0], row, labels, *self._explained(encoded, index, int(order[0])))
 
-    def _logits(self, whole: Words, numbers: Ragged | Sentences) -> dict[str, np.ndarray]:
+    def _thresholds_of(self, threshold: float | Literal["f1"] | None) -> np.ndarray:
+        if threshold == "f1":
+            found = self.model.calibration.thresholds.get(self.system)
+            if found is None:
+                raise ParameterError("`threshold` f1: the model was saved without thresholds; train it again")
+            return np.maximum(np.array(found), 1e-12)
+        return np.full(len(self.model.classes), max(float(threshold or 0), 1e-12))
+
+    def _explained(self, encoded: "Encoded", index: int, target: int) -> tuple[list[str] | None, Explanation | None]:
+        """The words that count for a class's logit, and what each adds to it."""
+        if not self._explain:
+            return None, None
+        words = encoded.words.of(index)
+        if self.system == "ngram":
+            return words, self._linear(encoded, index, target)
+        assert self._explainer is not None and encoded.read is not None and isinstance(encoded.numbers, Ragged)
+        temperatures = self.model.calibration.temperatures
+        network = self._explainer.explain(self._params, encoded.numbers, index, target).over(temperatures["model"])
+        read = encoded.read.of(index) - encoded.words.texts.starts[index]
+        if self.system == "model":
+            return [words[place] for place in read], network
+        both = network.at(read, len(words)).plus(self._linear(encoded, index, target))
+        return words, both.over(2 * temperatures["both"])
+
+    def _linear(self, encoded: "Encoded", index: int, target: int) -> Explanation:
+        added, bias = self.model.ngram.contributions(encoded.words, index, target)
+        whole = Explanation(added, bias + float(added.sum()), bias)
+        return whole.over(self.model.calibration.temperatures["ngram"])
+
+    def _logits(self, encoded: "Encoded") -> dict[str, np.ndarray]:
         systems = {}
-        if self._system != "ngram":
-            systems["model"] = self._scorer.logits(self._params, numbers)
-        if self._system != "model":
-            systems["ngram"] = self.model.ngram.logits(whole)
+        if self.system != "ngram":
+            systems["model"] = self._scorer.logits(self._params, encoded.numbers)
+        if self.system != "model":
+            systems["ngram"] = self.model.ngram.logits(encoded.words)
         return systems

@@ -34,6 +34,7 @@ ClassWeights = Literal["none", "balanced"]
 Start = Literal["naive-bayes", "random"]
 Preset = Literal["default", "lecture"]
 System = Literal["model", "ngram", "both"]  # the network, the linear baseline, the mean of their logits
+Labeller = Literal["auto", "model", "ngram", "both"]
 
 CHECKPOINT = Path("checkpoints/sentiment")
 # part, system and metric of the figure that stands for a model, the first that there is
@@ -44,6 +45,19 @@ _DATA = (
     "Labelled texts: CSV, TSV, JSON Lines, Parquet, lines of '__label__x text' or 'label text', or a folder with a "
     "folder a class; compressed or not; - for stdin."
 )
+
+
+def _threshold(text: str) -> str:
+    """Raises ValueError: neither f1 nor a probability."""
+    if text == "f1":
+        return text
+    try:
+        fits = 0 <= float(text) <= 1
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(f"{text!r} is neither a probability between 0 and 1 nor f1")
+    return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -222,8 +236,18 @@ class Labelling(Settings):
         metavar="COLUMN",
         shown="lines of text",
     )
-    system: System = setting(
-        "model", "What labels: the network, the linear model of words and pairs, or both: their logits' mean."
+    system: Labeller = setting(
+        "auto",
+        "What labels: the network (model), the linear model of words and pairs (ngram), both, by the mean of their "
+        "logits, or the one that was best on validation (auto).",
     )
+    threshold: str | None = setting(
+        None,
+        "Give a label only from the probability P on; f1: from each class's own, with the best F1 on validation.",
+        metavar="P|f1",
+        shown="always",
+        convert=_threshold,
+    )
+    otherwise: str = setting("", "The label of texts that reach no --threshold.", metavar="LABEL", shown="empty")
     top: int = setting(1, "Print the N likeliest labels, each with its probability.", COUNT)
     explain: bool = setting(False, "Add the words that the label comes from, with what each adds to its logit.")

@@ -18,7 +18,7 @@ from rnncli.sentiment.task import Measured, SentimentTask, as_dicts
 
 _METRICS = ("accuracy", "f1", "precision", "recall", "loss", "ece")
 _CSV = (*_METRICS, "texts")
-_NAMES = {"model": "network", "ngram": "words and pairs, linear", "both": "both together"}
+NAMES = {"model": "network", "ngram": "words and pairs, linear", "both": "both together"}
 _MOST_CLASSES = 12  # in a confusion matrix for people
 _MOST_WORDS = 8  # of an explanation on a line
 
@@ -41,6 +41,7 @@ def show_training(model: Model, console: Console) -> None:
         "config": result.task.prepared.data.sources,
         "classes": list(model.classes),
         "temperatures": model.calibration.temperatures,
+        "system": model.calibration.best,
     }
     console.show_scores(
         lambda: scores_csv(model.scores, "system", _CSV),
@@ -78,12 +79,12 @@ def show_predictions(predictor: Predictor, records: Records, labelling: Labellin
             predictions = predictor([record.text for record in group])
             pairs: Iterator[tuple[Record, Prediction]] = zip(group, predictions, strict=True)
             if table:
-                rows = [[*record.row.values(), *_fields(each, classes, labelling)] for record, each in pairs]
+                rows = [[*record.row.values(), *_fields(each, labelling)] for record, each in pairs]
                 write(encoded(csv_text(*rows, separator=records.separator)))
             elif output.json or records.form == "json":
                 write(encoded("".join(json_text(_document(record, each, classes)) for record, each in pairs)))
             else:
-                write(encoded("".join("\t".join(_fields(each, classes, labelling)) + "\n" for _, each in pairs)))
+                write(encoded("".join("\t".join(_fields(each, labelling)) + "\n" for _, each in pairs)))
 
 
 def _added(columns: tuple[str, ...], labelling: Labelling, classes: int) -> list[str]:
@@ -101,9 +102,8 @@ def _free(name: str, taken: Collection[str]) -> str:
     return name
 
 
-def _fields(prediction: Prediction, classes: tuple[str, ...], labelling: Labelling) -> list[str]:
-    best = np.argsort(-prediction.probabilities, kind="stable")[: labelling.top]
-    fields = [field for index in best for field in (classes[index], f"{prediction.probabilities[index]:.6f}")]
+def _fields(prediction: Prediction, labelling: Labelling) -> list[str]:
+    fields = [field for label, each in prediction.ranked[: labelling.top] for field in (label, f"{each:.6f}")]
     if prediction.explanation is not None and prediction.words is not None:
         added = prediction.explanation.contributions
         most = np.argsort(-np.abs(added), kind="stable")[:_MOST_WORDS]
@@ -134,7 +134,7 @@ def _explained(words: list[str], explanation: Explanation) -> dict[str, Any]:
 def _score_tables(measured: Measured, classes: tuple[str, ...], console: Console) -> None:
     header = ["", "accuracy", "F1", "precision", "recall", "log loss", "calibration error"]
     for part, systems in as_dicts(measured, classes).items():
-        rows = [[_NAMES[name], *(figure(metrics[metric]) for metric in _METRICS)] for name, metrics in systems.items()]
+        rows = [[NAMES[name], *(figure(metrics[metric]) for metric in _METRICS)] for name, metrics in systems.items()]
         console.table(f"{part} ({systems['model']['texts']:,} texts)", header, rows, style_row=0)
     model: Measures = measured["test" if "test" in measured else next(iter(measured))]["model"]
     shown = list(classes) if len(classes) <= _MOST_CLASSES else []

@@ -3,7 +3,7 @@
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
@@ -16,7 +16,7 @@ from rnncli.nn.dropout import DropoutKey
 from rnncli.nn.initial import initialised, with_parameters
 from rnncli.sentiment import imdb
 from rnncli.sentiment.batches import Batch, Bucketed
-from rnncli.sentiment.calibration import Calibration, fit_calibration
+from rnncli.sentiment.calibration import UNCALIBRATED, Calibration, fit_calibration
 from rnncli.sentiment.data import PARTS, Dataset
 from rnncli.sentiment.defaults import for_data
 from rnncli.sentiment.hub import SentenceEncoder, Sentences
@@ -26,7 +26,7 @@ from rnncli.sentiment.ngram import NgramModel, as_arrays, fit_ngram
 from rnncli.sentiment.ratios import log_count_ratios
 from rnncli.sentiment.records import is_folder
 from rnncli.sentiment.score import Scorer
-from rnncli.sentiment.settings import Preset, SentimentSettings, System
+from rnncli.sentiment.settings import Preset, SentimentSettings
 from rnncli.sentiment.text import Ragged, Vocabulary, split_all
 from rnncli.sentiment.words import load_encoder, load_vectors, start_from, start_with_ratios
 from rnncli.settings import Chosen
@@ -187,7 +187,7 @@ class SentimentTask:
             for part, systems in logits.items()
         }
         details = Classifier(with_parameters(self.model, params), calibration, measures)
-        return Scored(as_dicts(measures, data.classes), {"temperatures": calibration.temperatures}, details)
+        return Scored(as_dicts(measures, data.classes), calibration.as_dict(), details)
 
     @property
     def source(self) -> dict[str, Any]:
@@ -203,7 +203,7 @@ class SentimentTask:
             "vocabulary": list(self.prepared.vocabulary.words),
             "data": data.digest,
             "ngrams": len(self.prepared.ngram.keys),
-            "temperatures": dict.fromkeys(get_args(System), 1.0),  # until training ends
+            **UNCALIBRATED.as_dict(),  # until training ends
         }
 
     def arrays(self) -> dict[str, Any]:

@@ -63,6 +63,10 @@ class Ragged:
         """The length of each sequence, `[n]`."""
         return np.diff(self.starts)
 
+    def of(self, index: int) -> np.ndarray:
+        """One of the sequences."""
+        return self.flat[self.starts[index] : self.starts[index + 1]]
+
     def where(self, kept: np.ndarray) -> "Ragged":
         """The sequences without the numbers whose `kept`, a truth value for each of `flat`, is false."""
         before = np.concatenate([[0], np.cumsum(kept)])
@@ -107,8 +111,7 @@ class Words:
 
     def of(self, text: int) -> list[str]:
         """The words of one text."""
-        start, end = self.texts.starts[text : text + 2]
-        return [self.spellings[index] for index in self.texts.flat[start:end]]
+        return [self.spellings[index] for index in self.texts.of(text)]
 
 
 def split_all(texts: Iterable[str], settings: Splitting) -> Words:
