@@ -64,8 +64,9 @@ def test_every_example_of_every_help_runs(
     here = tmp_path / "here"
     shutil.copytree(place, here)
     if verb.endswith(TRAINING):  # briefly, into new folders
-        shutil.rmtree(here / "checkpoints")
-        shutil.rmtree(here / "model")
+        if "--from" not in example and "--resume" not in example:
+            shutil.rmtree(here / "checkpoints")
+            shutil.rmtree(here / "model")
         brief = "--epochs 1" if "compare" in verb else "--epochs 1 --units 4"
         example = re.sub(r"(rnncli [^|]*?)( \||$)", rf"\1 {brief}\2", example, count=1)
     if "|" in example:

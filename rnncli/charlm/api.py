@@ -1,7 +1,7 @@
 """Character language models as a library: fit, sample, evaluate, save, load. The command line calls nothing else."""
 
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,14 +19,15 @@ from rnncli.charlm.score import Scored, Scorer
 from rnncli.charlm.settings import CharlmSettings, Preset, TextSource
 from rnncli.charlm.task import TASK, CharlmTask
 from rnncli.charlm.vocabulary import Vocabulary
-from rnncli.errors import CheckpointError, ParameterError
+from rnncli.charlm.warm import Start, kept_settings
+from rnncli.errors import CheckpointError, DataError, ParameterError
 from rnncli.settings import Chosen, distributed
 from rnncli.training.checkpoint import CheckpointWriter, restore
 from rnncli.training.devices import operands, use_device
 from rnncli.training.events import Evaluated, Event, Listener, Note, follow, ignore
 from rnncli.training.model import TrainedModel, with_precision
 from rnncli.training.runner import run
-from rnncli.training.settings import NOT_SAVED, PrecisionChoice, Saving
+from rnncli.training.settings import COLD, NOT_SAVED, PrecisionChoice, Saving, WarmStart
 from rnncli.training.stored import read_metadata
 
 _PREVIEW, _PREVIEW_TEMPERATURE = 200, 0.8
@@ -130,8 +131,8 @@ def fit(text: Any = None, *, preset: Preset = "default", on_event: Listener = ig
         ['carried', 'cold']
     """
     use_device()
-    source, saving, chosen = distributed(parameters, (TextSource, Saving), CharlmSettings)
-    return train(text, source, chosen, preset=preset, saving=saving, on_event=on_event)
+    source, saving, warm, chosen = distributed(parameters, (TextSource, Saving, WarmStart), CharlmSettings)
+    return train(text, source, chosen, preset=preset, saving=saving, warm=warm, on_event=on_event)
 
 
 def train(
@@ -141,6 +142,7 @@ def train(
     *,
     preset: Preset = "default",
     saving: Saving = NOT_SAVED,
+    warm: WarmStart = COLD,
     on_event: Listener = ignore,
     sample_every: int = 0,
     except_for: Collection[Path] = (),
@@ -156,10 +158,17 @@ def train(
     def say(note: str) -> None:
         on_event(Note(note))
 
+    start = None
+    if warm.from_model is not None:
+        chosen, start = _warm_start(warm.from_model, chosen)
+        say(f"begins with the model in '{warm.from_model}'")
     units = chosen.get("units", CharlmSettings.presets.get(preset, {}).get("units", CharlmSettings.units))
     chosen = with_precision(chosen, units)
-    settings, corpus, training, validation = prepare(text, source, chosen, preset, say, except_for)
-    task = CharlmTask(settings, corpus, training, validation)
+    own = {"except_for": except_for} | ({} if start is None else {"beginning": start.vocabulary})
+    settings, corpus, training, validation = prepare(text, source, chosen, preset, say, **own)
+    if start is not None:
+        start = replace(start, replay=_replayed(warm.replay, settings, corpus, say), source=warm.said())
+    task = CharlmTask(settings, corpus, training, validation, start)
     if sample_every:
         on_event = _with_previews(task, sample_every, on_event)
     result = follow(run(task, saving), on_event)
@@ -179,11 +188,11 @@ def prepare(
     chosen: Chosen[CharlmSettings],
     preset: Preset,
     say: Say,
-    except_for: Collection[Path] = (),
+    **how: Any,
 ) -> tuple[CharlmSettings, Corpus, Text, Text]:
-    """The settings that suit a text, the text, its training and its validation part."""
+    """The settings that suit a text, the text, its training and its validation part; `how` is that of `read_corpus`."""
     reading = chosen.over(CharlmSettings.presets.get(preset, {}))  # refuses what does not go together at once
-    corpus = read_text(text, reading, source.data_dir, say, except_for=except_for)
+    corpus = read_text(text, reading, source.data_dir, say, **how)
     training, validation = corpus.parts(reading.validation_fraction)
     settings = for_text(chosen, len(training), preset)
     unit = corpus.vocabulary.unit
@@ -197,6 +206,23 @@ def prepare(
         if fits < chosen.get(name, 0):
             say(f"the text is short: `{name}` {fits} instead of {chosen[name]}")
     return settings, corpus, training, validation
+
+
+def _warm_start(folder: Path, chosen: Chosen[CharlmSettings]) -> tuple[Chosen[CharlmSettings], Start]:
+    """What was chosen, with the architecture of a saved model, and that model."""
+    saved = load_model(folder)
+    return kept_settings(chosen, saved.settings, folder), Start(saved.network, saved.vocabulary)
+
+
+def _replayed(name: str | None, settings: CharlmSettings, corpus: Corpus, say: Say) -> Text | None:
+    """The old text that is replayed, as far as it has the symbols that are known."""
+    if name is None:
+        return None
+    old = read_text((name,), settings, None, say, vocabulary=corpus.vocabulary, skip_unknown=True)
+    if len(old) < settings.window + settings.batch_size:
+        raise DataError(f"the {len(old):,} {corpus.vocabulary.unit}s of `replay` '{name}' are too few; give more")
+    say(f"replays {len(old):,} {corpus.vocabulary.unit}s of '{name}', a fifth of each batch")
+    return old.whole()
 
 
 def load_model(folder: Path, precision: PrecisionChoice = "float32") -> Model:

@@ -104,3 +104,39 @@ class Windows(_Batches):
         _, offset, order = self._drawn
         places = np.arange(place * self.batch, (place + steps) * self.batch).reshape(steps, self.batch)
         return offset + order[places % self._windows].astype(np.int64) * self.window
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """Batches of a new text beside which streams or windows of an old one stand, so that it is not forgotten.
+
+    Attributes:
+        new, old: the batches of both; the old ones begin again when they are at their end.
+    """
+
+    new: Streams | Windows
+    old: Streams | Windows
+
+    @property
+    def batch(self) -> int:
+        """Streams or windows of a batch, the old ones behind the new."""
+        return self.new.batch + self.old.batch
+
+    @property
+    def window(self) -> int:
+        """Characters of a window."""
+        return self.new.window
+
+    @property
+    def steps_per_epoch(self) -> int:
+        """Steps in which the new text comes once."""
+        return self.new.steps_per_epoch
+
+    def __call__(self, step: int) -> tuple[np.ndarray, int]:
+        """Tokens of the steps from `step` on, `[chunk, window + 1, batch]`, and how many of these steps there are."""
+        tokens, steps = self.new(step)
+        old = np.zeros((*tokens.shape[:2], self.old.batch), tokens.dtype)
+        for index in range(steps):
+            epoch, place = divmod(step + index, self.old.steps_per_epoch)
+            old[index] = self.old.text.windows(self.old.starts(epoch, place, 1)[0], self.window)
+        return np.concatenate([tokens, old], 2), steps

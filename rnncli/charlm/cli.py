@@ -18,7 +18,7 @@ from rnncli.charlm.settings import (
 from rnncli.options import verb
 from rnncli.output import Output, PlotOutput
 from rnncli.settings import Chosen
-from rnncli.training.settings import Computing, Device
+from rnncli.training.settings import Computing, Device, WarmStart
 
 app = typer.Typer(
     help="Character language models: train one on a text, sample from it, measure it on another text.",
@@ -33,7 +33,8 @@ app = typer.Typer(
     examples=[
         "rnncli charlm train book.txt --preset small",
         "cat book.txt | rnncli charlm train - --epochs 3 --quiet --checkpoint piped",
-        "rnncli charlm train book.txt --resume --preset small --plot curves.png",
+        "rnncli charlm train essay.txt --from checkpoints/charlm --replay book.txt --checkpoint essays",
+        "rnncli charlm train --resume --epochs 30 --plot curves.png",
     ],
 )
 def train(
@@ -41,6 +42,7 @@ def train(
     chosen: Chosen[CharlmSettings],
     preset: CharlmPreset,
     saving: CharlmSaving,
+    warm: WarmStart,
     watching: Watching,
     output: PlotOutput,
     device: Device,
@@ -60,6 +62,7 @@ def train(
             chosen,
             preset=preset.preset,
             saving=saving,
+            warm=warm,
             on_event=console.listener("training", log_to(watching.log)),
             sample_every=watching.sample_every,
             except_for=[path for path in (saving.checkpoint, watching.log, output.output, output.plot) if path],

@@ -74,6 +74,7 @@ def read_corpus(
     settings: Reading,
     *,
     vocabulary: Vocabulary | None = None,
+    beginning: Vocabulary | None = None,
     skip_unknown: bool = False,
     say: Callable[[str], None] = lambda text: None,
     except_for: Collection[Path] = (),
@@ -81,15 +82,17 @@ def read_corpus(
 ) -> Corpus:
     """Read files, folders (every text file below, sorted) and `-`, each file a document.
 
-    The vocabulary is learnt from the text where `vocabulary` is None; `skip_unknown` leaves characters out that it does
-    not have. `say` is told which files are left out; those in `except_for` are no part of a folder's text. `read` gives
-    the bytes behind a name.
+    The vocabulary is learnt from the text where `vocabulary` is None, to the symbols of `beginning`, if there is one;
+    `skip_unknown` leaves characters out that it does not have. `say` is told which files are left out; those in
+    `except_for` are no part of a folder's text. `read` gives the bytes behind a name.
 
     Raises DataError where nothing is there, a text is empty, bytes are not of the encoding, or a character is unknown.
     """
     sources = tuple(sources)
     with tempfile.TemporaryFile() as file:
         reader = _Reader(file, settings, vocabulary, skip_unknown)
+        if beginning is not None:
+            reader.begin_with(beginning)
         for name in _files(sources, settings.encoding, say, {path.resolve() for path in except_for}):
             reader.document(name, _decoded(read(name), name, settings, learns=vocabulary is None))
         return reader.corpus(sources)
@@ -106,6 +109,12 @@ class _Reader:
         else:
             self._table, self._dtype, self._boundary = vocabulary.table(), vocabulary.dtype, vocabulary.boundary
         self._met = self._size = self._documents = self._left_out = 0
+        self._several = False  # whether a boundary can be said, though there is one document
+
+    def begin_with(self, vocabulary: Vocabulary) -> None:
+        """Know the symbols of a vocabulary, whether the text has them or not."""
+        self._several = vocabulary.documents
+        self._meet(np.array(vocabulary.symbols))
 
     def document(self, name: str, blocks: Iterator[np.ndarray]) -> None:
         """Write one file: its code points, in blocks; a separator within it is an empty block."""
@@ -135,7 +144,7 @@ class _Reader:
         kind, lowercase, separator = self._settings.vocabulary, self._settings.lowercase, self._settings.separator
         known = np.flatnonzero(self._table != UNKNOWN)
         symbols = range(256) if kind == "bytes" else known.tolist()
-        vocabulary = Vocabulary(kind, tuple(symbols), lowercase, separator, self._documents > 1)
+        vocabulary = Vocabulary(kind, tuple(symbols), lowercase, separator, self._several or self._documents > 1)
         final = np.zeros(_MOST_SYMBOLS + 1, vocabulary.dtype)
         final[0] = vocabulary.boundary
         final[self._table[known]] = vocabulary.table()[known]

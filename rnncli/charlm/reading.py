@@ -50,9 +50,9 @@ def text_to_evaluate(
         if corpus.left_out:
             say(f"warning: {corpus.left_out:,} {model.vocabulary.unit}s that the model never saw are left out")
         return TextPart("text", corpus.sources, corpus.whole())
-    own = model.result.task if model.result is not None else None
-    if isinstance(own, CharlmTask):
-        return TextPart("validation", (), own.corpus.parts(settings.validation_fraction)[1])
+    task = model.result.task if model.result is not None else None
+    if isinstance(task, CharlmTask):
+        return TextPart("validation", (), task.corpus.parts(settings.validation_fraction)[1])
     named, folder = model.metadata["sources"], model.folder
     advice = "name a `text` to evaluate"
     for gone, what in (("-", "standard input"), (IN_MEMORY, "a text in memory")):
@@ -61,11 +61,12 @@ def text_to_evaluate(
     failure = ""
     for names in (named["found"], named["named"]):  # where it was, or where this folder's neighbours are now
         try:
-            corpus = read_text(tuple(names), settings, data_dir, lambda _: None, except_for=[folder] if folder else [])
+            own = {"beginning": model.vocabulary, "except_for": [folder] if folder else []}
+            corpus = read_text(tuple(names), settings, data_dir, lambda _: None, **own)
         except DataError as error:
             failure = failure or f"the text that '{folder}' was trained on is not here ({error})"
             continue
-        if corpus.digest == model.metadata["data"]:
+        if corpus.digest == named.get("digest", model.metadata["data"]):
             return TextPart("validation", (), corpus.parts(settings.validation_fraction)[1])
         failure = f"{', '.join(names)} is not the text that '{folder}' was trained on"
     raise CheckpointError(f"{failure}; {advice}")

@@ -1,17 +1,20 @@
 """A character language model as a task for the runner."""
 
+import hashlib
 import os
 from typing import Any
 
 import jax
+import numpy as np
 from flax import nnx
 from jax import Array
 
-from rnncli.charlm.batches import Streams, Text, Windows
+from rnncli.charlm.batches import Replayed, Streams, Text, Windows
 from rnncli.charlm.corpus import IN_MEMORY, TINY_SHAKESPEARE, Corpus
 from rnncli.charlm.model import CharModel, empty_network
 from rnncli.charlm.score import Scorer
 from rnncli.charlm.settings import CharlmSettings
+from rnncli.charlm.warm import Start
 from rnncli.nn.dropout import DropoutKey
 from rnncli.nn.initial import initialised, with_parameters
 from rnncli.training.devices import computing_devices
@@ -21,6 +24,7 @@ from rnncli.training.optimizer import optimizer_of
 from rnncli.training.task import Scored
 
 TASK = "charlm"
+_REPLAYED = 4  # an old stream, or window, for so many new ones, where an old text is replayed
 _VALIDATION_STREAMS = 64  # after each epoch the validation text is read in so many streams at once, at most …
 _VALIDATION_STREAM = 1024  # … of so many characters, at least
 _VALIDATION_MOST = 2**20  # characters that are scored after each epoch, at most
@@ -33,19 +37,29 @@ _ACCELERATED = 100  # how much more an accelerator does in that time, roughly
 class CharlmTask:
     """See `training.task.Task`."""
 
-    name, criterion, has_prior, data = TASK, "loss", False, None
+    name, criterion, data = TASK, "loss", None
 
-    def __init__(self, settings: CharlmSettings, corpus: Corpus, training: Text, validation: Text):
-        """`training` and `validation` are parts of the corpus."""
-        self.settings, self.corpus = settings, corpus
+    def __init__(
+        self, settings: CharlmSettings, corpus: Corpus, training: Text, validation: Text, start: Start | None = None
+    ):
+        """`training` and `validation` are parts of the corpus; `start` says what to begin with."""
+        self.settings, self.corpus, self._start = settings, corpus, start
+        self.has_prior = start is not None
         self._training, self._validation = training, validation
         symbols = corpus.vocabulary.size
         self.model = initialised(lambda rngs: CharModel(settings, symbols, rngs=rngs), settings.seed)
+        if start is not None:
+            self.model = with_parameters(self.model, start.parameters(self.model, corpus.vocabulary))
         weights = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(self.model, nnx.Param)))
         flop = _DISPATCH_FLOP * (1 if computing_devices()[0].platform == "cpu" else _ACCELERATED)
         chunk = max(1, round(flop / (6 * weights * settings.batch_size * settings.window)))
         kind = Streams if settings.stateful else Windows
-        self.batches = kind(training, settings.batch_size, settings.window, settings.seed, chunk=chunk)
+        batches = kind(training, settings.batch_size, settings.window, settings.seed, chunk=chunk)
+        self.batches: Streams | Windows | Replayed = batches
+        if start is not None and start.replay is not None:
+            share = max(1, settings.batch_size // _REPLAYED)
+            old = kind(start.replay, share, settings.window, settings.seed, chunk=chunk)
+            self.batches = Replayed(batches, old)
         evaluations = max(1, round(len(training) / _EVALUATE_EVERY))
         self.plan = Plan.of(settings, self.batches.steps_per_epoch, -(-self.batches.steps_per_epoch // evaluations))
         self.optimizer = optimizer_of(settings, self.plan)
@@ -88,18 +102,33 @@ class CharlmTask:
 
     @property
     def source(self) -> dict[str, Any]:
-        """The files of the text; nothing where it was given by itself, or is TFDS'."""
+        """The files of the text, but where it was given by itself, or is TFDS'; what it began with."""
         named = [name for name in self.corpus.sources if name not in (TINY_SHAKESPEARE, IN_MEMORY)]
-        return {"text": named} if named else {}
+        return ({"text": named} if named else {}) | ({} if self._start is None else dict(self._start.source))
 
     def metadata(self) -> dict[str, Any]:
         """The vocabulary, a digest of the text, and where it was."""
         sources = list(self.corpus.sources)
         return {
             "vocabulary": self.corpus.vocabulary.as_dict(),
-            "data": self.corpus.digest,
-            "sources": {"named": sources, "found": [_absolute(name) for name in sources]},
+            "data": self._digest(),
+            "sources": {
+                "named": sources,
+                "found": [_absolute(name) for name in sources],
+                "digest": self.corpus.digest,
+            },
         }
+
+    def _digest(self) -> str:
+        """Of the text, and of what training begins with, if not with first weights."""
+        if self._start is None:
+            return self.corpus.digest
+        digest = hashlib.sha256(self.corpus.digest.encode())
+        for leaf in jax.tree.leaves(nnx.state(self.model, nnx.Param)):
+            digest.update(np.asarray(leaf).tobytes())
+        if self._start.replay is not None:
+            digest.update(self._start.replay.tokens.tobytes())
+        return digest.hexdigest()
 
     def arrays(self) -> dict[str, Any]:
         """Nothing beside the network."""

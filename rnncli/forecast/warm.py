@@ -8,12 +8,12 @@ import jax.numpy as jnp
 from flax import nnx
 from jax import Array
 
-from rnncli.errors import ParameterError
 from rnncli.forecast.covariates import Encoding
 from rnncli.forecast.saved import load_network
 from rnncli.forecast.settings import ForecastNetwork, ForecastSettings
 from rnncli.settings import Chosen, settings_of
 from rnncli.training.loop import Params
+from rnncli.training.warm import kept
 
 # What decides the shapes of the network, and what its parameters mean; the horizon is adapted to.
 _KEPT = (*settings_of(ForecastNetwork), "window", "normalize", "transform")
@@ -58,13 +58,6 @@ def warm_start(folder: Path, chosen: Chosen[ForecastSettings]) -> tuple[Chosen[F
     settings, network, encoding = load_network(folder)
     quantiles = "pinball" in (settings.loss, chosen.get("loss", settings.loss))
     names = (*_KEPT, "loss") if quantiles else _KEPT  # quantiles are outputs of their own
-    for name in names:
-        theirs = getattr(settings, name)
-        if name in chosen and chosen[name] != theirs:
-            raise ParameterError(
-                f"`{name}` {chosen[name]}: the model in `from_model` '{folder}' has {theirs}, which cannot be changed; "
-                f"leave `{name}` out"
-            )
-    kept = {name: getattr(settings, name) for name in names}
     horizon = chosen.get("horizon", settings.horizon)
-    return chosen.replaced(**kept, horizon=horizon), WarmParameters(network, encoding)
+    chosen = chosen.replaced(**kept(chosen, settings, names, folder), horizon=horizon)
+    return chosen, WarmParameters(network, encoding)

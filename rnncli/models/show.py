@@ -135,7 +135,9 @@ def _row(held: Held) -> dict[str, Any]:
 def _described(held: Held, weights: Weights) -> Iterator[str]:
     yield f"{held.path}: {held.task}, {size(held.size)}, {age(held.saved)}; {held.figure}"
     source = ", ".join(f"{name} {_joined(value)}" for name, value in held.metadata.get("source", {}).items())
-    knows = ", ".join(f"{count:,} {_named(name)}" for name, count in held.sizes.items())
+    words = {"charlm": "symbols", "sentiment": "words"}.get(held.task, "")
+    names = {"vocabulary": f"{words} in the vocabulary"}
+    knows = ", ".join(f"{count:,} {names.get(name, name)}" for name, count in held.sizes.items())
     yield f"data      {'; '.join(part for part in (source, knows) if part) or 'that of the lecture'}"
     changed = " ".join(f"{name} {_joined(value)}," for name, value in held.changed.items()).rstrip(",")
     yield f"settings  {changed or 'the defaults'}"
@@ -193,7 +195,3 @@ def _joined(value: Any) -> str:
 
 def _listed(value: Any) -> str:
     return figure(value) if isinstance(value, float) else _joined(value)
-
-
-def _named(name: str) -> str:
-    return {"vocabulary": "symbols in the vocabulary"}.get(name, name)

@@ -22,13 +22,14 @@ from rnncli.sentiment.records import Labelled, labelled_of, read_labelled
 from rnncli.sentiment.settings import Columns, DataSource, Labeller, Preset, SentimentSettings
 from rnncli.sentiment.task import TASK, Classifier, SentimentTask, check_choices, prepare
 from rnncli.sentiment.text import Ragged, Vocabulary, Words, split_all
+from rnncli.sentiment.warm import warm_start
 from rnncli.settings import Chosen, distributed
 from rnncli.training.checkpoint import CheckpointWriter, restore
 from rnncli.training.devices import operands, use_device
 from rnncli.training.events import Listener, Note, follow, ignore
 from rnncli.training.model import TrainedModel, with_precision
 from rnncli.training.runner import run
-from rnncli.training.settings import NOT_SAVED, PrecisionChoice, Saving
+from rnncli.training.settings import COLD, NOT_SAVED, PrecisionChoice, Saving, WarmStart
 from rnncli.training.stored import read_metadata
 
 _RENAMED = {"encoder.stack.": "stack."}  # leaves of the network, as checkpoints before schema 3 have them
@@ -184,7 +185,7 @@ def fit(
         ['both', 'model', 'ngram']
     """
     use_device()
-    source, saving, chosen = distributed(parameters, (DataSource, Saving), SentimentSettings)
+    source, saving, warm, chosen = distributed(parameters, (DataSource, Saving, WarmStart), SentimentSettings)
     columns = Columns(text_column=source.text_column, label_column=source.label_column)
     given: dict[str, Labelled] = {}
     if labels is not None or not isinstance(texts, str | os.PathLike | None):
@@ -197,7 +198,7 @@ def fit(
         elif data is not None:
             part_texts, part_labels = data if isinstance(data, tuple) else (data, None)
             given[part] = _labelled(part_texts, part_labels, columns)
-    return train(source, chosen, given=given, preset=preset, saving=saving, on_event=on_event)
+    return train(source, chosen, given=given, preset=preset, saving=saving, warm=warm, on_event=on_event)
 
 
 def train(
@@ -207,6 +208,7 @@ def train(
     given: dict[str, Labelled] | None = None,
     preset: Preset = "default",
     saving: Saving = NOT_SAVED,
+    warm: WarmStart = COLD,
     on_event: Listener = ignore,
 ) -> Model:
     """The same as `fit`, with parameters that were checked; parts that are `given` are not read."""
@@ -216,6 +218,11 @@ def train(
     def say(text: str) -> None:
         on_event(Note(text))
 
+    start = None
+    if warm.from_model is not None:
+        chosen, start = warm_start(load_model(warm.from_model), warm.from_model, chosen)
+        start = replace(start, source=warm.said())
+        say(f"begins with the model in '{warm.from_model}'")
     chosen = with_precision(chosen, chosen.get("units", SentimentSettings.units))
     reading = check_choices(chosen, preset)
     labelled = dict(given or {})
@@ -224,8 +231,11 @@ def train(
         sources["train"] = labelled["train"].name
     else:
         labelled = read_parts(source) | labelled
-    data = split_data(labelled, sources, reading, say)
-    prepared = prepare(data, chosen, preset, say)
+    if warm.replay is not None:
+        columns = Columns(text_column=source.text_column, label_column=source.label_column)
+        labelled["replay"] = read_labelled(warm.replay, columns)
+    data = split_data(labelled, sources, reading, say, () if start is None else start.classes)
+    prepared = prepare(data, chosen, preset, say, start)
     result = follow(run(SentimentTask(prepared), saving), on_event)
     classifier: Classifier = result.scored.details
     return Model(

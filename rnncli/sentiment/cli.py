@@ -17,7 +17,7 @@ from rnncli.sentiment.settings import (
     SentimentSettings,
 )
 from rnncli.settings import Chosen
-from rnncli.training.settings import Computing, Device, Log
+from rnncli.training.settings import Computing, Device, Log, WarmStart
 from rnncli.verbs import DefaultVerbGroup
 
 app = typer.Typer(
@@ -33,6 +33,7 @@ app = typer.Typer(
     examples=[
         "rnncli sentiment reviews.csv --plot reviews.png",
         "rnncli sentiment reviews.csv --test others.csv --encoder bag --checkpoint bag",
+        "rnncli sentiment others.csv --from checkpoints/sentiment --replay reviews.csv --checkpoint both",
     ],
 )
 def train(
@@ -40,6 +41,7 @@ def train(
     chosen: Chosen[SentimentSettings],
     preset: SentimentPreset,
     saving: SentimentSaving,
+    warm: WarmStart,
     log: Log,
     output: PlotOutput,
     device: Device,
@@ -54,7 +56,7 @@ def train(
 
     with Console(output, device) as console:
         on_event = console.listener("training", log_to(log.log))
-        model = api.train(source, chosen, preset=preset.preset, saving=saving, on_event=on_event)
+        model = api.train(source, chosen, preset=preset.preset, saving=saving, warm=warm, on_event=on_event)
         show.show_training(model, console)
 
 

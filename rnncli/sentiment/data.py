@@ -56,9 +56,15 @@ def described(source: DataSource) -> dict[str, str]:
 
 
 def split_data(
-    labelled: dict[str, Labelled], sources: dict[str, str], fractions: Parts, say: Callable[[str], None]
+    labelled: dict[str, Labelled],
+    sources: dict[str, str],
+    fractions: Parts,
+    say: Callable[[str], None],
+    known: tuple[str, ...] = (),
 ) -> Dataset:
     """All parts; those that are not in `labelled` are drawn from the training texts, class by class.
+
+    Classes that are `known` before come first. Old texts, the part "replay", join the training part.
 
     Raises DataError where there is one class only, or a part has a class that is not trained.
     """
@@ -66,7 +72,7 @@ def split_data(
     if validation_fraction + test_fraction >= 1:
         both = f"`validation_fraction` {validation_fraction:g} and `test_fraction` {test_fraction:g}"
         raise ParameterError(f"{both} leave nothing to train; lower one")
-    classes = _class_names(labelled["train"])
+    classes = _class_names(labelled["train"], known)
     rest = with_classes(labelled["train"], classes)
     parts: dict[str, Part] = {}
     for part, fraction in (("test", test_fraction), ("validation", validation_fraction)):
@@ -75,16 +81,28 @@ def split_data(
         elif fraction:
             share = fraction if part == "test" or "test" in labelled else fraction / (1 - test_fraction)
             rest, parts[part] = _drawn(rest, share, classes)
-    parts["train"] = rest
+    parts["train"] = _with_old(rest, with_classes(labelled["replay"], classes), say) if "replay" in labelled else rest
     parts = {part: parts[part] for part in PARTS if part in parts}
     counts = ", ".join(f"{len(parts[part]):,} {_VERBS[part]}" for part in parts)
     say(f"{len(classes)} classes ({_listed(classes)}); texts: {counts}")
     return Dataset(classes, parts, sources)
 
 
-def _class_names(labelled: Labelled) -> tuple[str, ...]:
-    """The labels, rising numbers before others by the alphabet. Raises DataError where they are no classes."""
-    names = set(labelled.labels)
+def _with_old(part: Part, old: Part, say: Callable[[str], None]) -> Part:
+    """A part with as many old texts that they are a fifth of it: the same ones for every seed."""
+    count = min(len(old), max(1, len(part) // 4))
+    drawn = np.sort(np.random.default_rng(0).permutation(len(old))[:count])
+    say(f"{count:,} of {len(old):,} old texts are replayed among the {len(part):,} new ones")
+    old = _selected(old, drawn)
+    return Part([*part.texts, *old.texts], np.concatenate([part.labels, old.labels]))
+
+
+def _class_names(labelled: Labelled, known: tuple[str, ...]) -> tuple[str, ...]:
+    """The labels, rising numbers before others by the alphabet; those that are known first.
+
+    Raises DataError where they are no classes.
+    """
+    names = {*labelled.labels, *known}
     odd = next((name for name in sorted(names) if not name.isprintable()), None)
     if odd is not None:
         raise DataError(f"{labelled.name} has the label {ascii(odd)[:60]}; a label is one line of printable characters")
@@ -96,7 +114,7 @@ def _class_names(labelled: Labelled) -> tuple[str, ...]:
             f"the {len(labelled):,} texts of {labelled.name} have {len(names):,} different labels, as "
             f"'{min(names)[:40]}'; name the right column with `label_column`"
         )
-    return tuple(sorted(names, key=lambda name: (_rank(name), name)))
+    return (*known, *sorted(names.difference(known), key=lambda name: (_rank(name), name)))
 
 
 def with_classes(labelled: Labelled, classes: Sequence[str]) -> Part:
@@ -149,7 +167,8 @@ def _drawn(part: Part, fraction: float, classes: Sequence[str]) -> tuple[Part, P
 
 
 def _selected(part: Part, rows: np.ndarray) -> Part:
-    return Part([part.texts[row] for row in np.flatnonzero(rows)], part.labels[rows])
+    places = np.flatnonzero(rows) if rows.dtype == bool else rows
+    return Part([part.texts[row] for row in places], part.labels[places])
 
 
 def _rank(label: str) -> float:

@@ -64,14 +64,18 @@ class Measures:
     confusion: np.ndarray  # `[C, C]`: texts of a class (row) that were taken for another (column)
 
     def as_dict(self, classes: tuple[str, ...]) -> dict[str, Any]:
-        """The same as JSON types; F1, precision and recall are means over the classes, whatever their size (macro)."""
+        """The same as JSON types; F1, precision and recall are means over the classes, whatever their size (macro).
+
+        A class that no text has, and that none was taken for, counts for no mean.
+        """
+        there = (self.support > 0) | (self.confusion.sum(0) > 0)
         columns = {"precision": self.precision, "recall": self.recall, "f1": self.f1, "texts": self.support}
         rows = zip(*(column.tolist() for column in columns.values()), strict=True)
         return {
             "accuracy": self.accuracy,
-            "f1": float(self.f1.mean()),
-            "precision": float(self.precision.mean()),
-            "recall": float(self.recall.mean()),
+            "f1": float(self.f1[there].mean()),
+            "precision": float(self.precision[there].mean()),
+            "recall": float(self.recall[there].mean()),
             "loss": self.loss,
             "ece": self.ece,
             "texts": self.texts,

@@ -77,6 +77,10 @@ def fit_ngram(
     def trained(strength: float) -> NgramModel:
         weights, bias = np.zeros((len(keys), classes), np.float32), np.zeros(classes, np.float32)
         for target, ratio in ratios.items():
+            share = (labels == target).mean()
+            if share in (0, 1):  # a class that was known before, and has no text now
+                bias[target] = np.copysign(np.log(len(labels) + 1), share - 0.5)
+                continue
             model: Any = LogisticRegression(
                 C=strength, solver="liblinear", dual=True, tol=1e-3, max_iter=1000, random_state=0
             )

@@ -1,5 +1,6 @@
 """A text classifier as a task for the runner, and the preparation of its data."""
 
+import hashlib
 import time
 from collections.abc import Callable
 from dataclasses import dataclass, replace
@@ -28,6 +29,7 @@ from rnncli.sentiment.records import is_folder
 from rnncli.sentiment.score import Scorer
 from rnncli.sentiment.settings import Preset, SentimentSettings
 from rnncli.sentiment.text import Ragged, Vocabulary, split_all
+from rnncli.sentiment.warm import Start
 from rnncli.sentiment.words import load_encoder, load_vectors, start_from, start_with_ratios
 from rnncli.settings import Chosen
 from rnncli.training.events import Metrics
@@ -56,6 +58,7 @@ class Prepared:
     ngram_logits: dict[str, np.ndarray]
     vectors: dict[str, np.ndarray] | None = None  # of the words that have one in `embeddings`
     encoder: SentenceEncoder | None = None  # of whole texts
+    start: Start | None = None  # what to begin with, if not with first weights
 
 
 class Classifier(NamedTuple):
@@ -66,8 +69,14 @@ class Classifier(NamedTuple):
     measures: Measured
 
 
-def prepare(data: Dataset, chosen: Chosen[SentimentSettings], preset: Preset, say: Callable[[str], None]) -> Prepared:
-    """Settle the settings that suit the texts, make the vocabulary, train the baseline.
+def prepare(
+    data: Dataset,
+    chosen: Chosen[SentimentSettings],
+    preset: Preset,
+    say: Callable[[str], None],
+    start: Start | None = None,
+) -> Prepared:
+    """Settle the settings that suit the texts, make the vocabulary, train the baseline; `start` is what to begin with.
 
     Raises DataError, ParameterError: the data is at fault, or the settings contradict it.
     """
@@ -75,6 +84,8 @@ def prepare(data: Dataset, chosen: Chosen[SentimentSettings], preset: Preset, sa
     words = {part: split_all(each.texts, settings) for part, each in data.parts.items()}
     cut = {part: each.cut(settings) for part, each in words.items()}
     vocabulary = Vocabulary.of(cut["train"], settings)
+    if start is not None:
+        vocabulary = start.with_words(vocabulary)
     texts: dict[str, Any] = {part: vocabulary.encode(each)[0] for part, each in cut.items()}
     longest = int(cut["train"].texts.lengths.max())
     if not longest:
@@ -93,7 +104,7 @@ def prepare(data: Dataset, chosen: Chosen[SentimentSettings], preset: Preset, sa
     if settings.embeddings and is_folder(settings.embeddings):
         settings, encoder = load_encoder(settings, chosen, data.parts["train"].texts, say)
         texts = {part: encoder(each.texts) for part, each in data.parts.items()}
-    elif settings.embeddings:
+    elif settings.embeddings and start is None:
         settings, vectors = load_vectors(settings, chosen, vocabulary, cut["train"], say)
     begun = time.monotonic()
     labels = {part: each.labels for part, each in data.parts.items()}
@@ -104,7 +115,7 @@ def prepare(data: Dataset, chosen: Chosen[SentimentSettings], preset: Preset, sa
         f"baseline of {len(ngram.keys):,} words and pairs of words: validation accuracy {accuracy:.3f} "
         f"({time.monotonic() - begun:.0f} s)"
     )
-    return Prepared(settings, data, vocabulary, texts, ngram, logits, vectors, encoder)
+    return Prepared(settings, data, vocabulary, texts, ngram, logits, vectors, encoder, start)
 
 
 def check_choices(chosen: Chosen[SentimentSettings], preset: Preset) -> SentimentSettings:
@@ -122,7 +133,7 @@ def check_choices(chosen: Chosen[SentimentSettings], preset: Preset) -> Sentimen
 class SentimentTask:
     """See `training.task.Task`."""
 
-    name, criterion, unit, has_prior, carry = TASK, "loss", "texts", False, ()
+    name, criterion, unit, carry = TASK, "loss", "texts", ()
 
     def __init__(self, prepared: Prepared):
         self.prepared, self.settings = prepared, prepared.settings
@@ -131,7 +142,12 @@ class SentimentTask:
         self.model = initialised(
             lambda rngs: TextClassifier(settings, vocabulary.size, classes, rngs=rngs), settings.seed
         )
-        if prepared.vectors is not None:
+        start = prepared.start
+        self.has_prior = start is not None
+        if start is not None:
+            begun = start.parameters(self.model, vocabulary, prepared.data.classes)
+            self.model = with_parameters(self.model, begun)
+        elif prepared.vectors is not None:
             start_from(self.model, vocabulary, prepared.vectors)
         elif settings.start == "naive-bayes" and isinstance(texts, Ragged):
             start_with_ratios(self.model, log_count_ratios(texts, labels, vocabulary.size, classes, _SMOOTHING))
@@ -191,9 +207,10 @@ class SentimentTask:
 
     @property
     def source(self) -> dict[str, Any]:
-        """The files of the texts, and their columns."""
+        """The files of the texts, their columns, and what training began with."""
         named = {name: value for name, value in self.prepared.data.sources.items() if value != imdb.NAME}
-        return {"data" if name == "train" else name: value for name, value in named.items()}
+        begun = {} if self.prepared.start is None else self.prepared.start.source
+        return {"data" if name == "train" else name: value for name, value in named.items()} | dict(begun)
 
     def metadata(self) -> dict[str, Any]:
         """The classes, the vocabulary, a digest of the texts, the size of the linear model."""
@@ -201,10 +218,19 @@ class SentimentTask:
         return {
             "classes": list(data.classes),
             "vocabulary": list(self.prepared.vocabulary.words),
-            "data": data.digest,
+            "data": self._digest(),
             "ngrams": len(self.prepared.ngram.keys),
             **UNCALIBRATED.as_dict(),  # until training ends
         }
+
+    def _digest(self) -> str:
+        """Of the texts, and of what training begins with, if not with first weights."""
+        if self.prepared.start is None:
+            return self.prepared.data.digest
+        digest = hashlib.sha256(self.prepared.data.digest.encode())
+        for leaf in jax.tree.leaves(nnx.state(self.model, nnx.Param)):
+            digest.update(np.asarray(leaf).tobytes())
+        return digest.hexdigest()[:16]
 
     def arrays(self) -> dict[str, Any]:
         """The linear model."""
@@ -223,7 +249,8 @@ def class_weights(settings: SentimentSettings, labels: np.ndarray, classes: int)
     """Ones; "balanced": each class's share of the loss the same, the mean over the texts 1. float32 `[classes]`."""
     if settings.class_weights == "none":
         return np.ones(classes, np.float32)
-    return (len(labels) / (classes * np.bincount(labels, minlength=classes))).astype(np.float32)
+    counts = np.maximum(np.bincount(labels, minlength=classes), 1)  # a class that was known before may have no text
+    return (len(labels) / (classes * counts)).astype(np.float32)
 
 
 def _decays(name: str) -> bool:

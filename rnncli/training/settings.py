@@ -98,6 +98,10 @@ class WarmStart(Settings):
         if self.replay is not None and self.from_model is None:
             raise ParameterError("`replay` keeps what a saved model knows: name that with `from_model`")
 
+    def said(self) -> dict[str, str]:
+        """What was named, as JSON types: what a training that goes on is not told again."""
+        return {name: value for name, value in self.as_dict().items() if value is not None}
+
 
 COLD = WarmStart()  # a training that begins with first weights
 

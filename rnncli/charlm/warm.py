@@ -1,0 +1,49 @@
+"""Beginning with a saved language model, on another text, whose further characters begin as the mean of the others."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from jax import Array
+
+from rnncli.charlm.batches import Text
+from rnncli.charlm.model import CharModel
+from rnncli.charlm.settings import CharlmSettings, CharNetwork
+from rnncli.charlm.vocabulary import Vocabulary
+from rnncli.settings import Chosen, settings_of
+from rnncli.training.loop import Params
+from rnncli.training.warm import NEW, adapted, kept, placed
+
+_KEPT = (*settings_of(CharNetwork), "vocabulary", "lowercase")
+_SYMBOLS = {"embedding.vectors": 0, "output.kernel": -1, "output.bias": -1, "tied_bias": 0}  # their axis of a leaf
+
+
+@dataclass(frozen=True)
+class Start:
+    """What a training begins with: a saved model, and old text, some of which is in each batch."""
+
+    network: CharModel
+    vocabulary: Vocabulary
+    replay: Text | None = None
+    source: Mapping[str, Any] = field(default_factory=dict)  # how the command line names both
+
+    def parameters(self, model: CharModel, vocabulary: Vocabulary) -> Params:
+        """Those of the saved model, for a network of the same architecture and at least its symbols."""
+        known = {symbol: token for token, symbol in enumerate(self.vocabulary.symbols)}
+        places = np.array([*(known.get(symbol, NEW) for symbol in vocabulary.symbols), self.vocabulary.boundary])
+        tied, one_hot = model.tied_bias is not None, model.embedding.vectors is None
+
+        def adapt(name: str, leaf: Array) -> Array:
+            axis = 0 if one_hot and name == "stack.forward.0.kernel" else _SYMBOLS.get(name)
+            if axis is None or (tied and name.startswith("output")):
+                return leaf
+            return placed(leaf, places, axis % leaf.ndim)
+
+        return adapted(self.network, model, adapt)
+
+
+def kept_settings(chosen: Chosen[CharlmSettings], saved: CharlmSettings, folder: Path) -> Chosen[CharlmSettings]:
+    """What was chosen, with the architecture of the model in a folder. Raises ParameterError: another was chosen."""
+    return chosen.replaced(**kept(chosen, saved, _KEPT, folder))
