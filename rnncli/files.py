@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
+from rnncli.encodings import recoded
 from rnncli.errors import DataError, RnncliError
 
 _LONGEST_MAGIC = 6
@@ -22,13 +23,21 @@ _SUFFIXES = {".txt", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".gz", ".xz"
 _TEMPORARY_EXTRA = 24  # bytes that the name of a temporary file adds to the file's own
 
 
-def read_bytes(source: str) -> bytes:
-    """All of a file, or of stdin for `-`. Compression is told by the content, so it works in a pipe too."""
-    return b"".join(read_blocks(source))
+def read_bytes(source: str, encoding: str | None = None) -> bytes:
+    """All of a file, or of stdin for `-`. Compression is told by the content, so it works in a pipe too.
+
+    Text of an `encoding` comes as UTF-8.
+    """
+    return b"".join(read_blocks(source, encoding))
 
 
-def read_blocks(source: str) -> Iterator[bytes]:
+def read_blocks(source: str, encoding: str | None = None) -> Iterator[bytes]:
     """The same in blocks, for what may be larger than memory; what a pipe has is given as soon as it is there."""
+    blocks = _unpacked(source)
+    return blocks if encoding in (None, "utf-8") else recoded(blocks, encoding, name_of(source))
+
+
+def _unpacked(source: str) -> Iterator[bytes]:
     pieces = _pieces(source)
     head = b""
     for piece in pieces:  # a pipe may give less than a magic number at once

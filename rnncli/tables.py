@@ -13,6 +13,7 @@ import re
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rnncli.encodings import advice
 from rnncli.errors import DataError
 from rnncli.files import name_of, read_bytes
 
@@ -24,12 +25,14 @@ _COMMA = re.compile(r"^([+-]?\d+),(\d+)$")
 UNNAMED = "value"  # the only column of what has no names
 
 
-def read_table(source: str) -> "pd.DataFrame":
+def read_table(source: str, encoding: str | None = None) -> "pd.DataFrame":
     """The table in `source` (a path or `-`): string columns, an empty string where a cell is missing.
+
+    Text is UTF-8, or of another `encoding`.
 
     Raises DataError where there is nothing, no table, no row, a ragged row, or two columns with the same name.
     """
-    return table_of(read_bytes(source), name_of(source))
+    return table_of(read_bytes(source, encoding), name_of(source))
 
 
 def table_from(data: Any) -> "pd.DataFrame":
@@ -83,12 +86,13 @@ def _decode(raw: bytes, name: str) -> str:
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         byte = f"byte 0x{raw[error.start]:02x} at offset {error.start} (line {line})"
-        raise DataError(f"{name} is not UTF-8: {byte}; convert it first, for example with iconv") from error
+        raise DataError(f"{name} is not UTF-8: {byte}; {advice(raw)}") from error
 
 
 def _read_separated(text: str, name: str) -> "pd.DataFrame":
     import pandas as pd
 
+    text = _without_comments(text)
     separator = separator_of(text.lstrip().split("\n", 1)[0])
     header, *rows = list(rows_of(io.StringIO(text), separator, name, strip=True)) or [[]]
     if not header:
@@ -97,6 +101,21 @@ def _read_separated(text: str, name: str) -> "pd.DataFrame":
         rows.insert(0, header)
         header = [UNNAMED] if len(header) == 1 else [f"column {index}" for index in range(1, len(header) + 1)]
     return pd.DataFrame([decimal_points(row, separator) for row in rows], columns=header, dtype=str)
+
+
+def _without_comments(text: str) -> str:
+    """A text without lines that begin with # before its header; the last of them may be the header itself."""
+    comments, rest = [], text
+    while rest.lstrip().startswith("#"):
+        line, _, rest = rest.lstrip().partition("\n")
+        comments.append(line.lstrip("# "))
+    if not comments or not rest.strip():
+        return text
+    first = rest.lstrip().split("\n", 1)[0]
+    separator = separator_of(first)
+    cells = first.split(separator)
+    headed = len(cells) > 1 and comments[-1].count(separator) == len(cells) - 1 and any(map(is_number, cells))
+    return f"{comments[-1]}\n{rest}" if headed else rest
 
 
 def decimal_points(row: list[str], separator: str) -> list[str]:
@@ -126,6 +145,8 @@ def rows_of(lines: Iterable[str], separator: str, name: str, *, strip: bool) -> 
             if not row or (strip and row == [""]):
                 continue
             width = width or len(row)
+            if strip and len(row) != width and row[0].startswith("#"):  # a comment
+                continue
             if len(row) != width:
                 raise DataError(f"{name} is ragged: line {reader.line_num} has {len(row)} cells, the header {width}")
             yield row

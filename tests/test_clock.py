@@ -108,3 +108,15 @@ def test_regular_stamps_survive_the_round_trip(start: pd.Timestamp, width: str, 
     positions, clock = found
     assert positions.tolist() == list(range(count))
     assert [clock.stamp(position) for position in range(count + 5)] == stamps
+
+
+def test_dates_in_words_are_the_last_resort() -> None:
+    stamps = ["Monday, 1st of January 2024", "2nd January 2024", "January 3rd, 2024", "4. January 2024"]
+    reading = read_clock(stamps)
+    assert reading is not None
+    positions, clock = reading
+    assert positions.tolist() == [0, 1, 2, 3]
+    assert (clock.stamp(4), clock.step) == ("2024-01-05", "day")
+    assert clock.note == "'Monday, 1st of January 2024' was read as 2024-01-01"
+    for vague in (["January", "February"], ["Monday", "Tuesday"], ["a", "b"], ["may", "june"]):
+        assert read_clock(vague) is None

@@ -1,11 +1,16 @@
 """From a table to a regular series."""
 
+from pathlib import Path
+
 import numpy as np
 import pandas as pd
 import pytest
 
-from rnncli.errors import DataError
+from rnncli.errors import DataError, ParameterError
+from rnncli.forecast.long import read_many
+from rnncli.forecast.reading import read
 from rnncli.forecast.series import read_series
+from rnncli.forecast.source import SeriesSource
 
 
 def table(**columns: list[str]) -> pd.DataFrame:
@@ -71,9 +76,49 @@ def test_missing_steps_and_missing_values_are_both_named() -> None:
     assert series.filled.tolist() == [False, True, True, False, False]
 
 
-def test_a_time_column_that_cannot_be_read_is_said() -> None:
-    series = read_series(table(Date=["first", "second", "third"], y=list("123")))
-    assert "column 'Date' could not be read as time (its first value is 'first')" in series.notes[0]
+def test_a_time_column_that_cannot_be_read_is_an_error_with_what_is_known() -> None:
+    unread = table(Date=["", "first", "second"], y=list("123"))
+    message = (
+        r"column 'Date', row 2: 'first' is no time; known are stamps like 2024-01-31, .*; name another `time_column`"
+    )
+    with pytest.raises(DataError, match=message):
+        read_series(unread)
+    with pytest.raises(DataError, match=message):
+        read_series(unread, time_column="Date")
+    with pytest.raises(DataError, match=message):
+        read_many(unread.assign(id=["a", "a", "a"]), "id")
+    counted = read_series(unread, time_column="none")
+    assert counted.clock is None
+    assert counted.stamp(3) == "4"
+
+
+def test_comments_totals_and_the_signs_of_spreadsheets(tmp_path: Path) -> None:
+    path = tmp_path / "sheet.csv"
+    path.write_text("# exported yesterday\n# by hand\nMonth,y\n2024-01,1\n2024-02,#N/A\n# odd\n2024-03,5\nTotal,6\n")
+    notes: list[str] = []
+    (series,) = read(path, SeriesSource(), notes.append)
+    assert (series.values.tolist(), series.name, series.time_name) == ([1, 3, 5], "y", "Month")
+    assert "the last row, 'Total', is left out" in notes
+    path.write_text("# Month,y\n2024-01,1\n2024-02,2\n2024-03,5\n")
+    (series,) = read(path, SeriesSource(), notes.append)
+    assert (series.values.tolist(), series.name) == ([1, 2, 5], "y")
+
+
+def test_another_encoding_is_read_where_it_is_named_and_guessed_where_it_is_not(tmp_path: Path) -> None:
+    path = tmp_path / "sheet.csv"
+    rows = "".join(f"2024-{month:02d},{month * month}\n" for month in range(1, 13))
+    path.write_bytes(
+        f"Monat,Umsätze größerer Städte in Österreich über die Jahre für Käufer\n{rows * 3}".encode("cp1252")
+    )
+    with pytest.raises(DataError, match=r"is not UTF-8: byte 0xe4 at offset 9 \(line 1\); name its `encoding`"):
+        read(path, SeriesSource(), print)
+    path.write_bytes(f"Monat,Umsätze\n{rows}".encode("cp1252"))
+    (series,) = read(path, SeriesSource(encoding="cp1252", time_column="Monat"), print)
+    assert (series.name, len(series.values)) == ("Umsätze", 12)
+    with pytest.raises(DataError, match=r"is not ASCII: byte 0xe4 at offset 9; name its `encoding`"):
+        read(path, SeriesSource(encoding="ascii"), print)
+    with pytest.raises(ParameterError, match="'klingon' is no text encoding"):
+        SeriesSource(encoding="klingon")
 
 
 def test_row_numbers_are_forecast_where_there_is_nothing_else() -> None:
@@ -108,7 +153,7 @@ def test_digits_are_those_of_the_input() -> None:
         ({"Month": MONTHS[:2], "word": ["x", "y"]}, {}, "no column of numbers to forecast; the columns are 'word'"),
         ({"Month": MONTHS[:2], "Passengers": list("12")}, {"target": "Pasengers"}, "did you mean 'Passengers'"),
         ({"Month": MONTHS[:2], "y": list("12")}, {"time_column": "Mont"}, "no column 'Mont'; did you mean 'Month'"),
-        ({"Month": MONTHS[:2], "y": ["a", "b"]}, {"time_column": "y", "target": "Month"}, "'y' holds no times"),
+        ({"Month": MONTHS[:2], "y": ["a", "b"]}, {"time_column": "y", "target": "Month"}, "column 'y', row 1: 'a' is no time"),
         ({"ds": list("1212"), "unique_id": list("aabb"), "y": list("1234")}, {}, "by column 'unique_id'"),
     ],
 )

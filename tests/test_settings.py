@@ -146,6 +146,7 @@ def test_the_config_of_a_document_holds_every_setting_under_its_name(cls: type[S
         "calendar",
         "holidays",
         "multivariate",
+        "encoding",
     }
     assert offered - set(config) <= elsewhere | sources | {"text_column", "label_column"}
 

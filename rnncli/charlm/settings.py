@@ -4,11 +4,11 @@ The defaults are what serves a newcomer within minutes. The preset "lecture" is 
 lecture's slides.
 """
 
-import codecs
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from rnncli.encodings import encoding_name
 from rnncli.errors import ParameterError
 from rnncli.nn.settings import Network, TextDropout
 from rnncli.settings import COUNT, FRACTION, NOT_NEGATIVE, RATE, Bounds, Presets, Settings, setting
@@ -23,15 +23,6 @@ CHECKPOINT = Path("checkpoints/charlm")
 MAIN_FIGURES = (("validation", "carried", "loss"),)  # part, protocol and metric of the figure that stands for a model
 CHARS = Bounds(1, 1_000_000, metavar="CHARS")
 _ENCODING = "How the files' bytes are text."
-
-
-def _encoding(name: str) -> str:
-    """The usual name of a text encoding; raises ValueError for what is none."""
-    try:
-        "a".encode(name)
-        return codecs.lookup(name).name
-    except (LookupError, ValueError) as error:
-        raise ValueError(f"'{name}' is no text encoding; utf-8, latin-1, utf-16 and gb18030 are some") from error
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +45,7 @@ class Reading(Settings):
     """The text."""
 
     vocabulary: VocabularyKind = setting("chars", "What the network reads and writes.")
-    encoding: str = setting("utf-8", _ENCODING, metavar="NAME", shown="utf-8, strictly", convert=_encoding)
+    encoding: str = setting("utf-8", _ENCODING, metavar="NAME", shown="utf-8, strictly", convert=encoding_name)
     lowercase: bool = setting(False, "Lower-case the text, as the lecture.")
     separator: str = setting(
         "",
@@ -194,4 +185,4 @@ class Evaluation(Settings):
     per_char: bool = setting(False, "Print each character and its surprisal in nats, tab-separated.")
     protocol: Protocol = setting("carried", "Of --per-char: the state carried, or cold in each window.")
     window: int | None = setting(None, "Windows of the cold protocol.", CHARS, shown="as it was trained")
-    encoding: str | None = setting(None, _ENCODING, metavar="NAME", shown="utf-8, strictly", convert=_encoding)
+    encoding: str | None = setting(None, _ENCODING, metavar="NAME", shown="utf-8, strictly", convert=encoding_name)

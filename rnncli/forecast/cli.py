@@ -79,7 +79,9 @@ def predict(
 
     with Console(output, device) as console:
         loaded = api.load_model(model.checkpoint)
-        columns = {name: getattr(source, name) for name in ("id", "target", "time_column", "fill", "future")}
+        columns = {
+            name: getattr(source, name) for name in ("id", "target", "time_column", "encoding", "fill", "future")
+        }
         if ahead.follow:
             if output.plot is not None:
                 raise ParameterError("`follow` has no end, and `plot` would be drawn there; leave one out")

@@ -5,10 +5,12 @@ stamp of any position in the notation of the input.
 """
 
 from collections.abc import Sequence
+from datetime import datetime
 from typing import cast
 
 import numpy as np
 import pandas as pd
+from dateutil import parser
 
 from rnncli.errors import DataError
 from rnncli.forecast.periods import (
@@ -34,6 +36,7 @@ _FORMATS = (
 )  # fmt: skip
 _EPOCH = {10: 10**6, 13: 10**3}  # seconds and milliseconds since 1970 by their number of digits, in microseconds
 _COMPACT = {8: "%Y%m%d", 6: "%Y%m"}  # whole numbers that are dates, by their number of digits
+_DEFAULTS = datetime(2000, 1, 1), datetime(2001, 2, 2)
 _SECOND = 10**6  # microseconds, the unit of all times here
 _MINUTE, _HOUR = 60 * _SECOND, 3600 * _SECOND
 _UNITS = ((DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute"))
@@ -146,7 +149,24 @@ def _read_dates(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
         return _likeliest(stamps, fitting)
     if most * 2 > len(stamps):
         raise _no_time(stamps, row)
-    return None
+    return _read_loosely(stamps)
+
+
+def _read_loosely(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
+    """Dates in any words that dateutil understands, where each names its day, month and year; written as ISO dates."""
+    times = []
+    for stamp in stamps:
+        try:
+            # what a stamp does not name is that of the default: two of them tell
+            one, other = (parser.parse(stamp, default=default) for default in _DEFAULTS)
+        except (ValueError, OverflowError):
+            return None
+        if one != other or not any(map(str.isalpha, stamp)):
+            return None
+        times.append(one)
+    whole_days = all(time.time() == _DEFAULTS[0].time() for time in times)
+    positions, clock = _read_calendar(pd.DatetimeIndex(times), "%Y-%m-%d" if whole_days else "%Y-%m-%d %H:%M:%S")
+    return positions, clock._replace(note=f"{stamps[0]!r} was read as {clock.stamp(int(positions[0]))}")
 
 
 def _likeliest(stamps: Sequence[str], notations: Sequence[str]) -> tuple[np.ndarray, Clock]:

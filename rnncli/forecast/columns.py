@@ -16,13 +16,15 @@ TIME_NAMES = {
     "date", "datetime", "time", "timestamp", "ds", "month", "year", "quarter", "week", "day", "period", "hour",
 }  # fmt: skip
 _ROW_NAMES = {"rownames", "rowname", "row", "index", "id", "step", "t", "n", "no", "nr", "unnamed: 0", ""}
-MISSING = {"", "na", "n/a", "nan", "null", "none", "?", "-", "."}
+MISSING = {"", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "null", "nil", "none", "?", "-", "."}
+NO_TIME = "none"  # the name of a time column that means: count the rows
+KNOWN = ("2024-01-31", "31.01.2024", "01/31/2024", "2024-01", "2024Q1", "2024-W05", "Jan 2024", "2024-01-31 14:00")
 LARGEST = 1e100  # squares must stay finite in float64
 
 
 def check_column(table: pd.DataFrame, name: str | None) -> None:
     """Raise DataError where a table has no column of that name."""
-    if name is None or name in table.columns:
+    if name in (None, NO_TIME) or name in table.columns:
         return
     near = difflib.get_close_matches(name, table.columns, n=3, cutoff=0.4) or list(table.columns)
     raise DataError(f"no column {name!r}; did you mean {' or '.join(map(repr, near))}?")
@@ -33,11 +35,16 @@ def _is_row_number(name: object) -> bool:
 
 
 def find_time(table: pd.DataFrame, name: str | None, target: str | None) -> tuple[str, np.ndarray, Clock] | None:
-    """The time column, the positions of its stamps, its clock."""
+    """The time column, the positions of its stamps, its clock; None where rows are to be counted.
+
+    Raises DataError: the column that was named, or is called like a time, cannot be read as one.
+    """
+    if name == NO_TIME and name not in table.columns:
+        return None
     if name is not None:
         reading = read_clock(table[name].tolist())
         if reading is None:
-            raise DataError(f"column {name!r} holds no times: its first value is {table[name].iloc[0]!r}")
+            raise _unread(table, name)
         return (name, *reading)
     rest = [column for column in table.columns if column != target]
     named = [column for column in rest if str(column).lower() in TIME_NAMES]
@@ -53,7 +60,20 @@ def find_time(table: pd.DataFrame, name: str | None, target: str | None) -> tupl
             raise
         if reading is not None:
             return (column, *reading)
+    unread = [column for column in named if not mostly_numbers(table[column].tolist())]
+    if unread:
+        raise _unread(table, unread[0])
     return None
+
+
+def _unread(table: pd.DataFrame, column: str) -> DataError:
+    """The error of a column of times that nobody can read."""
+    cells = table[column].tolist()
+    row = next((row for row, cell in enumerate(cells) if cell.lower() not in MISSING), 0)
+    return DataError(
+        f"column {column!r}, row {row + 1}: {cells[row]!r} is no time; known are stamps like {', '.join(KNOWN)}; name "
+        f"another `time_column`, or none to count the rows"
+    )
 
 
 def find_target(table: pd.DataFrame, time_name: str | None) -> str:

@@ -37,7 +37,7 @@ def follow(
         separator = separator_of(header)
         past = pd.DataFrame(columns=_cells(header, separator), dtype=str)
     else:
-        raw = read_bytes(series)
+        raw = read_bytes(series, columns.get("encoding"))
         past = table_of(raw, name_of(series))
         first = raw.lstrip().split(b"\n", 1)[0].decode("utf-8", "replace")
         separator = separator_of(first) if first[:1] not in ("{", "[", "P") else ","

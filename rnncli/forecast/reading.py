@@ -14,11 +14,12 @@ from rnncli.forecast.source import SeriesSource, columns_of
 from rnncli.tables import plain_numbers, read_table, table_from
 
 Say = Callable[[str], None]
+_TOTALS = {"total", "totals", "grand total", "sum", "average", "mean", "gesamt", "summe", "insgesamt", "suma", "somme"}
 
 
 def read(series: Any, source: SeriesSource, say: Say) -> list[Series]:
     """Read one series, or all that a column or several targets tell apart, and tell what was done to them."""
-    found = table(series)
+    found = _without_total(table(series, source.encoding), say)
     if source.future is not None:
         found = _with_future(found, source)
     targets = columns_of(source.target, list(found.columns)) or [None]
@@ -71,7 +72,7 @@ def _beside_of(source: SeriesSource, columns: Sequence[str]) -> list[str]:
 
 def _with_future(past: pd.DataFrame, source: SeriesSource) -> pd.DataFrame:
     """A table with what another one says of the steps after it, whose targets are empty, and of its own."""
-    future = table(source.future)
+    future = table(source.future, source.encoding)
     known = columns_of(source.future_covariates, list(future.columns))
     absent = [name for name in known if name not in future.columns]
     if absent or not known:
@@ -100,6 +101,16 @@ def _with_future(past: pd.DataFrame, source: SeriesSource) -> pd.DataFrame:
     return pd.concat([joined, new[[*keys, *known]]], ignore_index=True).fillna("")
 
 
-def table(series: Any) -> Any:
+def table(series: Any, encoding: str | None = None) -> Any:
     """The table of a path, or of values."""
-    return read_table(os.fspath(series)) if isinstance(series, str | os.PathLike) else table_from(series)
+    return read_table(os.fspath(series), encoding) if isinstance(series, str | os.PathLike) else table_from(series)
+
+
+def _without_total(found: pd.DataFrame, say: Say) -> pd.DataFrame:
+    """A table without the last row where that has the sums of the others, as spreadsheets do."""
+    last = found.iloc[-1].tolist()
+    name = next((cell for cell in last if cell.lower().strip(":. ") in _TOTALS), None)
+    if name is None or len(found) < 3:
+        return found
+    say(f"the last row, {name!r}, is left out")
+    return found.iloc[:-1]

@@ -8,6 +8,7 @@ import numpy as np
 from flax import nnx
 
 from rnncli.errors import CheckpointError, DataError, ParameterError
+from rnncli.forecast.columns import NO_TIME
 from rnncli.forecast.combination import Combination, systems_of
 from rnncli.forecast.covariates import NO_COVARIATES, Encoding, encode
 from rnncli.forecast.effects import Effects
@@ -39,7 +40,7 @@ def read_as_trained(
     Raises DataError: they have other columns, or cannot be read.
     """
     wanted = metadata["series"] or {"target": None, "time": None, "step": None, "fill": "linear"}
-    found = table(series)
+    found = table(series, source.encoding)
     if list(found.columns) == [UNNAMED]:  # values without names are those of the target
         found, wanted = found.rename(columns={UNNAMED: wanted["target"] or UNNAMED}), {**wanted, "time": None}
     names = {name: getattr(source, own) or wanted.get(name) for name, own in _COLUMNS.items()}
@@ -61,7 +62,7 @@ def read_as_trained(
     how = SeriesSource(
         id=names["id"],
         target=names["target"],
-        time_column=names["time"],
+        time_column=names["time"] or NO_TIME,
         fill=source.fill or wanted["fill"],
         future=source.future,
         multivariate="joint" if encoding is not None and encoding.targets else "shared",

@@ -10,7 +10,6 @@ import pandas as pd
 from rnncli.errors import DataError
 from rnncli.forecast.columns import (
     LARGEST,
-    TIME_NAMES,
     check_column,
     find_target,
     find_time,
@@ -113,8 +112,6 @@ def read_series(
         end = last if beside else len(values)
         values = _on_grid(time, places[:end], values[:end], notes, fill)
         notes += [time[2].note] if time[2].note else []
-    else:
-        _note_unread_times(table, target, notes)
     values = without_end(values, target, notes)
     missing = np.isnan(values)
     filled = fill_gaps(values, fill, clock, target, notes)
@@ -126,15 +123,6 @@ def read_series(
     if filled.max() - filled.min() < least:
         raise DataError(f"column {target!r} varies by less than {least:g}, too little to compute with; multiply it")
     return Series(target, filled, missing, time_name, clock, digits, tuple(notes), beside=cells)
-
-
-def _note_unread_times(table: pd.DataFrame, target: str, notes: list[str]) -> None:
-    """Notes the first column that is named like a time, as it could not be read as one."""
-    for column in table.columns:
-        if str(column).lower() in TIME_NAMES and column != target:
-            example = f"its first value is {table[column].iloc[0]!r}"
-            notes.append(f"column {column!r} could not be read as time ({example}): rows are counted")
-            return
 
 
 def known_until(values: np.ndarray) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from rnncli.encodings import encoding_name
 from rnncli.settings import REQUIRED, Settings, setting
 
 Fill = Literal["linear", "previous", "zero", "none"]
@@ -36,7 +37,10 @@ class Table(Settings):
     )
     id: str | None = setting(None, "Column that tells several series apart: one model for all.", None, "COLUMN")
     time_column: str | None = setting(
-        None, "Column of the time stamps.", None, "COLUMN", shown="found by name, content"
+        None, "Column of the time stamps; none: count the rows.", None, "COLUMN", shown="found by name, content"
+    )
+    encoding: str | None = setting(
+        None, "How the bytes of tables are text.", metavar="NAME", shown="utf-8, strictly", convert=encoding_name
     )
     fill: Fill | None = setting(
         None,

@@ -186,7 +186,7 @@ def fit(
     """
     use_device()
     source, saving, warm, chosen = distributed(parameters, (DataSource, Saving, WarmStart), SentimentSettings)
-    columns = Columns(text_column=source.text_column, label_column=source.label_column)
+    columns = source.columns
     given: dict[str, Labelled] = {}
     if labels is not None or not isinstance(texts, str | os.PathLike | None):
         given["train"] = _labelled(texts, labels, columns)
@@ -232,8 +232,7 @@ def train(
     else:
         labelled = read_parts(source) | labelled
     if warm.replay is not None:
-        columns = Columns(text_column=source.text_column, label_column=source.label_column)
-        labelled["replay"] = read_labelled(warm.replay, columns)
+        labelled["replay"] = read_labelled(warm.replay, source.columns)
     data = split_data(labelled, sources, reading, say, () if start is None else start.classes)
     prepared = prepare(data, chosen, preset, say, start)
     result = follow(run(SentimentTask(prepared), saving), on_event)

@@ -7,7 +7,6 @@ import typer
 from rnncli.options import verb
 from rnncli.output import Output, PlotOutput
 from rnncli.sentiment.settings import (
-    Columns,
     DataSource,
     LabelledSource,
     Labelling,
@@ -76,7 +75,7 @@ def predict(labelling: Labelling, model: SavedClassifier, output: Output, device
     from rnncli.sentiment.stream import records_of
 
     with Console(output, device) as console:
-        records = records_of(list(labelling.text), labelling.text_column)
+        records = records_of(list(labelling.text), labelling.text_column, labelling.encoding)
         loaded = api.load_model(model.checkpoint, device.precision)
         threshold = labelling.threshold if labelling.threshold in (None, "f1") else float(labelling.threshold)
         how = {"explain": labelling.explain, "threshold": threshold, "otherwise": labelling.otherwise}
@@ -102,6 +101,5 @@ def evaluate(source: LabelledSource, model: SavedClassifier, output: PlotOutput,
     with Console(output, device) as console:
         begun = time.monotonic()
         loaded = api.load_model(model.checkpoint, device.precision)
-        columns = Columns(text_column=source.text_column, label_column=source.label_column)
-        evaluation = loaded.measure(read_labelled(source.data, columns, loaded.classes))
+        evaluation = loaded.measure(read_labelled(source.data, source.columns, loaded.classes))
         show.show_evaluation(loaded, source.data, evaluation, time.monotonic() - begun, console)

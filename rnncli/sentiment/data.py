@@ -11,7 +11,7 @@ import numpy as np
 from rnncli.errors import DataError, ParameterError
 from rnncli.sentiment import imdb
 from rnncli.sentiment.records import Labelled, parts_of, read_labelled
-from rnncli.sentiment.settings import Columns, DataSource, Parts
+from rnncli.sentiment.settings import DataSource, Parts
 from rnncli.tables import is_number
 
 PARTS = ("train", "validation", "test")
@@ -51,7 +51,7 @@ class Dataset:
 def described(source: DataSource) -> dict[str, str]:
     """The sources of the parts, and the columns, that were named: enough to read them again."""
     named = {"train": source.data or imdb.NAME, "validation": source.validation, "test": source.test}
-    named |= {"text_column": source.text_column, "label_column": source.label_column}
+    named |= source.columns.as_dict()
     return {name: value for name, value in named.items() if value is not None}
 
 
@@ -131,10 +131,10 @@ def with_classes(labelled: Labelled, classes: Sequence[str]) -> Part:
 
 def read_parts(source: DataSource) -> dict[str, Labelled]:
     """The labelled texts of each part that was named. Raises DataError where one has none, or cannot be read."""
-    columns = Columns(text_column=source.text_column, label_column=source.label_column)
+    columns = source.columns
     named = {part: name for part, name in (("validation", source.validation), ("test", source.test)) if name}
     if source.data is None:
-        if columns != Columns():
+        if columns.named:
             raise ParameterError("`text_column` and `label_column` choose columns of `data`; name the file too")
         labelled = {
             part: Labelled(*imdb.read_imdb_reviews(source.data_dir, part), f"the {part} part of {imdb.NAME}")

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from rnncli.encodings import advice
 from rnncli.errors import DataError
 from rnncli.files import name_of, read_bytes
 from rnncli.sentiment.settings import Columns
@@ -46,11 +47,11 @@ def read_labelled(source: str, columns: Columns, known: Collection[str] = ()) ->
     Raises DataError where it cannot be read, or has no texts or labels.
     """
     if is_folder(source):
-        return _read_folder(Path(source))
-    raw, name = read_bytes(source), name_of(source)
+        return _read_folder(Path(source), columns.encoding)
+    raw, name = read_bytes(source, columns.encoding), name_of(source)
     if not raw.strip():
         raise DataError(f"{name} is empty")
-    if columns == Columns() and not raw.startswith(_TABLES) and raw.lstrip()[:1] not in b"{[":
+    if not columns.named and not raw.startswith(_TABLES) and raw.lstrip()[:1] not in b"{[":
         lines = _decoded_lines(raw, name)
         if next(line for line in lines if line.strip()).startswith(_MARK):
             return _read_marked(lines, name)
@@ -116,7 +117,7 @@ def decoded(line: bytes, index: int, name: str) -> str:
     except UnicodeDecodeError as error:
         raise DataError(
             f"record {index} of {name} is not UTF-8: byte 0x{line[error.start]:02x} at its offset {error.start}; "
-            "convert it first, for example with iconv"
+            + advice(line)
         ) from error
 
 
@@ -179,18 +180,18 @@ def _from_table(table: "pd.DataFrame", columns: Columns, name: str) -> Labelled:
     return Labelled(table[text].tolist(), labels, name)
 
 
-def _read_folder(folder: Path) -> Labelled:
+def _read_folder(folder: Path, encoding: str | None) -> Labelled:
     texts, labels = [], []
     for kind in sorted(path for path in folder.iterdir() if path.is_dir()):
         if kind.name.startswith(".") or kind.name in _UNLABELLED:
             continue
         for path in sorted(path for path in kind.iterdir() if path.is_file() and not path.name.startswith(".")):
-            raw = read_bytes(str(path))
+            raw = read_bytes(str(path), encoding)
             try:
                 texts.append(raw.decode("utf-8-sig"))
             except UnicodeDecodeError as error:
                 raise DataError(
-                    f"'{path}' is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}; convert it first"
+                    f"'{path}' is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}; {advice(raw)}"
                 ) from error
             labels.append(kind.name)
     if not texts:

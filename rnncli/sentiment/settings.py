@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
+from rnncli.encodings import encoding_name
 from rnncli.nn.settings import Network, TextDropout
 from rnncli.settings import (
     COUNT,
@@ -66,6 +67,19 @@ class Columns(Settings):
 
     text_column: str | None = setting(None, "Column of the texts, of a table.", None, "COLUMN", shown="found by name")
     label_column: str | None = setting(None, "Column of the labels, of a table.", None, "COLUMN", shown="found by name")
+    encoding: str | None = setting(
+        None, "How the bytes of files are text.", metavar="NAME", shown="utf-8, strictly", convert=encoding_name
+    )
+
+    @property
+    def columns(self) -> "Columns":
+        """The columns and the encoding alone."""
+        return Columns(text_column=self.text_column, label_column=self.label_column, encoding=self.encoding)
+
+    @property
+    def named(self) -> bool:
+        """Whether a column was chosen, so that the texts stand in a table."""
+        return self.text_column is not None or self.label_column is not None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -235,6 +249,13 @@ class Labelling(Settings):
         "Read a CSV, TSV, JSON Lines or Parquet table, keep its columns, and append label and probability.",
         metavar="COLUMN",
         shown="lines of text",
+    )
+    encoding: str | None = setting(
+        None,
+        "How the bytes of files and pipes are text.",
+        metavar="NAME",
+        shown="utf-8, strictly",
+        convert=encoding_name,
     )
     system: Labeller = setting(
         "auto",

@@ -35,22 +35,24 @@ class Records:
     separator: str = ","
 
 
-def records_of(arguments: list[str], text_column: str | None) -> Records:
+def records_of(arguments: list[str], text_column: str | None, encoding: str | None = None) -> Records:
     """The texts that a command line names: themselves, lines of files or of `-`, or a column of one table.
+
+    What is read is UTF-8, or of another `encoding`.
 
     Raises DataError or ParameterError where they cannot be read; the reading of later records may raise it, too.
     """
     if text_column is None:
-        return Records("lines", chain.from_iterable(_texts(argument) for argument in arguments))
+        return Records("lines", chain.from_iterable(_texts(argument, encoding) for argument in arguments))
     if len(arguments) != 1:
         raise ParameterError(f"`text_column` is of one table, a file or -; {len(arguments)} were named")
-    return _table(arguments[0], text_column)
+    return _table(arguments[0], text_column, encoding)
 
 
-def _texts(argument: str) -> Iterator[list[Record]]:
+def _texts(argument: str, encoding: str | None) -> Iterator[list[Record]]:
     if not _is_source(argument):
         return iter([[Record(argument, {})]])
-    lines = _Lines(argument)
+    lines = _Lines(argument, read_blocks(argument, encoding))
     return _grouped((Record(line, {}) for line in lines), lines)
 
 
@@ -64,10 +66,10 @@ def _is_source(argument: str) -> bool:
 class _Lines:
     """The lines of a source as they come, and whether the next one is there already."""
 
-    def __init__(self, source: str, blocks: Iterator[bytes] | None = None):
-        """`blocks` are the source's bytes, where reading them has begun."""
+    def __init__(self, source: str, blocks: Iterator[bytes]):
+        """`blocks` are the source's bytes."""
         self.name, self._from_pipe = name_of(source), source == "-"
-        self._blocks = read_blocks(source) if blocks is None else blocks
+        self._blocks = blocks
         self._ready = False  # whether the next line has been read already
         self._indexed = enumerate(self._split(), 1)
 
@@ -118,10 +120,10 @@ def _grouped(records: Iterator[Record], lines: _Lines) -> Iterator[list[Record]]
         yield group
 
 
-def _table(source: str, text_column: str) -> Records:
+def _table(source: str, text_column: str, encoding: str | None) -> Records:
     if not _is_source(source):
         raise DataError(f"no such file: '{source[:200]}'; `text_column` is of a table, a file or -")
-    blocks = read_blocks(source)
+    blocks = read_blocks(source, encoding)
     begun = next(blocks, b"")
     if begun.startswith(b"PAR1"):
         table = table_of(begun + b"".join(blocks), name_of(source))

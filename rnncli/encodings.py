@@ -1,0 +1,56 @@
+"""Text encodings: their names, text of another one as UTF-8, and a guess where bytes are none."""
+
+import codecs
+from collections.abc import Iterable, Iterator
+from itertools import chain
+
+from rnncli.errors import DataError
+
+_BINARY = (b"PAR1", b"PK\x03\x04")  # Parquet and workbooks have an encoding of their own
+_LEAST_LIKELY = 200  # bytes from which on a guess is worth telling
+
+
+def encoding_name(name: str) -> str:
+    """The usual name of a text encoding. Raises ValueError: there is none of that name."""
+    try:
+        "a".encode(name)
+        return codecs.lookup(name).name
+    except (LookupError, ValueError) as error:
+        raise ValueError(f"'{name}' is no text encoding; utf-8, latin-1, utf-16 and gb18030 are some") from error
+
+
+def recoded(blocks: Iterable[bytes], encoding: str, name: str) -> Iterator[bytes]:
+    """Text as UTF-8, a block for each; of a binary table, its bytes.
+
+    Raises DataError: the bytes of what messages call `name` are not of the encoding.
+    """
+    blocks = iter(blocks)
+    first = next(blocks, b"")
+    if first.startswith(_BINARY):
+        yield from chain([first], blocks)
+        return
+    decoder = codecs.getincrementaldecoder(encoding)("strict")
+    taken = 0
+    for block, final in chain(((each, False) for each in chain([first], blocks)), [(b"", True)]):
+        taken += len(block)
+        try:
+            yield decoder.decode(block, final).encode("utf-8")
+        except UnicodeError as error:
+            fault = str(error)
+            if isinstance(error, UnicodeDecodeError):
+                place = taken - len(error.object) + error.start
+                fault = f"byte 0x{error.object[error.start]:02x} at offset {place:,}"
+            raise DataError(f"{name} is not {encoding.upper()}: {fault}; name its `encoding`") from error
+
+
+def advice(raw: bytes) -> str:
+    """What to do about bytes that are not UTF-8."""
+    likely = _guess(raw) if len(raw) >= _LEAST_LIKELY else ""
+    return f"name its `encoding`; it looks like {likely}" if likely else "name its `encoding`, as in latin-1"
+
+
+def _guess(raw: bytes) -> str:
+    from charset_normalizer import from_bytes
+
+    best = from_bytes(raw[:100_000]).best()
+    return "" if best is None or best.encoding in ("utf_8", "ascii") else best.encoding.replace("_", "-")
