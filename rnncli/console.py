@@ -4,22 +4,26 @@ Rich is loaded where it draws. User text is never read as markup.
 """
 
 import sys
+import threading
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Protocol
 
-from rnncli.errors import RnncliError, as_options
-from rnncli.output import Output, discard, json_text
+from rnncli.errors import as_options
+from rnncli.output import Output, discard
 from rnncli.training.devices import CompileClock, use_device
-from rnncli.training.events import Diverged, Evaluated, Event, Finished, Listener, Note, Progress, Stopped
+from rnncli.training.events import Diverged, Doing, Event, Finished, Listener, Note, Progress, Saved, Stopped
 from rnncli.training.settings import Computing, Device
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
 
 _PLAIN_EVERY = 5.0  # seconds between progress lines where stderr is no terminal
+_SILENT = 3.0  # seconds after which a command that tells nothing says what it does
+_SHORTEST_BAR, _LONGEST_BAR = 8, 40  # characters
+_ECHO = 3  # characters at the right that stay free: Ctrl-C writes there, and must not break the line
 
 
 class Console:
@@ -37,6 +41,7 @@ class Console:
             self.clock.start()
             use_device(device.device)
         self._progress: _Meter | None = None
+        self._timer: threading.Timer | None = None
 
     def __enter__(self) -> "Console":
         return self
@@ -44,7 +49,21 @@ class Console:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._not_doing()
         self._end_progress()
+
+    def doing(self, text: str) -> None:
+        """Say what is done now if that takes more than a few seconds."""
+        self._not_doing()
+        if not self.quiet:
+            self._timer = threading.Timer(_SILENT, self.say, [f"{text} …"])
+            self._timer.daemon = True
+            self._timer.start()
+
+    def _not_doing(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
 
     def say(self, text: str) -> None:
         """A line for the user; parameters in it are shown as options."""
@@ -101,6 +120,12 @@ class Console:
         return on_event
 
     def _show(self, event: Event, label: str) -> None:
+        if isinstance(event, Doing):
+            self._end_progress()
+            self.doing(event.text)
+            return
+        if not isinstance(event, Saved):
+            self._not_doing()
         if isinstance(event, Note):
             self.say(event.text)
         elif isinstance(event, Diverged):
@@ -111,8 +136,8 @@ class Console:
         elif isinstance(event, Progress) and not self.quiet:
             if self._progress is None:
                 meter = _Bar if sys.stderr.isatty() else _Lines
-                self._progress = meter(label, event.epochs, self.say)
-            self._progress.advance(event.epoch, _detail(event))
+                self._progress = meter(label, self.say)
+            self._progress.advance(event)
 
     def _end_progress(self) -> None:
         if self._progress is not None:
@@ -125,21 +150,69 @@ class Console:
         discard(sys.stderr)
 
 
-def _detail(event: Progress) -> str:
-    """The epoch, the losses and the speed."""
-    parts = [f"epoch {min(int(event.epoch) + 1, event.epochs)} of {event.epochs}", f"loss {event.train_loss:.4g}"]
+def _parts(event: Progress) -> dict[str, str]:
+    """What is told of a training, by what it is; the most important first."""
+    rate = f"{event.rate:,.0f} {event.unit}/s"
+    parts = {"share": f"{event.epoch / event.epochs:.0%}", "loss": f"loss {event.train_loss:.4g}", "rate": rate}
     if event.validation is not None:
-        parts.append(f"validation {event.criterion} {event.validation['loss']:.4g}")
+        parts["validation"] = f"validation {event.criterion} {event.validation['loss']:.4g}"
         if "accuracy" in event.validation:
-            parts.append(f"accuracy {event.validation['accuracy']:.3f}")
-    return ", ".join([*parts, f"{event.rate:,.0f} {event.unit}/s"])
+            parts["accuracy"] = f"accuracy {event.validation['accuracy']:.3f}"
+    parts["epoch"] = f"epoch {min(int(event.epoch) + 1, event.epochs)} of {event.epochs}"
+    return parts
+
+
+_ORDER = ("share", "epoch", "loss", "validation", "accuracy", "rate", "left")  # from left to right
+_KEPT_LONGEST = ("share", "loss", "rate", "left", "validation", "epoch", "accuracy")  # the others go first
+_NEEDED = 4  # of these
+
+
+def fitting(parts: Mapping[str, str], width: int) -> str:
+    """The parts that a line of so many characters has room for, in their order.
+
+    The share done, the loss, the rate and the time left stay, in a shorter form where there is room for no other.
+    """
+
+    def line(names: Collection[str]) -> str:
+        return ", ".join(parts[name] for name in _ORDER if name in names and name in parts)
+
+    names = list(_KEPT_LONGEST)
+    while len(line(names)) > width and len(names) > _NEEDED:
+        names.pop()
+    whole = line(names)
+    if len(whole) <= width:
+        return whole
+    amount = float(parts["rate"].split()[0].replace(",", ""))
+    rate = (
+        f"{amount / 1e6:.1f}M/s" if amount >= 1e6 else f"{amount / 1e3:.0f}k/s" if amount >= 1e4 else f"{amount:.0f}/s"
+    )
+    return " ".join({**parts, "rate": rate}[name] for name in _ORDER if name in names and name in parts)
+
+
+class _Clock:
+    """How long a training will still take, from what it did since it was first seen."""
+
+    def __init__(self) -> None:
+        self._begun: tuple[float, float] | None = None
+
+    def left(self, epoch: float, epochs: int) -> str:
+        """As in "3:05 left"; nothing at first."""
+        now = time.monotonic()
+        if self._begun is None:  # what was done before, by a training that goes on, says nothing of its speed
+            self._begun = now, epoch
+        begun, first = self._begun
+        if epoch <= first:
+            return ""
+        minutes, seconds = divmod(round((now - begun) * (epochs - epoch) / (epoch - first)), 60)
+        hours, minutes = divmod(minutes, 60)
+        return f"{f'{hours}:{minutes:02}' if hours else minutes}:{seconds:02} left"
 
 
 class _Meter(Protocol):
     """Shows how far a training is."""
 
-    def advance(self, epoch: float, detail: str) -> None:
-        """So many epochs are done."""
+    def advance(self, event: Progress) -> None:
+        """The training stands so."""
         ...
 
     def close(self) -> None:
@@ -148,54 +221,59 @@ class _Meter(Protocol):
 
 
 class _Bar:
-    """A progress bar, on a terminal."""
+    """A line with a bar, on a terminal."""
 
-    def __init__(self, label: str, epochs: int, say: Callable[[str], None]):
-        from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+    def __init__(self, label: str, say: Callable[[str], None]):
+        from rich.live import Live
+        from rich.text import Text
 
-        columns = (
-            TextColumn("{task.description}", markup=False),
-            BarColumn(),
-            TaskProgressColumn(),
-            TextColumn("{task.fields[detail]}", markup=False),
-            TimeRemainingColumn(),
-        )
-        self._progress = Progress(*columns, console=_rich(), refresh_per_second=4, transient=True)
-        self._task = self._progress.add_task(label, total=epochs, detail="")
+        self._label, self._clock, self._parts, self._share, self._text = label, _Clock(), {}, 0.0, Text
+        self.console = _rich()
+        self._live = Live(console=self.console, refresh_per_second=4, transient=True, get_renderable=self._line)
         self._begun = False
 
-    def advance(self, epoch: float, detail: str) -> None:
-        if not self._begun:  # what was done before, by a training that goes on, says nothing of its speed
-            self._progress.start()
-            self._progress.reset(self._task, completed=epoch, detail=detail)  # pyright: ignore[reportArgumentType]
+    def advance(self, event: Progress) -> None:
+        left = self._clock.left(event.epoch, event.epochs)
+        self._parts = {**_parts(event), **({"left": left} if left else {})}
+        self._share = min(1.0, event.epoch / event.epochs)
+        if not self._begun:
+            self._live.start()
             self._begun = True
-        self._progress.update(self._task, completed=epoch, detail=detail)
+
+    def _line(self) -> Any:
+        width = self.console.width - _ECHO
+        text = fitting(self._parts, width)
+        room = min(_LONGEST_BAR, width - len(text) - 2)
+        label = f"{self._label}  " if room - len(self._label) - 2 >= _SHORTEST_BAR else ""
+        line = self._text(no_wrap=True, overflow="ellipsis")
+        room = min(_LONGEST_BAR, room - len(label))
+        if room >= _SHORTEST_BAR:
+            done = round(self._share * room)
+            line.append(label)
+            line.append("━" * done, "green").append("━" * (room - done), "bright_black").append("  ")
+        return line.append(text)
 
     def say(self, text: str) -> None:
         """A line above the bar."""
-        self._progress.console.print(text)
+        self.console.print(text)
 
     def close(self) -> None:
-        self._progress.stop()
+        self._live.stop()
 
 
 class _Lines:
     """A plain line every few seconds, elsewhere."""
 
-    def __init__(self, label: str, epochs: int, say: Callable[[str], None]):
-        self._label, self._epochs, self._say = label, epochs, say
-        self._begun = self._last = time.monotonic()
-        self._first: float | None = None  # what was done before, where a training goes on
+    def __init__(self, label: str, say: Callable[[str], None]):
+        self._label, self._say, self._clock = label, say, _Clock()
+        self._last = time.monotonic()
 
-    def advance(self, epoch: float, detail: str) -> None:
+    def advance(self, event: Progress) -> None:
+        left = self._clock.left(event.epoch, event.epochs)
         now = time.monotonic()
-        if self._first is None:
-            self._first, self._begun = epoch, now
-        if now - self._last >= _PLAIN_EVERY and epoch < self._epochs:
+        if now - self._last >= _PLAIN_EVERY and event.epoch < event.epochs:
             self._last = now
-            done = epoch - self._first
-            left = f", {(now - self._begun) * (self._epochs - epoch) / done:.0f} s left" if done > 0 else ""
-            self._say(f"{self._label}: {epoch / self._epochs:.0%}, {detail}{left}")
+            self._say(f"{self._label}: {fitting({**_parts(event), **({'left': left} if left else {})}, 1_000)}")
 
     def close(self) -> None:
         pass
@@ -213,32 +291,3 @@ def _rich() -> "RichConsole":
         force_terminal=terminal,  # FORCE_COLOR would write control codes into pipes
         width=None if terminal else 120,
     )
-
-
-def log_to(path: Path | None) -> Listener:
-    """A listener that appends the losses to a file as JSON Lines; it listens to nothing without a file.
-
-    Raises RnncliError: the file cannot be written.
-    """
-    if path is not None:
-        from rnncli.files import check_writable
-
-        check_writable(path)
-
-    def on_event(event: Event) -> None:
-        if path is None or not isinstance(event, Progress):
-            return
-        line = {
-            "step": event.step,
-            "epoch": event.epoch,
-            "seconds": round(event.seconds, 3),
-            "train": event.train_loss,
-            "validation": event.validation if isinstance(event, Evaluated) else None,
-        }
-        try:
-            with path.open("a", encoding="utf-8") as file:
-                file.write(json_text(line))
-        except OSError as error:
-            raise RnncliError(f"cannot write '{path}': {error.strerror}") from error
-
-    return on_event

@@ -153,7 +153,11 @@ def test_digits_are_those_of_the_input() -> None:
         ({"Month": MONTHS[:2], "word": ["x", "y"]}, {}, "no column of numbers to forecast; the columns are 'word'"),
         ({"Month": MONTHS[:2], "Passengers": list("12")}, {"target": "Pasengers"}, "did you mean 'Passengers'"),
         ({"Month": MONTHS[:2], "y": list("12")}, {"time_column": "Mont"}, "no column 'Mont'; did you mean 'Month'"),
-        ({"Month": MONTHS[:2], "y": ["a", "b"]}, {"time_column": "y", "target": "Month"}, "column 'y', row 1: 'a' is no time"),
+        (
+            {"Month": MONTHS[:2], "y": ["a", "b"]},
+            {"time_column": "y", "target": "Month"},
+            "column 'y', row 1: 'a' is no time",
+        ),
         ({"ds": list("1212"), "unique_id": list("aabb"), "y": list("1234")}, {}, "by column 'unique_id'"),
     ],
 )

@@ -133,7 +133,20 @@ def test_the_config_of_a_document_holds_every_setting_under_its_name(cls: type[S
     offered = {parameter.name for parameter in verbs()[f"{verb} train"].params}
     assert set(settings_of(cls)) <= offered, "a setting that nobody can choose"
     # what decides a run is in the configuration; the rest says where its data is, where results go and where to compute
-    elsewhere = {"checkpoint", "resume", "overwrite", "save_every", "log", "sample_every", "json", "quiet", "output"}
+    elsewhere = {
+        "checkpoint",
+        "resume",
+        "overwrite",
+        "save_every",
+        "log",
+        "tensorboard",
+        "profile",
+        "sample_every",
+        "json",
+        "quiet",
+        "output",
+    }
+    elsewhere |= {"tensorboard", "profile"}
     elsewhere |= {"config", "print_config", "plot", "device", "preset", "data_dir", "quantiles", "conformal", "alert"}
     sources = {"series", "id", "target", "time_column", "fill", "text", "data", "validation", "test"}
     sources |= {

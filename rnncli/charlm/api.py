@@ -24,7 +24,7 @@ from rnncli.errors import CheckpointError, DataError, ParameterError
 from rnncli.settings import Chosen, distributed
 from rnncli.training.checkpoint import CheckpointWriter, restore
 from rnncli.training.devices import operands, use_device
-from rnncli.training.events import Evaluated, Event, Listener, Note, follow, ignore
+from rnncli.training.events import Doing, Evaluated, Event, Listener, Note, follow, ignore
 from rnncli.training.model import TrainedModel, with_precision
 from rnncli.training.runner import run
 from rnncli.training.settings import COLD, NOT_SAVED, PrecisionChoice, Saving, WarmStart
@@ -165,6 +165,7 @@ def train(
     units = chosen.get("units", CharlmSettings.presets.get(preset, {}).get("units", CharlmSettings.units))
     chosen = with_precision(chosen, units)
     own = {"except_for": except_for} | ({} if start is None else {"beginning": start.vocabulary})
+    on_event(Doing("reading the text"))
     settings, corpus, training, validation = prepare(text, source, chosen, preset, say, **own)
     if start is not None:
         start = replace(start, replay=_replayed(warm.replay, settings, corpus, say), source=warm.said())

@@ -53,9 +53,10 @@ def train(
     carried through the text and from cold states.
     """
     from rnncli.charlm import api, show
-    from rnncli.console import Console, log_to
+    from rnncli.console import Console
+    from rnncli.logs import logged
 
-    with Console(output, device) as console:
+    with Console(output, device) as console, logged(watching) as log:
         model = api.train(
             source.text or None,
             source,
@@ -63,9 +64,9 @@ def train(
             preset=preset.preset,
             saving=saving,
             warm=warm,
-            on_event=console.listener("training", log_to(watching.log)),
+            on_event=console.listener("training", log),
             sample_every=watching.sample_every,
-            except_for=[path for path in (saving.checkpoint, watching.log, output.output, output.plot) if path],
+            except_for=[path for path in (saving.checkpoint, *watching.paths, output.output, output.plot) if path],
         )
         show.show_training(model, console)
 
@@ -128,6 +129,7 @@ def evaluate(
         begun = time.monotonic()
         precision = "float32" if device.precision == "auto" else device.precision  # of scores, unless it is asked for
         loaded = api.load_model(model.checkpoint, precision)
+        console.doing("reading and scoring the text")
         part = text_to_evaluate(
             loaded,
             source.text,

@@ -24,7 +24,7 @@ from rnncli.forecast.task import ForecastTask, Start
 from rnncli.forecast.warm import warm_start
 from rnncli.settings import Chosen, distributed
 from rnncli.training.devices import use_device
-from rnncli.training.events import Listener, Note, follow, ignore
+from rnncli.training.events import Doing, Listener, Note, follow, ignore
 from rnncli.training.model import TrainedModel, with_precision
 from rnncli.training.runner import run
 from rnncli.training.settings import COLD, NOT_SAVED, Saving, WarmStart
@@ -211,6 +211,7 @@ def train(
     elif chosen.get("freeze"):
         raise ParameterError("`freeze` keeps the layers of a saved model: name that with `from_model`")
     encoding = None if parameters is None else parameters.encoding
+    on_event(Doing("reading the series, and looking at its past"))
     settings, data = prepare(series, source, with_precision(chosen, 0), preset, say, encoding)
     start = None
     if parameters is not None:

@@ -47,11 +47,12 @@ def train(
 
     On a series, stdout is CSV: the time column and the forecast. On the lecture's data it is the table of scores.
     """
-    from rnncli.console import Console, log_to
+    from rnncli.console import Console
     from rnncli.forecast import api, show
+    from rnncli.logs import logged
 
-    with Console(output, device) as console:
-        on_event = console.listener("training", log_to(log.log))
+    with Console(output, device) as console, logged(log) as written:
+        on_event = console.listener("training", written)
         how = {"preset": preset.preset, "saving": saving, "warm": warm}
         model = api.train(source.series, source, chosen, **how, on_event=on_event)
         show.show_training(model, quantiles, console)

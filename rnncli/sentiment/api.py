@@ -26,7 +26,7 @@ from rnncli.sentiment.warm import warm_start
 from rnncli.settings import Chosen, distributed
 from rnncli.training.checkpoint import CheckpointWriter, restore
 from rnncli.training.devices import operands, use_device
-from rnncli.training.events import Listener, Note, follow, ignore
+from rnncli.training.events import Doing, Listener, Note, follow, ignore
 from rnncli.training.model import TrainedModel, with_precision
 from rnncli.training.runner import run
 from rnncli.training.settings import COLD, NOT_SAVED, PrecisionChoice, Saving, WarmStart
@@ -225,6 +225,7 @@ def train(
         say(f"begins with the model in '{warm.from_model}'")
     chosen = with_precision(chosen, chosen.get("units", SentimentSettings.units))
     reading = check_choices(chosen, preset)
+    on_event(Doing("reading the texts"))
     labelled = dict(given or {})
     sources = described(source)
     if "train" in labelled:
@@ -234,6 +235,7 @@ def train(
     if warm.replay is not None:
         labelled["replay"] = read_labelled(warm.replay, source.columns)
     data = split_data(labelled, sources, reading, say, () if start is None else start.classes)
+    on_event(Doing("splitting the texts into words, and fitting the linear model"))
     prepared = prepare(data, chosen, preset, say, start)
     result = follow(run(SentimentTask(prepared), saving), on_event)
     classifier: Classifier = result.scored.details

@@ -50,11 +50,12 @@ def train(
     stdout is the table of scores as CSV: accuracy; F1, precision and recall as means over the classes; log loss in
     nats; expected calibration error.
     """
-    from rnncli.console import Console, log_to
+    from rnncli.console import Console
+    from rnncli.logs import logged
     from rnncli.sentiment import api, show
 
-    with Console(output, device) as console:
-        on_event = console.listener("training", log_to(log.log))
+    with Console(output, device) as console, logged(log) as written:
+        on_event = console.listener("training", written)
         model = api.train(source, chosen, preset=preset.preset, saving=saving, warm=warm, on_event=on_event)
         show.show_training(model, console)
 
@@ -101,5 +102,6 @@ def evaluate(source: LabelledSource, model: SavedClassifier, output: PlotOutput,
     with Console(output, device) as console:
         begun = time.monotonic()
         loaded = api.load_model(model.checkpoint, device.precision)
+        console.doing("reading and scoring the texts")
         evaluation = loaded.measure(read_labelled(source.data, source.columns, loaded.classes))
         show.show_evaluation(loaded, source.data, evaluation, time.monotonic() - begun, console)

@@ -107,17 +107,17 @@ def _decoded_lines(raw: bytes, name: str) -> list[str]:
     lines = raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if not lines[-1]:
         lines.pop()
-    return [decoded(line, index, name) for index, line in enumerate(lines, 1)]
+    return [decoded(line, index, name, raw) for index, line in enumerate(lines, 1)]
 
 
-def decoded(line: bytes, index: int, name: str) -> str:
-    """Record `index` as text. Raises DataError where it is not UTF-8."""
+def decoded(line: bytes, index: int, name: str, beside: bytes = b"") -> str:
+    """Record `index` as text. Raises DataError where it is not UTF-8; the bytes `beside` it may tell what they are."""
     try:
         return line.removesuffix(b"\r").decode()
     except UnicodeDecodeError as error:
         raise DataError(
             f"record {index} of {name} is not UTF-8: byte 0x{line[error.start]:02x} at its offset {error.start}; "
-            + advice(line)
+            + advice(beside or line)
         ) from error
 
 

@@ -19,6 +19,13 @@ class Note:
 
 
 @dataclass(frozen=True)
+class Doing:
+    """Something begins that may take a while, and tells nothing before its end."""
+
+    text: str  # as in "reading the text"
+
+
+@dataclass(frozen=True)
 class Progress:
     """Training left the device for a moment."""
 
@@ -72,7 +79,7 @@ class Finished:
     result: "Result"
 
 
-Event = Note | Progress | Saved | Stopped | Diverged | Finished
+Event = Note | Doing | Progress | Saved | Stopped | Diverged | Finished
 Listener = Callable[[Event], None]
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from rnncli.errors import Interrupted, RnncliError
 from rnncli.training.checkpoint import CheckpointWriter, restore, resumable
-from rnncli.training.events import Diverged, Evaluated, Event, Finished, Note, Progress, Saved, Stopped
+from rnncli.training.events import Diverged, Doing, Evaluated, Event, Finished, Note, Progress, Saved, Stopped
 from rnncli.training.loop import Params, Report, TrainState, fit, initial_state
 from rnncli.training.settings import NOT_SAVED, Saving
 from rnncli.training.signals import stop_requests
@@ -37,9 +37,12 @@ def run(task: Task, saving: Saving = NOT_SAVED) -> Iterator[Event]:
     if saving.resume:
         yield from training.resume()
     training.claim()
+    if task.plan.steps:
+        yield Doing("compiling the training, and measuring how many devices are fastest")
     yield from training.train()
     yield from training.save()
     state = training.state
+    yield Doing("scoring")
     best_epoch = int(state.best_step) / task.plan.steps_per_epoch
     scored = task.score(state.best_params, best_epoch)
     params = state.best_params if scored.params is None else scored.params

@@ -118,3 +118,14 @@ class Log(Settings):
     """Output."""
 
     log: Path | None = setting(None, "Append the losses to FILE as JSON Lines.", metavar="FILE.jsonl")
+    tensorboard: Path | None = setting(
+        None, "Write the losses to a folder for TensorBoard (extra tensorboard).", metavar="DIR"
+    )
+    profile: Path | None = setting(
+        None, "Trace the training's beginning, for TensorBoard, XProf or Perfetto.", metavar="DIR"
+    )
+
+    @property
+    def paths(self) -> list[Path]:
+        """Where something is written."""
+        return [path for path in (self.log, self.tensorboard, self.profile) if path is not None]
