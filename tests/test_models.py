@@ -191,7 +191,7 @@ def test_onnx_gives_our_numbers(rnncli, place: Path, tmp_path: Path, task: str) 
         tokens[0, : len(numbers.flat)] = numbers.flat
         length = np.array([len(numbers.flat)], np.int32)
         (found,) = session.run(None, {"tokens": tokens, "length": length})
-        np.testing.assert_allclose(found[0], model.predict("a good film")[0].probabilities, atol=1e-5)
+        np.testing.assert_allclose(found[0], model.predict("a good film", system="model")[0].probabilities, atol=1e-5)
     assert json.loads(session.get_modelmeta().custom_metadata_map["rnncli"])["task"] == task
 
 
