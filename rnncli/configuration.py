@@ -177,8 +177,7 @@ def _name_of(key: str, settings: Mapping[str, Setting]) -> str | None:
 
 def _option_of(each: Setting) -> str:
     """The option of a setting without its dashes; of several, the first."""
-    first = (each.option_names or (f"--{each.name}",))[0].split("/")[0]
-    return first.lstrip("-").replace("_", "-")
+    return each.option.split("/")[0].lstrip("-")
 
 
 def _checked(each: Setting, value: Any, where: str) -> Any:

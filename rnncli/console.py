@@ -150,16 +150,24 @@ class Console:
         discard(sys.stderr)
 
 
-def _parts(event: Progress) -> dict[str, str]:
-    """What is told of a training, by what it is; the most important first."""
-    rate = f"{event.rate:,.0f} {event.unit}/s"
-    parts = {"share": f"{event.epoch / event.epochs:.0%}", "loss": f"loss {event.train_loss:.4g}", "rate": rate}
+def _parts(event: Progress, left: str = "") -> dict[str, str]:
+    """What is told of a training, by what it is; "short" is the rate where there is little room."""
+    parts = {"share": f"{event.epoch / event.epochs:.0%}", "loss": f"loss {event.train_loss:.4g}"}
+    parts |= {"rate": f"{event.rate:,.0f} {event.unit}/s", "short": _short(event.rate)}
+    if left:
+        parts["left"] = left
     if event.validation is not None:
         parts["validation"] = f"validation {event.criterion} {event.validation['loss']:.4g}"
         if "accuracy" in event.validation:
             parts["accuracy"] = f"accuracy {event.validation['accuracy']:.3f}"
     parts["epoch"] = f"epoch {min(int(event.epoch) + 1, event.epochs)} of {event.epochs}"
     return parts
+
+
+def _short(rate: float) -> str:
+    if rate >= 1e6:
+        return f"{rate / 1e6:.1f}M/s"
+    return f"{rate / 1e3:.0f}k/s" if rate >= 1e4 else f"{rate:.0f}/s"
 
 
 _ORDER = ("share", "epoch", "loss", "validation", "accuracy", "rate", "left")  # from left to right
@@ -182,11 +190,7 @@ def fitting(parts: Mapping[str, str], width: int) -> str:
     whole = line(names)
     if len(whole) <= width:
         return whole
-    amount = float(parts["rate"].split()[0].replace(",", ""))
-    rate = (
-        f"{amount / 1e6:.1f}M/s" if amount >= 1e6 else f"{amount / 1e3:.0f}k/s" if amount >= 1e4 else f"{amount:.0f}/s"
-    )
-    return " ".join({**parts, "rate": rate}[name] for name in _ORDER if name in names and name in parts)
+    return " ".join({**parts, "rate": parts["short"]}[name] for name in _ORDER if name in names and name in parts)
 
 
 class _Clock:
@@ -230,15 +234,11 @@ class _Bar:
         self._label, self._clock, self._parts, self._share, self._text = label, _Clock(), {}, 0.0, Text
         self.console = _rich()
         self._live = Live(console=self.console, refresh_per_second=4, transient=True, get_renderable=self._line)
-        self._begun = False
 
     def advance(self, event: Progress) -> None:
-        left = self._clock.left(event.epoch, event.epochs)
-        self._parts = {**_parts(event), **({"left": left} if left else {})}
+        self._parts = _parts(event, self._clock.left(event.epoch, event.epochs))
         self._share = min(1.0, event.epoch / event.epochs)
-        if not self._begun:
-            self._live.start()
-            self._begun = True
+        self._live.start()  # does nothing from the second time on
 
     def _line(self) -> Any:
         width = self.console.width - _ECHO
@@ -246,7 +246,7 @@ class _Bar:
         room = min(_LONGEST_BAR, width - len(text) - 2)
         label = f"{self._label}  " if room - len(self._label) - 2 >= _SHORTEST_BAR else ""
         line = self._text(no_wrap=True, overflow="ellipsis")
-        room = min(_LONGEST_BAR, room - len(label))
+        room -= len(label)
         if room >= _SHORTEST_BAR:
             done = round(self._share * room)
             line.append(label)
@@ -273,7 +273,7 @@ class _Lines:
         now = time.monotonic()
         if now - self._last >= _PLAIN_EVERY and event.epoch < event.epochs:
             self._last = now
-            self._say(f"{self._label}: {fitting({**_parts(event), **({'left': left} if left else {})}, 1_000)}")
+            self._say(f"{self._label}: {fitting(_parts(event, left), 1_000)}")
 
     def close(self) -> None:
         pass

@@ -168,7 +168,7 @@ def as_words(settings: Mapping[str, Setting], values: Mapping[str, Any]) -> list
         moves = each.by_data or each.shown or any(name in each.presets[kind] for kind in {*each.presets} - {*asked_for})
         if value is None or (not moves and each.default in (value, tuple(items))):
             continue
-        option = next(iter(each.option_names), f"--{name}".replace("_", "-"))
+        option = each.option
         if each.positional:
             arguments += [f"./{item}" if str(item).startswith("-") and item != "-" else str(item) for item in items]
         elif each.base is bool:

@@ -103,6 +103,11 @@ class Setting:
         return self.names or ((plain,) if self.base is bool and self.default is False else ())
 
     @property
+    def option(self) -> str:
+        """The option that is told of it, as in "--units" or "--stateful/--stateless"; of several, the first."""
+        return next(iter(self.option_names), f"--{self.name.replace('_', '-')}")
+
+    @property
     def default_help(self) -> str:
         """The default in words, with what presets and the data make of it."""
         parts = [self.shown or self._in_words(self.default)]

@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 import pytest
 import typer
+from samples import monthly_sales
 
 from rnncli.cli import app
 
@@ -78,10 +79,7 @@ def test_every_option_that_there_was_is_there_with_its_default_and_bounds(verb: 
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a series, a text and labelled texts."""
     folder = tmp_path_factory.mktemp("golden")
-    months = np.arange(120)
-    values = 100 + months + 20 * np.sin(2 * np.pi * months / 12)
-    rows = [f"{1950 + month // 12}-{month % 12 + 1:02d},{values[month]:.1f}\n" for month in months]
-    (folder / "sales.csv").write_text("Month,Sales\n" + "".join(rows))
+    (folder / "sales.csv").write_text(monthly_sales(120))
     (folder / "fox.txt").write_text("The quick brown fox jumps over the lazy dog.\nHow are you, dog?\n\n" * 60)
     draw = np.random.default_rng(0)
     lines = []

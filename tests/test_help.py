@@ -6,9 +6,9 @@ import shutil
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 import typer
+from samples import monthly_sales
 
 from rnncli.cli import app, run
 
@@ -32,10 +32,7 @@ TRAINING = ("train", "compare")  # verbs that make what the others use
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with the files that the examples name, and small models where they look for them."""
     folder = tmp_path_factory.mktemp("examples")
-    months = np.arange(96)
-    values = 100 + months + 20 * np.sin(2 * np.pi * months / 12)
-    rows = [f"{1950 + month // 12}-{month % 12 + 1:02d},{values[month]:.1f}\n" for month in months]
-    (folder / "sales.csv").write_text("Month,Sales\n" + "".join(rows))
+    (folder / "sales.csv").write_text(monthly_sales(96))
     (folder / "book.txt").write_text("The quick brown fox. It jumps over the lazy dog.\n" * 30)
     (folder / "essay.txt").write_text("A quick dog: it jumps.\n" * 5)
     texts = [

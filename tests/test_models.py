@@ -12,6 +12,7 @@ import pytest
 from flax import nnx
 from hypothesis import given
 from hypothesis import strategies as st
+from samples import monthly_sales
 from typer.main import get_command
 
 import rnncli as library
@@ -28,10 +29,7 @@ TASKS = ("forecast", "charlm", "sentiment")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A folder with a small model of each task, and what they were trained on."""
     folder = tmp_path_factory.mktemp("models")
-    months = np.arange(96)
-    values = 100 + months + 20 * np.sin(2 * np.pi * months / 12)
-    rows = [f"{1950 + month // 12}-{month % 12 + 1:02d},{values[month]:.1f}\n" for month in months]
-    (folder / "sales.csv").write_text("Month,Sales\n" + "".join(rows))
+    (folder / "sales.csv").write_text(monthly_sales(96))
     (folder / "book.txt").write_text("The quick brown fox. It jumps over the lazy dog.\n" * 30)
     texts = [f"{word} film {index},{label}\n" for index in range(20) for word, label in (("good", "a"), ("bad", "b"))]
     (folder / "reviews.csv").write_text("text,label\n" + "".join(texts))

@@ -19,7 +19,7 @@ from rnncli.charlm.score import Scored, Scorer
 from rnncli.charlm.settings import CharlmSettings, Preset, TextSource
 from rnncli.charlm.task import TASK, CharlmTask
 from rnncli.charlm.vocabulary import Vocabulary
-from rnncli.charlm.warm import Start, kept_settings
+from rnncli.charlm.warm import warm_start
 from rnncli.errors import CheckpointError, DataError, ParameterError
 from rnncli.settings import Chosen, distributed
 from rnncli.training.checkpoint import CheckpointWriter, restore
@@ -160,7 +160,7 @@ def train(
 
     start = None
     if warm.from_model is not None:
-        chosen, start = _warm_start(warm.from_model, chosen)
+        chosen, start = warm_start(load_model(warm.from_model), warm.from_model, chosen)
         say(f"begins with the model in '{warm.from_model}'")
     units = chosen.get("units", CharlmSettings.presets.get(preset, {}).get("units", CharlmSettings.units))
     chosen = with_precision(chosen, units)
@@ -207,12 +207,6 @@ def prepare(
         if fits < chosen.get(name, 0):
             say(f"the text is short: `{name}` {fits} instead of {chosen[name]}")
     return settings, corpus, training, validation
-
-
-def _warm_start(folder: Path, chosen: Chosen[CharlmSettings]) -> tuple[Chosen[CharlmSettings], Start]:
-    """What was chosen, with the architecture of a saved model, and that model."""
-    saved = load_model(folder)
-    return kept_settings(chosen, saved.settings, folder), Start(saved.network, saved.vocabulary)
 
 
 def _replayed(name: str | None, settings: CharlmSettings, corpus: Corpus, say: Say) -> Text | None:

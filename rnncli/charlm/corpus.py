@@ -5,7 +5,6 @@ they are numbered anew in the order of their code points. What comes back is map
 character, so a text may be larger than memory. The file is gone when the program ends; `TMPDIR` says where it is.
 """
 
-import codecs
 import hashlib
 import json
 import os
@@ -21,6 +20,7 @@ import numpy as np
 from rnncli.charlm.batches import Text
 from rnncli.charlm.settings import Reading
 from rnncli.charlm.vocabulary import UNKNOWN, Vocabulary, to_code_points
+from rnncli.encodings import decoded
 from rnncli.errors import DataError
 from rnncli.files import name_of, read_blocks
 from rnncli.training.stored import METADATA
@@ -254,24 +254,15 @@ def _decoded(pieces: Pieces, name: str, settings: Reading, *, learns: bool) -> I
 def _characters(pieces: Pieces, name: str, settings: Reading, *, learns: bool) -> Iterator[str]:
     """The decoded text, without a byte-order mark at its beginning."""
     codec = "utf-8-sig" if settings.encoding == "utf-8" else settings.encoding
-    decoder = codecs.getincrementaldecoder(codec)("strict")
-    taken = 0
     advice = "name its `encoding` (latin-1?)" + (", or take any bytes with `vocabulary` bytes" if learns else "")
 
-    def decoded(piece: bytes, *, final: bool = False) -> str:
-        try:
-            return decoder.decode(piece, final)
-        except UnicodeError as error:
-            fault = str(error)  # of an encoding that needs a byte-order mark
-            if isinstance(error, UnicodeDecodeError):
-                place = taken - len(error.object) + error.start
-                fault = f"byte 0x{error.object[error.start]:02X} at offset {place:,} ({error.reason})"
-            raise DataError(f"{name_of(name)} is not {settings.encoding.upper()}: {fault}; {advice}") from error
+    def refuse(error: UnicodeError, place: int) -> DataError:
+        fault = str(error)  # of an encoding that needs a byte-order mark
+        if isinstance(error, UnicodeDecodeError):
+            fault = f"byte 0x{error.object[error.start]:02X} at offset {place:,} ({error.reason})"
+        return DataError(f"{name_of(name)} is not {settings.encoding.upper()}: {fault}; {advice}")
 
-    for piece in pieces:
-        taken += len(piece)
-        yield decoded(piece)
-    yield decoded(b"", final=True)
+    return decoded(pieces, codec, refuse)
 
 
 def _split(blocks: Iterator[Any], separator: Any) -> Iterator[list[Any]]:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from rnncli.encodings import encoding_name
+from rnncli.encodings import encoding_setting
 from rnncli.errors import ParameterError
 from rnncli.nn.settings import Network, TextDropout
 from rnncli.settings import COUNT, FRACTION, NOT_NEGATIVE, RATE, Bounds, Presets, Settings, setting
@@ -45,7 +45,7 @@ class Reading(Settings):
     """The text."""
 
     vocabulary: VocabularyKind = setting("chars", "What the network reads and writes.")
-    encoding: str = setting("utf-8", _ENCODING, metavar="NAME", shown="utf-8, strictly", convert=encoding_name)
+    encoding: str = encoding_setting(_ENCODING, "utf-8")
     lowercase: bool = setting(False, "Lower-case the text, as the lecture.")
     separator: str = setting(
         "",
@@ -185,4 +185,4 @@ class Evaluation(Settings):
     per_char: bool = setting(False, "Print each character and its surprisal in nats, tab-separated.")
     protocol: Protocol = setting("carried", "Of --per-char: the state carried, or cold in each window.")
     window: int | None = setting(None, "Windows of the cold protocol.", CHARS, shown="as it was trained")
-    encoding: str | None = setting(None, _ENCODING, metavar="NAME", shown="utf-8, strictly", convert=encoding_name)
+    encoding: str | None = encoding_setting(_ENCODING)

@@ -5,7 +5,6 @@ import os
 from typing import Any
 
 import jax
-import numpy as np
 from flax import nnx
 from jax import Array
 
@@ -22,6 +21,7 @@ from rnncli.training.events import Metrics
 from rnncli.training.loop import Params, Plan
 from rnncli.training.optimizer import optimizer_of
 from rnncli.training.task import Scored
+from rnncli.training.warm import add_weights
 
 TASK = "charlm"
 _REPLAYED = 4  # an old stream, or window, for so many new ones, where an old text is replayed
@@ -124,8 +124,7 @@ class CharlmTask:
         if self._start is None:
             return self.corpus.digest
         digest = hashlib.sha256(self.corpus.digest.encode())
-        for leaf in jax.tree.leaves(nnx.state(self.model, nnx.Param)):
-            digest.update(np.asarray(leaf).tobytes())
+        add_weights(digest, self.model)
         if self._start.replay is not None:
             digest.update(self._start.replay.tokens.tobytes())
         return digest.hexdigest()

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from jax import Array
@@ -15,6 +15,9 @@ from rnncli.charlm.vocabulary import Vocabulary
 from rnncli.settings import Chosen, settings_of
 from rnncli.training.loop import Params
 from rnncli.training.warm import NEW, adapted, kept, placed
+
+if TYPE_CHECKING:
+    from rnncli.charlm.api import Model
 
 _KEPT = (*settings_of(CharNetwork), "vocabulary", "lowercase")
 _SYMBOLS = {"embedding.vectors": 0, "output.kernel": -1, "output.bias": -1, "tied_bias": 0}  # their axis of a leaf
@@ -41,9 +44,12 @@ class Start:
                 return leaf
             return placed(leaf, places, axis % leaf.ndim)
 
-        return adapted(self.network, model, adapt)
+        return adapted(self.network, adapt)
 
 
-def kept_settings(chosen: Chosen[CharlmSettings], saved: CharlmSettings, folder: Path) -> Chosen[CharlmSettings]:
-    """What was chosen, with the architecture of the model in a folder. Raises ParameterError: another was chosen."""
-    return chosen.replaced(**kept(chosen, saved, _KEPT, folder))
+def warm_start(model: "Model", folder: Path, chosen: Chosen[CharlmSettings]) -> tuple[Chosen[CharlmSettings], Start]:
+    """What was chosen, with the architecture of the model that was saved in a folder, and that model.
+
+    Raises ParameterError: another architecture was chosen.
+    """
+    return chosen.replaced(**kept(chosen, model.settings, _KEPT, folder)), Start(model.network, model.vocabulary)

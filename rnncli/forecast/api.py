@@ -215,7 +215,7 @@ def train(
     settings, data = prepare(series, source, with_precision(chosen, 0), preset, say, encoding)
     start = None
     if parameters is not None:
-        start = Start(parameters, replayed(warm.replay, source, settings, data, say), warm.as_dict())
+        start = Start(parameters, replayed(warm.replay, source, settings, data, say), warm.said())
     return train_on(settings, data, source, saving=saving, start=start, on_event=on_event)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from rnncli.encodings import encoding_name
+from rnncli.encodings import encoding_setting
 from rnncli.settings import REQUIRED, Settings, setting
 
 Fill = Literal["linear", "previous", "zero", "none"]
@@ -39,9 +39,7 @@ class Table(Settings):
     time_column: str | None = setting(
         None, "Column of the time stamps; none: count the rows.", None, "COLUMN", shown="found by name, content"
     )
-    encoding: str | None = setting(
-        None, "How the bytes of tables are text.", metavar="NAME", shown="utf-8, strictly", convert=encoding_name
-    )
+    encoding: str | None = encoding_setting("How the bytes of tables are text.")
     fill: Fill | None = setting(
         None,
         "What stands in for missing values and time steps; none refuses them.",

@@ -9,7 +9,6 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jax import Array
 
 from rnncli.forecast.combination import Combination
@@ -31,6 +30,7 @@ from rnncli.training.events import Metrics
 from rnncli.training.loop import Params, Plan, evaluation, fit, initial_state
 from rnncli.training.optimizer import each_by_itself, optimizer_of
 from rnncli.training.task import Scored
+from rnncli.training.warm import add_weights
 
 TASK = "forecast"
 _MANY = 20  # series, from which on the best epoch is not taken for the last fit
@@ -250,9 +250,8 @@ class ForecastTask:
         if covariates is not None:
             for each in (covariates.past, covariates.known, covariates.static):
                 digest.update(np.ascontiguousarray(each).tobytes())
-        if self._start is not None:  # a training goes on from the same beginning only
-            for leaf in jax.tree.leaves(nnx.state(self.model, nnx.Param)):
-                digest.update(np.asarray(leaf).tobytes())
+        if self._start is not None:
+            add_weights(digest, self.model)
         if self._replay is not None:
             digest.update(np.ascontiguousarray(self._replay.panel.values).tobytes())
         return {

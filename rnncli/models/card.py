@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from rnncli import __version__
-from rnncli.models.held import Held
+from rnncli.models.held import Held, figures_in
 from rnncli.models.weights import weights_of
 from rnncli.output import Output, encoded, figure, json_text
 
@@ -88,7 +88,7 @@ def _scores(held: Held) -> Iterator[str]:
         yield "The training has not come to its end, and has no scores."
         return
     rows = [(part, system, metrics) for part, systems in held.scores.items() for system, metrics in systems.items()]
-    names = [name for name, value in rows[0][2].items() if isinstance(value, int | float)]
+    names = list(figures_in(rows[0][2]))
     yield f"| part | system | {' | '.join(names)} |"
     yield f"|---|---|{'---|' * len(names)}"
     for part, system, metrics in rows:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from rnncli.errors import CheckpointError
-from rnncli.options import as_words
+from rnncli.options import as_words, with_options
 from rnncli.settings import Setting, settings_of
 from rnncli.training.stored import METADATA, SUFFIX, is_exported, latest_step, saved_steps, stored
 
@@ -102,8 +102,6 @@ class Held:
     def command(self) -> str:
         """The command that trains such a model again, in full: what the data decided is named, too."""
         train = importlib.import_module(f"rnncli.{self.task}.cli").train
-        from rnncli.options import with_options
-
         source = self.metadata.get("source", {})
         words = as_words(with_options(train).settings, {**self.config, **source})
         return f"rnncli {_TRAIN[self.task]} {shlex.join(words)}".rstrip()
@@ -116,6 +114,11 @@ class Held:
         if isinstance(vocabulary, dict):
             found["vocabulary"] = range(256) if vocabulary["kind"] == "bytes" else vocabulary["symbols"]
         return {{"ids": "series"}.get(name, name): len(each) for name, each in found.items() if each}
+
+
+def figures_in(metrics: Mapping[str, Any]) -> dict[str, float]:
+    """The metrics that are numbers: others are by class."""
+    return {name: value for name, value in metrics.items() if isinstance(value, int | float)}
 
 
 def find(folder: Path) -> Iterator[Held]:

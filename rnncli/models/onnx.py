@@ -11,7 +11,8 @@ all. jax2onnx translates the computation, and onnxruntime checks that it gives o
 
 import json
 import logging
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,6 +20,7 @@ import jax
 import jax.extend as jex
 import jax.numpy as jnp
 import numpy as np
+from flax import nnx
 
 from rnncli.errors import CheckpointError, ParameterError
 from rnncli.files import whole_file
@@ -51,14 +53,12 @@ def export_onnx(path: Path, file: Path) -> dict[str, Any]:
     graph = {"forecast": _forecast, "charlm": _charlm, "sentiment": _sentiment}[model.metadata["task"]](model)
     shapes = [jax.ShapeDtypeStruct(each.shape, each.dtype) for each in graph.inputs.values()]
     names: dict[str, Any] = {"input_names": list(graph.inputs), "output_names": graph.outputs}
-    logging.disable(logging.ERROR)  # plugins for libraries that are not here complain with tracebacks
-    try:
-        proto: Any = jax2onnx.to_onnx(graph.run, shapes, model_name="rnncli", **names)
-    except Exception as error:  # what jax2onnx cannot translate, it tells in many ways
-        reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
-        raise CheckpointError(f"'{path}' cannot be exported to ONNX: {reason}; use .safetensors") from error
-    finally:
-        logging.disable(logging.NOTSET)
+    with _left_alone():
+        try:
+            proto: Any = jax2onnx.to_onnx(graph.run, shapes, model_name="rnncli", **names)
+        except Exception as error:  # what jax2onnx cannot translate, it tells in many ways
+            reason = (str(error).splitlines() or [type(error).__name__])[0][:200]
+            raise CheckpointError(f"'{path}' cannot be exported to ONNX: {reason}; use .safetensors") from error
     entry = proto.metadata_props.add()
     entry.key, entry.value = HEADER, json.dumps(model.metadata)
     raw = proto.SerializeToString()
@@ -78,6 +78,19 @@ def export_onnx(path: Path, file: Path) -> dict[str, Any]:
         "outputs": " ".join(described[name] for name in graph.outputs),
         "difference": far,
     }
+
+
+@contextmanager
+def _left_alone() -> Iterator[None]:
+    """Let the block leave no trace: jax2onnx puts functions of its own into JAX, and complains of absent libraries."""
+    before = [(vars(module), dict(vars(module))) for module in (jnp, jax.nn, jax.lax, nnx)]
+    logging.disable(logging.ERROR)
+    try:
+        yield
+    finally:
+        logging.disable(logging.NOTSET)
+        for names, values in before:
+            names.update(values)
 
 
 def _forecast(model: Any) -> _Graph:

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from rnncli.console import Console
-from rnncli.models.held import Held, find
+from rnncli.models.held import Held, figures_in, find
 from rnncli.models.weights import Weights, weights_of
 from rnncli.output import Output, cell, csv_text, figure, json_text
 from rnncli.training.stored import SUFFIX
@@ -156,11 +156,10 @@ def _described(held: Held, weights: Weights) -> Iterator[str]:
 def _scores(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> Iterator[str]:
     """A small table for each part of the data."""
     for part, systems in scores.items():
-        first = next(iter(systems.values()), {})
-        names = [name for name, value in first.items() if isinstance(value, int | float)]
-        yield f"{'scores':10}{part:15}{''.join(f'{name[:10]:>11}' for name in names[:_MOST_METRICS])}".rstrip()
+        names = list(figures_in(next(iter(systems.values()), {})))[:_MOST_METRICS]
+        yield f"{'scores':10}{part:15}{''.join(f'{name[:10]:>11}' for name in names)}".rstrip()
         for system, metrics in systems.items():
-            figures = (figure(metrics.get(name)) for name in names[:_MOST_METRICS])
+            figures = (figure(metrics.get(name)) for name in names)
             yield f"{'':10}{system:15}{''.join(f'{text:>11}' for text in figures)}"
 
 
@@ -184,8 +183,7 @@ def _flat(scores: Mapping[str, Mapping[str, Mapping[str, Any]]]) -> dict[str, An
         f"{part} {system} {metric}": value
         for part, systems in scores.items()
         for system, metrics in systems.items()
-        for metric, value in metrics.items()
-        if isinstance(value, int | float)
+        for metric, value in figures_in(metrics).items()
     }
 
 

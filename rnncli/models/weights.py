@@ -29,12 +29,12 @@ def weights_of(path: Path) -> Weights:
     modules: Counter[str] = Counter()
     multiplied = 0
     network = load(path).network
+    tied = getattr(network, "tied_bias", None) is not None
     for place, leaf in jax.tree_util.tree_leaves_with_path(nnx.state(network, nnx.Param)):
         name = leaf_name(place)
         parts = name.split(".")
         until = next((index for index, part in enumerate(parts) if part.isdecimal()), 0)
         modules[".".join(parts[: until + 1])] += leaf.size
-        tied = getattr(network, "tied_bias", None) is not None
         if leaf.ndim > 1 and (tied or not name.startswith("embedding")):
             multiplied += leaf.size
     return Weights(modules, multiplied)

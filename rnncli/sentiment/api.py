@@ -48,7 +48,7 @@ class Encoded(NamedTuple):
 
     words: Words  # all of them, for the linear model
     numbers: Ragged | Sentences  # for the network
-    read: Ragged | None  # the places in `words` of what the network reads; None where it has whole texts' vectors
+    known: np.ndarray | None  # which of the words after the cut have a number; None where it has whole texts' vectors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -143,9 +143,13 @@ class Model(TrainedModel):
         words = split_all(texts, self.settings)
         if self.encoder is not None:
             return Encoded(words, self.encoder(texts), None)
-        numbers, known = self.vocabulary.encode(words.cut(self.settings))
-        places = Words(Ragged(np.arange(len(words.texts.flat)), words.texts.starts), []).cut(self.settings)
-        return Encoded(words, numbers, places.texts.where(known))
+        return Encoded(words, *self.vocabulary.encode(words.cut(self.settings)))
+
+    def read(self, encoded: Encoded) -> Ragged:
+        """The places, among all words of the texts, of those that the network reads."""
+        texts = encoded.words.texts
+        assert encoded.known is not None
+        return Words(Ragged(np.arange(len(texts.flat)), texts.starts), []).cut(self.settings).texts.where(encoded.known)
 
 
 def fit(

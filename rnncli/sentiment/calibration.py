@@ -6,7 +6,7 @@ from typing import Any, get_args
 
 import numpy as np
 
-from rnncli.sentiment.metrics import fit_temperature, probabilities
+from rnncli.sentiment.metrics import fit_temperature, loss_of, probabilities
 from rnncli.sentiment.settings import System
 
 
@@ -47,8 +47,7 @@ def fit_calibration(logits: Mapping[str, np.ndarray], labels: np.ndarray) -> Cal
     if len(logits) == 2:
         temperatures["both"] = fit_temperature(_scaled(logits, temperatures)["both"], labels)
     found = Calibration(temperatures).probabilities(logits)
-    own = np.arange(len(labels)), labels
-    losses = {name: -np.log(np.maximum(each[own], np.finfo(float).tiny)).mean() for name, each in found.items()}
+    losses = {name: loss_of(each, labels) for name, each in found.items()}
     thresholds = {name: best_thresholds(each, labels) for name, each in found.items()}
     return Calibration(temperatures, thresholds, min(losses, key=lambda name: losses[name]))
 

@@ -167,7 +167,7 @@ def _drawn(part: Part, fraction: float, classes: Sequence[str]) -> tuple[Part, P
 
 
 def _selected(part: Part, rows: np.ndarray) -> Part:
-    places = np.flatnonzero(rows) if rows.dtype == bool else rows
+    places = np.arange(len(part))[rows]
     return Part([part.texts[row] for row in places], part.labels[places])
 
 

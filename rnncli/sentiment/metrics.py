@@ -49,6 +49,12 @@ def calibration_error(probability: np.ndarray, right: np.ndarray) -> float:
     return float(sum(gaps) / len(right))
 
 
+def loss_of(probability: np.ndarray, labels: np.ndarray) -> float:
+    """Mean −ln p of the labels `[n]`, in nats, from probabilities `[n, C]`."""
+    likelihood = np.maximum(probability[np.arange(len(labels)), labels], np.finfo(float).tiny)
+    return max(0.0, float(-np.log(likelihood).mean()))  # and not −0
+
+
 @dataclass(frozen=True)
 class Measures:
     """How predictions compare with the true labels."""
@@ -96,11 +102,10 @@ def measure(probability: np.ndarray, labels: np.ndarray) -> Measures:
     undefined: Any = 0.0
     by_class = precision_recall_fscore_support(labels, predicted, labels=classes, zero_division=undefined)
     precision, recall, f1, support = map(np.asarray, by_class)
-    likelihood = np.maximum(probability[np.arange(texts), labels], np.finfo(float).tiny)
     return Measures(
         texts=texts,
         accuracy=float((predicted == labels).mean()),
-        loss=max(0.0, float(-np.log(likelihood).mean())),  # and not −0
+        loss=loss_of(probability, labels),
         ece=calibration_error(probability.max(1), predicted == labels),
         precision=precision,
         recall=recall,

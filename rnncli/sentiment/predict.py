@@ -67,10 +67,11 @@ class Predictor:
         probability = self.model.calibration.probabilities(self._logits(encoded))[self.system]
         reached = probability / self._thresholds  # of equal thresholds, the likeliest class is the best
         ranked = np.argsort(-reached, 1, kind="stable")
+        read = None if self._explainer is None else self.model.read(encoded)
         for index, (row, order) in enumerate(zip(probability, ranked, strict=True)):
             names = [self.model.classes[each] if reached[index, each] >= 1 else self._otherwise for each in order]
             labels = tuple(zip(names, row[order].tolist(), strict=True))
-            yield Prediction(*labels[0], row, labels, *self._explained(encoded, index, int(order[0])))
+            yield Prediction(*labels[0], row, labels, *self._explained(encoded, read, index, int(order[0])))
 
     def _thresholds_of(self, threshold: float | Literal["f1"] | None) -> np.ndarray:
         if threshold == "f1":
@@ -80,20 +81,22 @@ class Predictor:
             return np.maximum(np.array(found), 1e-12)
         return np.full(len(self.model.classes), max(float(threshold or 0), 1e-12))
 
-    def _explained(self, encoded: "Encoded", index: int, target: int) -> tuple[list[str] | None, Explanation | None]:
-        """The words that count for a class's logit, and what each adds to it."""
+    def _explained(
+        self, encoded: "Encoded", read: Ragged | None, index: int, target: int
+    ) -> tuple[list[str] | None, Explanation | None]:
+        """The words that count for a class's logit, and what each adds to it; `read` has the network's words."""
         if not self._explain:
             return None, None
         words = encoded.words.of(index)
         if self.system == "ngram":
             return words, self._linear(encoded, index, target)
-        assert self._explainer is not None and encoded.read is not None and isinstance(encoded.numbers, Ragged)
+        assert self._explainer is not None and read is not None and isinstance(encoded.numbers, Ragged)
         temperatures = self.model.calibration.temperatures
         network = self._explainer.explain(self._params, encoded.numbers, index, target).over(temperatures["model"])
-        read = encoded.read.of(index) - encoded.words.texts.starts[index]
+        places = read.of(index) - encoded.words.texts.starts[index]
         if self.system == "model":
-            return [words[place] for place in read], network
-        both = network.at(read, len(words)).plus(self._linear(encoded, index, target))
+            return [words[place] for place in places], network
+        both = network.at(places, len(words)).plus(self._linear(encoded, index, target))
         return words, both.over(2 * temperatures["both"])
 
     def _linear(self, encoded: "Encoded", index: int, target: int) -> Explanation:

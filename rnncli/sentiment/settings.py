@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Literal
 
-from rnncli.encodings import encoding_name
+from rnncli.encodings import encoding_setting
 from rnncli.nn.settings import Network, TextDropout
 from rnncli.settings import (
     COUNT,
@@ -67,9 +67,7 @@ class Columns(Settings):
 
     text_column: str | None = setting(None, "Column of the texts, of a table.", None, "COLUMN", shown="found by name")
     label_column: str | None = setting(None, "Column of the labels, of a table.", None, "COLUMN", shown="found by name")
-    encoding: str | None = setting(
-        None, "How the bytes of files are text.", metavar="NAME", shown="utf-8, strictly", convert=encoding_name
-    )
+    encoding: str | None = encoding_setting("How the bytes of files are text.")
 
     @property
     def columns(self) -> "Columns":
@@ -250,13 +248,7 @@ class Labelling(Settings):
         metavar="COLUMN",
         shown="lines of text",
     )
-    encoding: str | None = setting(
-        None,
-        "How the bytes of files and pipes are text.",
-        metavar="NAME",
-        shown="utf-8, strictly",
-        convert=encoding_name,
-    )
+    encoding: str | None = encoding_setting("How the bytes of files and pipes are text.")
     system: Labeller = setting(
         "auto",
         "What labels: the network (model), the linear model of words and pairs (ngram), both, by the mean of their "

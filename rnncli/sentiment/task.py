@@ -36,6 +36,7 @@ from rnncli.training.events import Metrics
 from rnncli.training.loop import Params, Plan
 from rnncli.training.optimizer import optimizer_of
 from rnncli.training.task import Scored
+from rnncli.training.warm import add_weights
 
 TASK = "sentiment"
 _DISPATCH_FLOP = 5e10  # about a second of work on two cores: how often training reports, and hears Ctrl-C
@@ -228,8 +229,7 @@ class SentimentTask:
         if self.prepared.start is None:
             return self.prepared.data.digest
         digest = hashlib.sha256(self.prepared.data.digest.encode())
-        for leaf in jax.tree.leaves(nnx.state(self.model, nnx.Param)):
-            digest.update(np.asarray(leaf).tobytes())
+        add_weights(digest, self.model)
         return digest.hexdigest()[:16]
 
     def arrays(self) -> dict[str, Any]:

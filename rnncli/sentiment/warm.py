@@ -56,7 +56,7 @@ class Start:
             leaf = placed(leaf, labels, leaf.ndim - 1)
             return leaf[..., 1:] - leaf[..., :1] if len(classes) == 2 else leaf
 
-        return adapted(self.network, model, adapt)
+        return adapted(self.network, adapt)
 
 
 def warm_start(

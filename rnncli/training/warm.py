@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import Any
 
+import jax
 import jax.numpy as jnp
 import numpy as np
 from flax import nnx
@@ -28,15 +29,18 @@ def kept(chosen: Chosen[Any], saved: Any, names: Collection[str], folder: Path) 
     return {name: getattr(saved, name) for name in names}
 
 
-def adapted(old: Any, new: Any, adapt: Callable[[str, Array], Array]) -> Params:
-    """Parameters for the network `new` from those of `old`, leaf by leaf: `adapt(name, leaf of old)`."""
-    leaves = dict(nnx.to_flat_state(nnx.state(old, nnx.Param)))
+def adapted(network: Any, adapt: Callable[[str, Array], Array]) -> Params:
+    """The parameters of a network, each leaf as `adapt(name, leaf)` makes it."""
+    leaves = nnx.to_flat_state(nnx.state(network, nnx.Param))
     return nnx.from_flat_state(
-        {
-            path: leaf.replace(adapt(".".join(map(str, path)), leaves[path][...]))
-            for path, leaf in nnx.to_flat_state(nnx.state(new, nnx.Param))
-        }
+        {path: leaf.replace(adapt(".".join(map(str, path)), leaf[...])) for path, leaf in leaves}
     )
+
+
+def add_weights(digest: Any, network: Any) -> None:
+    """Let a digest of hashlib know what a training begins with, as it goes on from the same beginning only."""
+    for leaf in jax.tree.leaves(nnx.state(network, nnx.Param)):
+        digest.update(np.asarray(leaf).tobytes())
 
 
 def placed(array: Array, places: np.ndarray, axis: int) -> Array:
