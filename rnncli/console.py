@@ -19,6 +19,7 @@ from rnncli.training.settings import Computing, Device
 
 if TYPE_CHECKING:
     from rich.console import Console as RichConsole
+    from rich.table import Table
 
 _PLAIN_EVERY = 5.0  # seconds between progress lines where stderr is no terminal
 _SILENT = 3.0  # seconds after which a command that tells nothing says what it does
@@ -90,8 +91,7 @@ class Console:
         for index, row in enumerate(rows):
             table.add_row(*row, style="bold" if index == style_row else None)
         try:
-            _rich().print(table)
-            sys.stderr.flush()
+            _print(table)
         except BrokenPipeError:
             self._be_quiet()
 
@@ -277,6 +277,19 @@ class _Lines:
 
     def close(self) -> None:
         pass
+
+
+def _print(table: "Table") -> None:
+    """Print a table; where no terminal shows it, without the blanks at its lines' ends."""
+    rich = _rich()
+    if rich.is_terminal:
+        rich.print(table)
+    else:
+        with rich.capture() as captured:
+            rich.print(table)
+        lines = captured.get().splitlines()
+        print(*(line.rstrip() for line in lines), sep="\n", file=sys.stderr)
+    sys.stderr.flush()
 
 
 def _rich() -> "RichConsole":

@@ -23,6 +23,8 @@ class DefaultVerbGroup(TyperGroup):
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Put the default verb first where no verb (and no option of the group itself) stands there."""
         own = {option for parameter in self.get_params(ctx) for option in parameter.opts}
+        if ctx.resilient_parsing and not args:  # the word that is completed may be a verb
+            return super().parse_args(ctx, args)
         if not args or (args[0] not in self.commands and args[0] not in own):
             self._refuse_misspelt(args[:1])
             args = [self.default_verb, *args]

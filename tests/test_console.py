@@ -4,8 +4,10 @@ import io
 import json
 import struct
 import time
+from itertools import pairwise
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -13,7 +15,9 @@ from rich.console import Console as RichConsole
 
 from rnncli import console as screen
 from rnncli.console import Console, fitting
+from rnncli.forecast.show import _some_steps
 from rnncli.output import Output
+from rnncli.sentiment.show import confusion_table
 from rnncli.training.events import Doing, Note, Progress
 
 TEXT = "the quick brown fox jumps over the lazy dog\n" * 60
@@ -135,3 +139,42 @@ def test_places_that_cannot_be_written_are_told_before_the_work(rnncli, tmp_path
         assert (refused.code, refused.err.count("\n")) == (1, 1)
         assert f"cannot write to {option}" in refused.err
     assert not (tmp_path / "m").exists()
+
+
+def test_a_table_in_a_pipe_has_no_blanks_at_its_lines_ends(capsys: pytest.CaptureFixture[str]) -> None:
+    Console(Output()).table("a title", ["system", "mse"], [["naive", "1"], ["seasonal naive", "2.5"]])
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if line] == [line.rstrip() for line in lines if line.strip()]
+    assert lines[-2].split("  ")[0] == " seasonal naive"
+
+
+@given(horizon=st.integers(1, 500))
+def test_steps_ahead_that_a_table_shows_are_evenly_spaced(horizon: int) -> None:
+    steps = _some_steps(horizon)
+    assert (steps[0], steps[-1]) == (0, horizon - 1)
+    assert len(steps) <= 7
+    assert len({b - a for a, b in pairwise(steps[1:])}) <= 1
+
+
+@given(
+    names=st.lists(st.text("abcdefgh ", min_size=1, max_size=40), min_size=2, max_size=15), count=st.integers(0, 10**6)
+)
+def test_a_confusion_matrix_fits_80_columns_or_is_not_there(names: list[str], count: int) -> None:
+    counts = np.full((len(names), len(names)), 17)
+    counts[0, 1] = count
+    table = confusion_table(counts, names)
+    assert table is not None or len(names) > 6
+    if table is not None:
+        header, rows = table
+        assert sum(max(map(len, column)) + 3 for column in zip(header, *rows, strict=True)) <= 80
+        assert [row[1:] for row in rows] == [[f"{each:,}" for each in row] for row in counts]
+
+
+def test_classes_are_named_in_columns_where_there_is_room() -> None:
+    assert confusion_table(np.eye(2, dtype=int), ["neg", "pos"]) == (
+        ["", "neg", "pos"],
+        [["neg", "1", "0"], ["pos", "0", "1"]],
+    )
+    long = [f"the class number {number}" for number in range(5)]
+    table = confusion_table(np.eye(5, dtype=int), long)
+    assert table is not None and table[0] == ["", "1", "2", "3", "4", "5"] and table[1][4][0] == "5 the class number 4"

@@ -96,11 +96,26 @@ def test_version_and_module() -> None:
     assert result.stdout == f"rnncli {__version__}\n"
 
 
-def test_completion_knows_verbs_and_the_options_of_the_default_verb() -> None:
-    env = {**os.environ, "_RNNCLI_COMPLETE": "complete_bash", "COMP_WORDS": "rnncli forecast --ce", "COMP_CWORD": "2"}
+@pytest.mark.parametrize(
+    ("words", "offered"),
+    [
+        ("forecast --ce", ["--cell"]),
+        ("forecast co", ["compare"]),
+        ("forecast ", ["train", "predict", "backtest", "compare"]),
+        ("forecast sal", []),  # the shell completes names of files
+        ("forecast --cell g", ["gru"]),
+        ("sentiment pre", ["predict"]),
+        ("charlm s", ["sample"]),
+        ("models sh", ["show"]),
+    ],
+)
+def test_completion_knows_verbs_options_and_values(words: str, offered: list[str]) -> None:
+    words = f"rnncli {words}"
+    env = {"_RNNCLI_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
     script = "from rnncli.cli import main; main()"
-    result = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=False, env=env)
-    assert result.stdout.split() == ["--cell"]
+    command = [sys.executable, "-c", script]
+    result = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **env})
+    assert result.stdout.split() == offered
 
 
 @pytest.mark.parametrize(

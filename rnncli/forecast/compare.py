@@ -1,6 +1,7 @@
 """`forecast compare`: every system on the same data, in one table."""
 
 import math
+import statistics
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -39,12 +40,11 @@ def silent(label: str) -> Listener:
 
 @dataclass(frozen=True)
 class Comparison:
-    """Systems by their figures; `document` and `csv` have them all, `table` the ones to look at."""
+    """Systems by their figures."""
 
     title: str
     columns: tuple[str, ...]  # of `rows`, the system's name first
     rows: list[tuple[Any, ...]]
-    shown: tuple[str, ...]  # the columns of the table
     systems: dict[str, dict[str, dict[str, Any]]]  # part → system → metrics
     config: dict[str, Any]
     seconds: float
@@ -56,9 +56,8 @@ class Comparison:
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows for people."""
-        places = [self.columns.index(name) for name in self.shown]
-        rows = [[row[at] if isinstance(row[at], str) else figure(row[at]) for at in places] for row in self.rows]
-        return [name.replace("_", " ") for name in self.shown], rows
+        rows = [[each if isinstance(each, str) else figure(each) for each in row] for row in self.rows]
+        return [name.replace("_", " ") for name in self.columns], rows
 
     def document(self) -> dict[str, Any]:
         """The JSON document."""
@@ -101,7 +100,8 @@ def compare_lecture(
     if unused:
         raise ParameterError(f"`{unused[0]}` is for a `series`; the lecture's systems have their own settings")
     begun = time.monotonic()
-    columns = ("system", "slide", "published", "goal", "validation_mse", "validation_mse_std", "test_mse", "seconds")
+    spread = ("validation_mse_std",) if len(seeds) > 1 else ()
+    columns = ("system", "slide", "published", "validation_mse", *spread, "test_mse", "seconds")
     results, steps = [], 0.0
     for index, system in enumerate(systems, 1):
         started = time.monotonic()
@@ -113,16 +113,16 @@ def compare_lecture(
         listener(label)(Note(f"{label}: {validation.mean():.5f} (lecture {system.reported}), {seconds:.0f} s"))
         per_seed = chosen.get("epochs", ForecastSettings.epochs) * math.ceil(7_000 / ForecastSettings.batch_size)
         steps += 0 if system.baseline else per_seed * len(drawn)
-        measured = (float(validation.mean()), float(validation.std()), float(test.mean()), round(seconds, 1))
-        results.append((system.name, system.reported, system.published, system.goal, *measured))
+        deviation = (_deviation(validation),) if spread else ()
+        measured = (float(validation.mean()), *deviation, float(test.mean()), round(seconds, 1))
+        results.append((system.name, system.reported, system.published, *measured))
     scores = {
         part: {row[0]: {"mse": row[columns.index(f"{part}_mse")]} for row in results} for part in ("validation", "test")
     }
     title = f"mean squared error on the lecture's data, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
-    shown = ("system", "slide", "published", "goal", "validation_mse", "test_mse", "seconds")
     used = {"epochs": chosen.get("epochs", ForecastSettings.epochs), "precision": chosen.get("precision", "auto")}
     seconds = time.monotonic() - begun
-    return Comparison(title, columns, results, shown, scores, {"seeds": list(seeds), **used}, seconds, steps / seconds)
+    return Comparison(title, columns, results, scores, {"seeds": list(seeds), **used}, seconds, steps / seconds)
 
 
 def _lecture_figures(
@@ -193,14 +193,22 @@ def compare_series(
         steps += sum(model.result.task.plan.steps for model in models if model.result is not None)
         for part, scored in systems.items():
             scored[name] = _mean([model.scores[part]["model"] for model in models])
+            if len(models) > 1:
+                scored[name]["mae_std"] = _deviation([model.scores[part]["model"]["mae"] for model in models])
         say(f"{label}: mae {systems['test'][name]['mae']:.5g}, {taken[name]:.0f} s")
-    columns = ("system", "mse", "mae", "rmse", "smape", "mape", "mase", "seconds")
+    spread = ("mae_std",) if len(seeds) > 1 else ()
+    columns = ("system", "mse", "mae", *spread, "rmse", "smape", "mape", "mase", "seconds")
     ordered = sorted(systems["test"].items(), key=lambda item: item[1]["mae"])
-    rows = [(name, *(metrics[column] for column in columns[1:-1]), taken[name]) for name, metrics in ordered]
+    rows = [(name, *(metrics.get(column) for column in columns[1:-1]), taken[name]) for name, metrics in ordered]
     seconds = time.monotonic() - begun
     used = settings.as_dict() | described(Panel.of(series), source) | {"seeds": list(seeds)}
     title = f"{series[0].name}: test part, best mae first"
-    return Comparison(title, columns, rows, columns, systems, used, seconds, steps / seconds)
+    return Comparison(title, columns, rows, systems, used, seconds, steps / seconds)
+
+
+def _deviation(figures: Sequence[float]) -> float | None:
+    """The standard deviation over seeds, of a sample; None of a single one."""
+    return statistics.stdev(map(float, figures)) if len(figures) > 1 else None
 
 
 def _mean(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

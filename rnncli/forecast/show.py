@@ -250,10 +250,12 @@ def _shares(model: Model) -> dict[str, str]:
 
 
 def _some_steps(horizon: int, most: int = 7) -> list[int]:
-    """At most seven of the steps ahead, which fit 80 columns; the first and the last are among them."""
-    if horizon <= most:
-        return list(range(horizon))
-    return sorted({round(index * (horizon - 1) / (most - 1)) for index in range(most)})
+    """At most seven of the steps ahead, which fit 80 columns: the last, others at even distances before it, the first.
+
+    They are counted from 0.
+    """
+    stride = 1 if horizon <= most else -(-horizon // (most - 1))
+    return sorted({0, *range(horizon - 1, -1, -stride)})
 
 
 def _verdict(model: Model) -> list[str]:

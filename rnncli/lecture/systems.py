@@ -1,7 +1,6 @@
 """The systems of the lecture. `systems.toml` beside this file has them as data, with their sources.
 
-`forecast compare`, `rnncli lecture` and the scripts that check the goals read it here. Only the standard library is
-imported.
+`forecast compare` and `rnncli lecture` read it here. Only the standard library is imported.
 """
 
 import difflib
@@ -37,7 +36,6 @@ class ForecastSystem(System):
     """A system of the part on time series; its command follows from its settings."""
 
     published: str  # what the published notebooks print
-    goal: str
     horizon: int = 10
     settings: Mapping[str, Any] = field(default_factory=dict)  # of a network, over the preset
     baseline: str = ""  # the name of the baseline that it is, instead of a network

@@ -1,6 +1,6 @@
 """What the verbs of `rnncli sentiment` print: predictions, CSV or JSON on stdout, tables on stderr, plots in files."""
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,8 @@ from rnncli.sentiment.task import Measured, SentimentTask, as_dicts
 _METRICS = ("accuracy", "f1", "precision", "recall", "loss", "ece")
 _CSV = (*_METRICS, "texts")
 NAMES = {"model": "network", "ngram": "words and pairs, linear", "both": "both together"}
-_MOST_CLASSES = 12  # in a confusion matrix for people
+_LONGEST_NAME = 20  # of a class in a confusion matrix
+_WIDTH = 78  # of a table that fits a terminal of 80 columns, without its margins
 _MOST_WORDS = 8  # of an explanation on a line
 
 
@@ -137,15 +138,31 @@ def _score_tables(measured: Measured, classes: tuple[str, ...], console: Console
         rows = [[NAMES[name], *(figure(metrics[metric]) for metric in _METRICS)] for name, metrics in systems.items()]
         console.table(f"{part} ({systems['model']['texts']:,} texts)", header, rows, style_row=0)
     model: Measures = measured["test" if "test" in measured else next(iter(measured))]["model"]
-    shown = list(classes) if len(classes) <= _MOST_CLASSES else []
     rows = [
         [
             name,
             f"{model.support[index]:,}",
             *(figure(float(values[index])) for values in (model.precision, model.recall, model.f1)),
-            *(f"{model.confusion[index, other]:,}" for other in range(len(shown))),
         ]
         for index, name in enumerate(classes)
     ]
-    header = ["class", "texts", "precision", "recall", "F1", *(f"taken for {name}" for name in shown)]
-    console.table("the network, class by class", header, rows)
+    console.table("the network, class by class", ["class", "texts", "precision", "recall", "F1"], rows)
+    confusion = confusion_table(model.confusion, classes)
+    if confusion is not None:
+        console.table("the network: class in rows, label in columns", *confusion)
+
+
+def confusion_table(confusion: np.ndarray, classes: Sequence[str]) -> tuple[list[str], list[list[str]]] | None:
+    """Header and rows of a confusion matrix `[C, C]`; None where it would be wider than a terminal of 80 columns.
+
+    Columns have numbers where the names of the classes would be too wide.
+    """
+    counts = [[f"{count:,}" for count in row] for row in confusion]
+    names = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in classes]
+    numbers = [str(number) for number in range(1, len(classes) + 1)]
+    numbered = [f"{number} {name}" for number, name in zip(numbers, names, strict=True)]
+    for columns, rows in ((names, names), (numbers, numbered)):
+        widest = [max(map(len, column)) for column in zip(columns, *counts, strict=True)]
+        if max(map(len, rows)) + sum(width + 3 for width in widest) <= _WIDTH:
+            return ["", *columns], [[name, *row] for name, row in zip(rows, counts, strict=True)]
+    return None
