@@ -49,6 +49,7 @@ def _unpacked(source: str) -> Iterator[bytes]:
         yield head
         yield from pieces
         return
+    # not by the openers of gzip, bz2 and lzma: some of these leave out in silence what follows a stream and is none
     frame = None
     try:
         for piece in chain([head], pieces):
@@ -114,9 +115,11 @@ def _decompressor(head: bytes) -> tuple[Callable[[], Any] | None, type[Exception
     if head.startswith(b"\xfd7zXZ\x00"):
         return lzma.LZMADecompressor, lzma.LZMAError
     if head.startswith(b"\x28\xb5\x2f\xfd"):
-        import zstandard
-
-        return zstandard.ZstdDecompressor().decompressobj, zstandard.ZstdError
+        if sys.version_info >= (3, 14):
+            from compression import zstd
+        else:
+            from backports import zstd
+        return zstd.ZstdDecompressor, zstd.ZstdError
     return None, OSError
 
 

@@ -18,6 +18,7 @@ from rnncli.settings import Settings, setting
 if TYPE_CHECKING:
     from rnncli.training.devices import CompileClock
 
+TERMINAL = Path("-")  # where a plot is drawn on stderr
 _PLOT_FORMATS = {".png", ".pdf", ".svg"}
 
 
@@ -37,6 +38,7 @@ class Output(Settings):
         from rnncli.files import check_writable
 
         plot: Path | None = getattr(self, "plot", None)
+        plot = None if plot == TERMINAL else plot
         for path in (self.output, plot):
             if path is not None:
                 check_writable(path)
@@ -77,7 +79,9 @@ class Output(Settings):
 class PlotOutput(Output):
     """Output."""
 
-    plot: Path | None = setting(None, "Draw the result into FILE (PNG, PDF or SVG).", metavar="FILE.png")
+    plot: Path | None = setting(
+        None, "Draw the result into FILE (PNG, PDF or SVG), or, for -, in the terminal.", metavar="FILE.png"
+    )
 
 
 def figure(value: float | None) -> str:

@@ -1,11 +1,13 @@
 """What all pictures share: colours, axes, saving."""
 
+import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import RnncliError
 from rnncli.files import whole_file
+from rnncli.output import TERMINAL
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -39,15 +41,20 @@ def draw_curves(
     axes: "Axes", history: Sequence[Mapping[str, float]], best: float, criterion: str, unit: str = ""
 ) -> None:
     """The losses of a training over its epochs: in training (with dropout) and on validation data, and the best."""
+    from matplotlib.ticker import MaxNLocator
+
     style(axes)
     epochs = [point["epoch"] for point in history]
     train, validation = ([point[name] for point in history] for name in ("train", "validation"))
-    marker = "." if len(history) < 30 else ""
-    axes.plot(epochs, train, color=GREY, marker=marker, label="training")
-    axes.plot(epochs, validation, color=BLUE, linewidth=1.8, marker=marker, label="validation")
+    look: dict[str, Any] = {"marker": "." if len(history) < 30 else ""}
+    if len(history) == 1:  # a line would be nothing
+        look = {"marker": "o", "linestyle": "None"}
+    axes.plot(epochs, train, color=GREY, label="training", **look)
+    axes.plot(epochs, validation, color=BLUE, linewidth=1.8, label="validation", **look)
     if best in epochs:
         value = validation[epochs.index(best)]
         axes.plot([best], [value], "o", color=VERMILION, label=f"best epoch {best:g}: {criterion} {value:.4g}{unit}")
+    axes.xaxis.set_major_locator(MaxNLocator(integer=True))
     axes.set_xlabel("epoch")
     axes.set_ylabel(f"{criterion}{unit}")
     if len(history) > 3:  # the first epochs would flatten all that follows
@@ -69,7 +76,15 @@ def safe(text: str) -> str:
 
 
 def save(figure: "Figure", path: Path) -> None:
-    """Write the picture, in the format of the name's ending. Raises RnncliError: it cannot be written."""
+    """Write the picture, in the format of the name's ending; for "-", draw it in the terminal, on stderr.
+
+    Raises RnncliError: it cannot be written.
+    """
+    if path == TERMINAL:
+        from rnncli.terminal import drawn
+
+        print(drawn(figure), end="", file=sys.stderr, flush=True)
+        return
     with whole_file(path) as temporary:
         try:
             figure.savefig(temporary, dpi=130)

@@ -215,6 +215,9 @@ def test_evaluation_equals_a_numpy_forward_pass(rnncli, model: Path, text: Path)
     carried = document["scores"]["validation"]["carried"]
     assert sum(map(float, values)) == pytest.approx(carried["loss"] * carried["characters"], rel=1e-6)
     assert document["command"] == "charlm evaluate"
+    drawn = rnncli("charlm", "evaluate", "--checkpoint", model, "--plot", "-")
+    assert f"of all: {nats.mean():.4g}" in drawn.err
+    assert drawn.out == result.out
 
 
 def numpy_surprisals(loaded, text: str) -> np.ndarray:

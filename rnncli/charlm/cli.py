@@ -113,7 +113,7 @@ def evaluate(
     model: SavedCharModel,
     evaluation: Evaluation,
     unknown: UnknownCharacters,
-    output: Output,
+    output: PlotOutput,
     device: Computing,
 ) -> None:
     """Measure a model on a text (without one: the end of the text that it was trained on, which it has not seen).
@@ -139,5 +139,7 @@ def evaluate(
             encoding=evaluation.encoding,
         )
         window = evaluation.window or loaded.settings.evaluation_window
-        measured = loaded.measure(part.text, window, evaluation.protocol if evaluation.per_char else None)
-        show.show_evaluation(loaded, part, measured, window, time.monotonic() - begun, console)
+        measured = loaded.measure(
+            part.text, window, evaluation.protocol if evaluation.per_char or output.plot else None
+        )
+        show.show_evaluation(loaded, part, measured, window, time.monotonic() - begun, evaluation, console)

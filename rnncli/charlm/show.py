@@ -9,10 +9,10 @@ import numpy as np
 from rnncli.charlm.api import Metrics, Model
 from rnncli.charlm.batches import Text
 from rnncli.charlm.drawing import Extent
-from rnncli.charlm.plot import plot_training
+from rnncli.charlm.plot import plot_evaluation, plot_training
 from rnncli.charlm.reading import TextPart
 from rnncli.charlm.score import Scored
-from rnncli.charlm.settings import CHECKPOINT
+from rnncli.charlm.settings import CHECKPOINT, Evaluation
 from rnncli.charlm.vocabulary import Vocabulary
 from rnncli.console import Console
 from rnncli.output import Output, figure, json_text, scores_csv, stdout_is_terminal
@@ -48,13 +48,16 @@ def show_evaluation(
     measured: tuple[Metrics, Scored | None],
     window: int,
     seconds: float,
+    wanted: Evaluation,
     console: Console,
 ) -> None:
-    """The metrics, or every character's surprisal, one a line, if it was kept."""
+    """The metrics, or every character's surprisal, one a line, if that is wanted; a picture of it."""
     metrics, scored = measured
     scores = {part.part: metrics}
     _score_tables(scores, console, window)
-    lines = _per_char(model.vocabulary, part.text, scored) if scored is not None else None
+    if scored is not None:
+        console.plot(lambda path: plot_evaluation(scored, model.vocabulary.unit, path))
+    lines = _per_char(model.vocabulary, part.text, scored) if scored is not None and wanted.per_char else None
     if lines is not None and not console.output.json:
         with console.output.stream() as write:
             rows = (f"{symbol}\t{nats}\n" for symbol, nats in lines)

@@ -9,7 +9,7 @@ from rnncli.forecast.settings import ForecastPreset, ForecastSettings, Windows
 from rnncli.forecast.source import HistorySource, PastSource, SeriesSource
 from rnncli.forecast.verb_settings import Ahead, Alert, Backtesting, Quantiles, SavedForecaster, Seeds
 from rnncli.options import Only, verb
-from rnncli.output import Output, PlotOutput
+from rnncli.output import PlotOutput
 from rnncli.settings import Chosen
 from rnncli.training.settings import Computing, Device, Log, Saving, WarmStart
 from rnncli.verbs import DefaultVerbGroup
@@ -130,7 +130,7 @@ def compare(
     source: SeriesSource,
     chosen: Annotated[Chosen[ForecastSettings], Only(Windows, "baselines", "epochs", "seed", "precision")],
     seeds: Seeds,
-    output: Output,
+    output: PlotOutput,
     device: Device,
 ) -> None:
     """Train every system on the same data and put them into one table.

@@ -3,7 +3,7 @@
 import math
 import statistics
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, get_args
 
@@ -56,8 +56,15 @@ class Comparison:
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows for people."""
-        rows = [[each if isinstance(each, str) else figure(each) for each in row] for row in self.rows]
-        return [name.replace("_", " ") for name in self.columns], rows
+        rows = [[_label(each) if isinstance(each, str) else figure(each) for each in row] for row in self.rows]
+        return [_label(name) for name in self.columns], rows
+
+    def errors(self) -> tuple[list[str], list[float], str]:
+        """Systems and their errors, the least first, and what the error is: that on which the table is about."""
+        metric = "validation_mse" if "validation_mse" in self.columns else "mae"
+        place = self.columns.index(metric)
+        ordered = sorted((row[place], row[0]) for row in self.rows)
+        return [_label(name) for _, name in ordered], [error for error, _ in ordered], metric.replace("_", " ")
 
     def document(self) -> dict[str, Any]:
         """The JSON document."""
@@ -206,9 +213,14 @@ def compare_series(
     return Comparison(title, columns, rows, systems, used, seconds, steps / seconds)
 
 
-def _deviation(figures: Sequence[float]) -> float | None:
+def _label(name: str) -> str:
+    return name.replace("_", " ")
+
+
+def _deviation(figures: Iterable[float]) -> float | None:
     """The standard deviation over seeds, of a sample; None of a single one."""
-    return statistics.stdev(map(float, figures)) if len(figures) > 1 else None
+    each = [float(figure) for figure in figures]
+    return statistics.stdev(each) if len(each) > 1 else None
 
 
 def _mean(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:

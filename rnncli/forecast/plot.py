@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from rnncli.forecast.intervals import SHARE
-from rnncli.forecast.series import Series
 from rnncli.forecast.task import ForecastTask
+from rnncli.forecast.timeline import Timeline
 from rnncli.plots import BLACK, BLUE, GREY, VERMILION, canvas, draw_curves, panels, safe, save, style
 
 if TYPE_CHECKING:
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
     from rnncli.forecast.api import Model
     from rnncli.forecast.backtest import Backtest
+    from rnncli.forecast.compare import Comparison
     from rnncli.forecast.series import Forecast
 
 _PAST, _TRUTH, _HELD_OUT, _FUTURE = GREY, BLACK, BLUE, VERMILION
@@ -47,12 +48,13 @@ def _grid(forecasts: "list[Forecast]") -> "Figure":
         series, horizon = forecast.series, len(forecast.values)
         size = len(series.values)
         first = max(0, size - 5 * max(horizon, 2))
-        axes.plot(np.arange(first, size), series.values[first:], color=_PAST, linewidth=1.2, label="history")
-        ahead = np.arange(size - 1, size + horizon)
+        line = Timeline(series)
+        axes.plot(line.at(first, size), series.values[first:], color=_PAST, linewidth=1.2, label="history")
         _band(axes, forecast)
-        axes.plot(ahead, [series.values[-1], *forecast.values], color=_FUTURE, linewidth=1.5, label="forecast")
-        axes.axvspan(size - 0.5, size + horizon - 0.5, color=_FUTURE, alpha=0.07, linewidth=0)
-        _stamps(axes, series, first, size + horizon, most=4)
+        ahead = [series.values[-1], *forecast.values]
+        axes.plot(line.at(size - 1, size + horizon), ahead, color=_FUTURE, linewidth=1.5, label="forecast")
+        line.shade(axes, size, size + horizon, _FUTURE)
+        line.label(axes, most=4)
         names = series.id, series.name if several else ""
         axes.set_title(safe(" ".join(filter(None, names))), fontsize=9, loc="left")
     for axes in figure.axes[len(chosen) :]:
@@ -74,22 +76,23 @@ def _timeline(forecast: "Forecast", model: "Model | None") -> "Figure":
     size, horizon = len(series.values), len(forecast.values)
     shown = 7 * max(horizon, 2)  # a forecast that fills a sixth of the picture can be judged at a glance
     first = max(0, size - shown)
-    axes.plot(np.arange(first, size), series.values[first:], color=_PAST, linewidth=1.3, label="history")
+    line = Timeline(series)
+    axes.plot(line.at(first, size), series.values[first:], color=_PAST, linewidth=1.3, label="history")
     if trained is not None and len(trained.scored.details.recent):
         assert isinstance(trained.task, ForecastTask)
         held_out = int(trained.task.dataset.parts["test"].ends[-1])
-        at = np.arange(held_out, held_out + horizon)
-        truth, recent = series.values[at], trained.scored.details.recent[-1]
+        at = line.at(held_out, held_out + horizon)
+        truth, recent = series.values[held_out : held_out + horizon], trained.scored.details.recent[-1]
         label = f"forecast of the held-out end (mae {np.abs(recent - truth).mean():.4g})"
         axes.plot(at, truth, color=_TRUTH, linewidth=1.8, label="held-out truth")
         axes.plot(at, recent, color=_HELD_OUT, linewidth=1.8, linestyle="--", label=label)
-        axes.axvspan(held_out - 0.5, held_out + horizon - 0.5, color=_HELD_OUT, alpha=0.07, linewidth=0)
-    ahead = np.arange(size - 1, size + horizon)
+        line.shade(axes, held_out, held_out + horizon, _HELD_OUT)
+    ahead = line.at(size - 1, size + horizon)
     values = [series.values[-1], *forecast.values]
     _band(axes, forecast)
     axes.plot(ahead, values, color=_FUTURE, linewidth=1.8, label=f"forecast, {horizon} ahead")
-    axes.axvspan(size - 0.5, size + horizon - 0.5, color=_FUTURE, alpha=0.07, linewidth=0)
-    _stamps(axes, series, first, size + horizon)
+    line.shade(axes, size, size + horizon, _FUTURE)
+    line.label(axes)
     axes.set_ylabel(safe(series.name))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=4, frameon=False, fontsize=9, borderaxespad=0.2)
     return figure
@@ -104,11 +107,12 @@ def plot_backtest(backtest: "Backtest", path: Path) -> None:
     lengths = origins.lengths[origins.series == 0]
     horizon, size = backtest.forecast.shape[1], len(series.values)
     first = max(0, int(lengths[0]) - 3 * horizon)
-    axes.plot(np.arange(first, size), series.values[first:], color=_TRUTH, linewidth=1.2, label="what came")
+    line = Timeline(series)
+    axes.plot(line.at(first, size), series.values[first:], color=_TRUTH, linewidth=1.2, label="what came")
     for number, (known, forecast) in enumerate(zip(lengths, backtest.forecast, strict=False)):
         label = f"forecasts, {horizon} ahead" if number == 0 else None
-        axes.plot(np.arange(known, known + horizon), forecast, color=_FUTURE, linewidth=1.0, alpha=0.8, label=label)
-    _stamps(axes, series, first, size)
+        axes.plot(line.at(known, known + horizon), forecast, color=_FUTURE, linewidth=1.0, alpha=0.8, label=label)
+    line.label(axes)
     axes.set_ylabel(safe(" ".join(filter(None, (series.name, series.id)))))
     axes.legend(loc="lower left", bbox_to_anchor=(0, 1), ncols=2, frameon=False, fontsize=9, borderaxespad=0.2)
     errors.plot(np.arange(1, len(backtest.by_origin) + 1), backtest.by_origin, color=_FUTURE, marker="o", markersize=3)
@@ -117,25 +121,28 @@ def plot_backtest(backtest: "Backtest", path: Path) -> None:
     save(figure, path)
 
 
+def plot_comparison(comparison: "Comparison", path: Path) -> None:
+    """The systems of a comparison by their error on data that none has seen, the best on top."""
+    names, errors, metric = comparison.errors()
+    figure, axes = canvas(8, 1 + 0.28 * len(names))
+    axes.grid(visible=False)
+    axes.barh(range(len(names)), errors, color=[BLUE if error == min(errors) else GREY for error in errors])
+    axes.set_yticks(range(len(names)), [safe(name) for name in names])
+    axes.invert_yaxis()
+    if max(errors) > 30 * min(errors) > 0:  # or the better ones could not be told apart
+        axes.set_xscale("log")
+    axes.set_xlabel(metric)
+    axes.set_title(safe(comparison.title), fontsize=10, loc="left")
+    save(figure, path)
+
+
 def _band(axes: "Axes", forecast: "Forecast") -> None:
     """The interval that holds four fifths of what is to come, behind the forecast."""
     size, last = len(forecast.series.values), forecast.series.values[-1:]
     low, high = (np.append(last, forecast.quantiles((1 + side * SHARE) / 2)) for side in (-1, 1))
     label = f"{100 * SHARE:.0f} % interval"
-    axes.fill_between(
-        np.arange(size - 1, size + len(low) - 1), low, high, color=_FUTURE, alpha=0.2, linewidth=0, label=label
-    )
-
-
-def _stamps(axes: "Axes", series: Series, first: int, end: int, most: int = 9) -> None:
-    """Time stamps under the axis, at whole positions, as many as can be read."""
-    from matplotlib.ticker import MaxNLocator
-
-    places = [int(place) for place in MaxNLocator(most, integer=True).tick_values(first, end - 1)]
-    places = [place for place in places if first <= place < end]
-    stamps = [series.stamp(place).removesuffix(" 00:00:00") for place in places]
-    axes.set_xticks(places, stamps)
-    axes.tick_params(axis="x", labelrotation=0 if max(map(len, stamps)) <= 10 else 20)
+    ahead = Timeline(forecast.series).at(size - 1, size + len(low) - 1)
+    axes.fill_between(ahead, low, high, color=_FUTURE, alpha=0.2, linewidth=0, label=label)
 
 
 def _panels(model: "Model") -> "Figure":

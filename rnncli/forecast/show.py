@@ -13,7 +13,7 @@ from rnncli.forecast.backtest import Backtest
 from rnncli.forecast.compare import Comparison
 from rnncli.forecast.intervals import SHARE
 from rnncli.forecast.metrics import METRICS
-from rnncli.forecast.plot import plot_backtest, plot_forecasts, plot_training
+from rnncli.forecast.plot import plot_backtest, plot_comparison, plot_forecasts, plot_training
 from rnncli.forecast.series import Forecast, Series
 from rnncli.forecast.verb_settings import Alert, Quantiles
 from rnncli.output import csv_text, encoded, figure, json_text, scores_csv, significant
@@ -181,6 +181,7 @@ def show_comparison(comparison: Comparison, console: Console) -> None:
     """The table of a comparison for people, and as CSV or JSON."""
     console.table(comparison.title, *comparison.table())
     console.show_scores(comparison.csv, comparison.document)
+    console.plot(lambda path: plot_comparison(comparison, path))
 
 
 def _forecast_csv(forecasts: list[Forecast], quantiles: Quantiles) -> str:

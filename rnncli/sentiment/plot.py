@@ -20,7 +20,6 @@ def plot_training(result: Result, part: str, measures: Measures, classes: tuple[
     """Losses over the epochs, and the confusion matrix of a part's texts."""
     figure, (curves, matrix) = panels(10, 4.5, columns=2)
     draw_curves(curves, result.history, result.best_epoch, "log loss", " (nats)")
-    curves.xaxis.get_major_locator().set_params(integer=True)
     _draw_confusion(matrix, measures, classes, f"{part}: accuracy {measures.accuracy:.3f}")
     save(figure, path)
 
