@@ -66,6 +66,7 @@ class Console:
         """A line for the user; parameters in it are shown as options."""
         if self.quiet:
             return
+        self._not_doing()
         try:
             if isinstance(self._progress, Bar):
                 self._progress.say(as_options(text))

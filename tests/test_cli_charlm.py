@@ -1,5 +1,6 @@
 """`rnncli charlm` as its users meet it: exact streams, exit codes, files, bad input."""
 
+import io
 import json
 import math
 import re
@@ -8,6 +9,7 @@ import subprocess
 import sys
 import time
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -159,13 +161,13 @@ def test_a_stop_string_ends_the_text_before_it(rnncli, model: Path) -> None:
 
 
 def test_stop_strings_do_not_depend_on_how_a_text_comes_in() -> None:
-    from rnncli.charlm.show import _Sample
+    from rnncli.charlm.stops import Sample
     from rnncli.charlm.vocabulary import Vocabulary
 
     known = Vocabulary("chars", tuple(range(97, 123)))
     tokens = known.encode("xabcabcd")[0]
     for cut in range(1, 9):
-        sample = _Sample(known, ("abcd", "c", "bc"), kept=True)
+        sample = Sample(known, ("abcd", "c", "bc"), kept=True)
         for first in range(0, len(tokens), cut):
             sample.add(tokens[first : first + cut])
         sample.end()
@@ -218,6 +220,28 @@ def test_evaluation_equals_a_numpy_forward_pass(rnncli, model: Path, text: Path)
     drawn = rnncli("charlm", "evaluate", "--checkpoint", model, "--plot", "-")
     assert f"of all: {nats.mean():.4g}" in drawn.err
     assert drawn.out == result.out
+
+
+def test_a_dialogue_continues_each_line_and_remembers_the_text(rnncli, model, monkeypatch) -> None:
+    from rnncli.charlm.api import load_model
+
+    loaded = load_model(model)
+
+    def written(*lines: str) -> Any:
+        monkeypatch.setattr("sys.stdin", io.StringIO("\n".join(lines)))
+        return rnncli("charlm", "sample", "--checkpoint", model, "--interactive", "--length", 12, "--seed", 5)
+
+    first = loaded.sample("the ", 12, seed=5)
+    second = loaded.sample(first + "fox", 12, seed=6, temperature=0.5)
+    talk = written("the ", ":temperature 0.5", "fox")
+    assert talk.out == f"{first[4:]}\n{second[len(first) + 3 :]}\n"
+    forgotten = written("the ", ":reset", ":seed 5", "the ")
+    assert forgotten.out == f"{first[4:]}\n" * 2
+    assert "Ctrl-D ends" in written(":nonsense").err
+    assert "--temperature: -1 is not" in written(":temperature -1").err
+    assert "'hot' is not a number" in written(":temperature hot").err
+    refused = rnncli("charlm", "sample", "--checkpoint", model, "--interactive", "--json")
+    assert (refused.code, refused.out) == (2, "")
 
 
 def numpy_surprisals(loaded, text: str) -> np.ndarray:

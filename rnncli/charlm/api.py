@@ -1,5 +1,6 @@
 """Character language models as a library: fit, sample, evaluate, save, load. The command line calls nothing else."""
 
+import functools
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from rnncli.charlm.defaults import for_text
 from rnncli.charlm.drawing import Drawing
 from rnncli.charlm.model import CharModel, empty_network
 from rnncli.charlm.reading import Say, read_text, text_to_evaluate
-from rnncli.charlm.sample import Sampler
+from rnncli.charlm.sample import Sampler, compiled_for
 from rnncli.charlm.score import Scored, Scorer
 from rnncli.charlm.settings import CharlmSettings, Preset, TextSource
 from rnncli.charlm.task import TASK, CharlmTask
@@ -68,10 +69,22 @@ class Model(TrainedModel):
         return prompt + self.vocabulary.text(np.concatenate([each[:, 0] for each in drawn])) if drawn else prompt
 
     def stream(
-        self, prompt: np.ndarray, length: int, drawing: Drawing, *, samples: int = 1, seed: int = 0
+        self, prompt: np.ndarray, length: int, drawing: Drawing, *, samples: int = 1, seed: int = 0, **how: Any
     ) -> Iterator[np.ndarray]:
-        """Tokens `[n, samples]` that follow the prompt's, as they are drawn; `length` in all."""
-        return Sampler(self.network, self.vocabulary, drawing).sample(prompt, length, samples=samples, seed=seed)
+        """Tokens `[n, samples]` that follow the prompt's, as they are drawn; `length` in all.
+
+        `how` has `most`, the greatest number of them that is drawn at once.
+        """
+        kind = compiled_for(drawing)
+        if kind not in self._samplers:
+            self._samplers[kind] = Sampler(self.network, self.vocabulary, kind)
+        how |= {"samples": samples, "seed": seed, "temperature": drawing.temperature}
+        return self._samplers[kind].sample(prompt, length, **how)
+
+    @functools.cached_property
+    def _samplers(self) -> dict[Drawing, Sampler]:
+        """What was compiled for sampling."""
+        return {}
 
     def evaluate(self, text: Any = None, *, skip_unknown: bool = False, **parameters: Any) -> Metrics:
         """How well the model predicts a text.

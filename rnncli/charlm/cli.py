@@ -15,6 +15,7 @@ from rnncli.charlm.settings import (
     UnknownCharacters,
     Watching,
 )
+from rnncli.errors import ParameterError
 from rnncli.options import verb
 from rnncli.output import Output, PlotOutput
 from rnncli.settings import Chosen
@@ -77,6 +78,7 @@ def train(
         "rnncli charlm sample --temperature 0.5",
         "rnncli charlm sample --prompt 'The ' --length 200 --stop . --seed 7",
         "rnncli charlm sample --num-samples 3 --length 80 --json",
+        "echo 'The fox' | rnncli charlm sample --interactive --length 80 --stop .",
     ],
 )
 def sample(
@@ -90,11 +92,17 @@ def sample(
 ) -> None:
     """Print text from a trained model, as it is drawn."""
     from rnncli.charlm import api, show
+    from rnncli.charlm.interactive import Dialogue
     from rnncli.charlm.prompts import read_prompt
     from rnncli.console import Console
 
     with Console(output, device) as console:
         loaded = api.load_model(model.checkpoint, device.precision)
+        if extent.interactive:
+            if prompt.prompt is not None or prompt.prompt_file is not None or output.json or extent.num_samples > 1:
+                raise ParameterError("`interactive` takes lines from stdin, one sample at a time; leave the rest out")
+            Dialogue(loaded, drawing, extent, console.say).run(output)
+            return
         tokens = read_prompt(loaded, prompt, unknown.unknown, console.say)
         drawn = loaded.stream(tokens, extent.length, drawing, samples=extent.num_samples, seed=extent.seed)
         show.show_samples(drawn, tokens, loaded.vocabulary, extent, prompt.echo, output)

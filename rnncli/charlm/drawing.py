@@ -23,6 +23,7 @@ class Extent(Settings):
     stop: tuple[str, ...] = setting((), "End before this string is said; may be given several times.", None, "STRING")
     num_samples: int = setting(1, "Samples to draw at once.", Bounds(1, 100_000, metavar="N"))
     seed: int = setting(0, "The same seed gives the same text.", SEED)
+    interactive: bool = setting(False, "Write in turn with the model: it continues each line; see :help there.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ sample's number and the place in the text, on nothing else: the same seed gives 
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -37,12 +38,12 @@ class _Loop(NamedTuple):
     place: Array  # of the next symbol, counted from the end of the prompt
 
 
-def filtered(logits: Array, drawing: Drawing) -> Array:
+def filtered(logits: Array, drawing: Drawing, temperature: float | Array | None = None) -> Array:
     """Logits over the temperature, −∞ where top-k, then top-p, then min-p leave a symbol out. `[B, symbols]`.
 
-    The likeliest symbol always stays.
+    The likeliest symbol always stays. The temperature is that of `drawing` if None.
     """
-    logits = (logits - logits.max(-1, keepdims=True)) / drawing.temperature
+    logits = (logits - logits.max(-1, keepdims=True)) / (drawing.temperature if temperature is None else temperature)
     if drawing.top_k:
         least = lax.top_k(logits, min(drawing.top_k, logits.shape[-1]))[0][:, -1:]
         logits = jnp.where(logits < least, -jnp.inf, logits)
@@ -59,9 +60,9 @@ def filtered(logits: Array, drawing: Drawing) -> Array:
     return logits
 
 
-def draw(logits: Array, noise: Array, drawing: Drawing) -> Array:
+def draw(logits: Array, noise: Array, drawing: Drawing, temperature: float | Array | None = None) -> Array:
     """A symbol for each row: logits and Gumbel noise `[B, symbols]` → `[B]`."""
-    return (filtered(logits, drawing) + noise).argmax(-1)
+    return (filtered(logits, drawing, temperature) + noise).argmax(-1)
 
 
 def penalised(logits: Array, recent: Array, penalty: float, exempt: Array) -> Array:
@@ -74,11 +75,17 @@ def penalised(logits: Array, recent: Array, penalty: float, exempt: Array) -> Ar
     return jnp.where(seen, smaller, logits)
 
 
+def compiled_for(drawing: Drawing) -> Drawing:
+    """What one compiled program serves: any temperature but 0."""
+    return replace(drawing, temperature=1.0 if drawing.temperature else 0.0)
+
+
 class Sampler:
     """A model compiled for sampling."""
 
     def __init__(self, model: CharModel, vocabulary: Vocabulary, drawing: Drawing = _AS_IT_IS):
-        self._vocabulary, self._initial = vocabulary, model.initial_carries
+        self._vocabulary, self._initial, self._temperature = vocabulary, model.initial_carries, drawing.temperature
+        drawing = compiled_for(drawing)
         graph, self._state = nnx.split(model)
         exempt = np.array([symbol == ord("\n") for symbol in vocabulary.symbols] + [True])
         never = np.zeros(vocabulary.size, bool)
@@ -86,22 +93,35 @@ class Sampler:
         generate = partial(_generate, graph, drawing, exempt, never)
 
         @jax.jit
-        def run(state: Any, loop: _Loop, seed: Array, forced: Array, steps: Array) -> tuple[_Loop, Array]:
+        def run(
+            state: Any, loop: _Loop, seed: Array, temperature: Array, forced: Array, steps: Array
+        ) -> tuple[_Loop, Array]:
             # a rule, not a measurement: samples have nothing to do with each other, and a core is idle without them
             devices = possible(len(loop.token))[-1]
             parts = _parts(loop)
-            arguments, results = (WHOLE, parts, WHOLE, WHOLE, WHOLE), (parts, split(forced[:, None], 1))
-            return sharded(partial(generate, devices), arguments, results, devices)(state, loop, seed, forced, steps)
+            arguments, results = (WHOLE, parts, WHOLE, WHOLE, WHOLE, WHOLE), (parts, split(forced[:, None], 1))
+            program = sharded(partial(generate, devices), arguments, results, devices)
+            return program(state, loop, seed, temperature, forced, steps)
 
         self._run = run
 
     def sample(
-        self, prompt: np.ndarray, length: int, *, samples: int = 1, seed: int = 0, params: Any = None
+        self,
+        prompt: np.ndarray,
+        length: int,
+        *,
+        samples: int = 1,
+        seed: int = 0,
+        params: Any = None,
+        temperature: float | None = None,
+        most: int = _CHUNK,
     ) -> Iterator[np.ndarray]:
         """Tokens that follow the prompt, `[n, samples]` a dispatch, `length` in all.
 
-        An empty prompt is a text's beginning. `params` replace the model's own parameters.
+        An empty prompt is a text's beginning. `params` replace the model's own parameters, a `temperature` that of the
+        drawing (which it has to be 0 with). A dispatch has at most so many steps; another number is compiled anew.
         """
+        degrees = np.float32(self._temperature if temperature is None else temperature)
         state = self._state if params is None else nnx.merge_state(self._state, params)
         boundary = self._vocabulary.boundary
         # made by NumPy, as each operation of JAX outside the loop would be compiled by itself
@@ -116,13 +136,13 @@ class Sampler:
         # as `run` hands them on, or it would be compiled twice
         state, loop = spread((state, loop), (whole(state), _parts(loop)), devices)
         pending: tuple[Array, int, int] | None = None
-        chunk = max(1, min(_CHUNK, _NOISE // (samples * self._vocabulary.size)))
+        chunk = max(1, min(most, _NOISE // (samples * self._vocabulary.size)))
         for first in range(0, len(prompt) + length, chunk):
             steps = min(chunk, len(prompt) + length - first)
             forced = np.full(chunk, _FREE, np.int32)
             part = prompt[first : first + chunk]
             forced[: len(part)] = part
-            loop, tokens = self._run(state, loop, np.uint32(seed), forced, steps)
+            loop, tokens = self._run(state, loop, np.uint32(seed), degrees, forced, steps)
             if pending is not None:  # the device goes on while these are looked at
                 yield from _after_prompt(*pending)
             pending = tokens, len(part), steps
@@ -150,6 +170,7 @@ def _generate(
     state: Any,
     loop: _Loop,
     seed: Array,
+    temperature: Array,
     forced: Array,
     steps: Array,
 ) -> tuple[_Loop, Array]:
@@ -164,7 +185,7 @@ def _generate(
         logits = jnp.where(never, -jnp.inf, logits)
         if drawing.repetition_penalty != 1:
             logits = penalised(logits, recent, drawing.repetition_penalty, jnp.asarray(exempt))
-        return logits.argmax(-1) if noise is None else draw(logits, noise[index], drawing)
+        return logits.argmax(-1) if noise is None else draw(logits, noise[index], drawing, temperature)
 
     def body(index: Array, state: tuple[_Loop, Array]) -> tuple[_Loop, Array]:
         loop, tokens = state

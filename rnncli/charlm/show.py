@@ -13,6 +13,7 @@ from rnncli.charlm.plot import plot_evaluation, plot_training
 from rnncli.charlm.reading import TextPart
 from rnncli.charlm.score import Scored
 from rnncli.charlm.settings import CHECKPOINT, Evaluation
+from rnncli.charlm.stops import Sample
 from rnncli.charlm.vocabulary import Vocabulary
 from rnncli.console import Console
 from rnncli.output import Output, figure, json_text, scores_csv, stdout_is_terminal
@@ -82,7 +83,7 @@ def show_samples(
     """The samples: one flows as it is drawn, several stand one after the other, or one a line as JSON."""
     start = vocabulary.raw(prompt) if echo else b""
     flows = extent.num_samples == 1 and not output.json
-    samples = [_Sample(vocabulary, extent.stop, kept=not flows) for _ in range(extent.num_samples)]
+    samples = [Sample(vocabulary, extent.stop, kept=not flows) for _ in range(extent.num_samples)]
     with output.stream() as write:
         if flows:
             write(start)
@@ -116,48 +117,7 @@ def _score_tables(scores: Scores, console: Console, window: int) -> None:
         console.table(f"{part} ({characters:,.0f})", header, rows, style_row=0)
 
 
-class _Sample:
-    """A sample as it grows: what may become a stop string is held back."""
-
-    def __init__(self, vocabulary: Vocabulary, stop: tuple[str, ...], *, kept: bool):
-        """`kept`: whether what was printed is wanted again, as `text`."""
-        self._vocabulary, self._kept = vocabulary, kept
-        self._stop = [string.encode("utf-8", "surrogateescape") for string in stop if string]
-        self._held = b""
-        self.text, self.stopped = bytearray(), ""
-
-    def add(self, tokens: np.ndarray) -> bytes:
-        """What can be printed now."""
-        if self.stopped:
-            return b""
-        text = self._held + self._vocabulary.raw(tokens)
-        # the one that comes first, which does not depend on how the text comes in; of two at once, the longer
-        ends = [(text.find(string) + len(string), -len(string), string) for string in self._stop if string in text]
-        if ends:
-            end, _, string = min(ends)
-            self.stopped = string.decode("utf-8", "replace")
-            self._held, text = b"", text[: end - len(string)]
-        else:
-            longest = max((len(string) for string in self._stop), default=1)
-            held = next((n for n in range(longest - 1, 0, -1) if self._may_begin(text[-n:], n)), 0)
-            self._held, text = text[len(text) - held :], text[: len(text) - held]
-        return self._keep(text)
-
-    def end(self) -> bytes:
-        """What was held back, as nothing follows."""
-        rest, self._held = self._held, b""
-        return self._keep(rest)
-
-    def _keep(self, text: bytes) -> bytes:
-        if self._kept:
-            self.text += text
-        return text
-
-    def _may_begin(self, tail: bytes, size: int) -> bool:
-        return len(tail) == size and any(string.startswith(tail) for string in self._stop)
-
-
-def _record(index: int, start: bytes, prompt: str, sample: _Sample, seed: int) -> dict[str, Any]:
+def _record(index: int, start: bytes, prompt: str, sample: Sample, seed: int) -> dict[str, Any]:
     return {
         "sample": index,
         "seed": seed,

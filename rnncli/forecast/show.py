@@ -14,6 +14,7 @@ from rnncli.forecast.compare import Comparison
 from rnncli.forecast.intervals import SHARE
 from rnncli.forecast.metrics import METRICS
 from rnncli.forecast.plot import plot_backtest, plot_comparison, plot_forecasts, plot_training
+from rnncli.forecast.rows import forecast_csv, key_of, keys_of, objects, objects_of, several_targets, texts_of
 from rnncli.forecast.series import Forecast, Series
 from rnncli.forecast.verb_settings import Alert, Quantiles
 from rnncli.output import csv_text, encoded, figure, json_text, scores_csv, significant
@@ -32,7 +33,7 @@ def show_training(model: Model, quantiles: Quantiles, console: Console) -> None:
     if model.folder is not None:
         console.say(f"saved in '{model.folder}'")
     if output.json or not forecasts:
-        more = {"config": document(model), "forecast": list(_objects(forecasts, quantiles))}
+        more = {"config": document(model), "forecast": list(objects(forecasts, quantiles))}
         if model.combination is not None:
             more["combination"] = model.combination.weights.means()
         if len(forecasts) > 1:
@@ -40,7 +41,7 @@ def show_training(model: Model, quantiles: Quantiles, console: Console) -> None:
             more["series"] = _nested([(forecasts[number].series, systems) for number, systems in by_series.items()])
         console.show_scores(lambda: _scores_csv(model), lambda: result.document("forecast train", model.folder, **more))
     else:
-        output.write(_forecast_csv(forecasts, quantiles))
+        output.write(forecast_csv(forecasts, quantiles))
     console.plot(lambda path: plot_training(model, forecasts, path))
 
 
@@ -49,7 +50,7 @@ def _nested(scored: Sequence[tuple[Series, Mapping[str, Any]]]) -> dict[str, Any
     members = [series for series, _ in scored]
     if not members or not members[0].id:
         return {series.name: systems for series, systems in scored}
-    if not _several(members):
+    if not several_targets(members):
         return {series.id: systems for series, systems in scored}
     nested: dict[str, Any] = {}
     for series, systems in scored:
@@ -71,9 +72,9 @@ def sound(alert: Alert, systems: Mapping[str, Any], where: str) -> None:
 def show_forecast(forecasts: list[Forecast], quantiles: Quantiles, console: Console) -> None:
     """Forecasts as CSV, or JSON Lines."""
     if console.output.json:
-        text = "".join(json_text(row) for row in _objects(forecasts, quantiles))
+        text = "".join(json_text(row) for row in objects(forecasts, quantiles))
     else:
-        text = _forecast_csv(forecasts, quantiles)
+        text = forecast_csv(forecasts, quantiles)
     console.output.write(text)
     console.plot(lambda path: plot_forecasts(forecasts, path))
 
@@ -83,56 +84,22 @@ def show_following(followed: Iterator[list[Forecast]], quantiles: Quantiles, con
     begun = False
     with console.output.stream() as write:
         for forecasts in followed:
-            several, lines = _several([each.series for each in forecasts]), []
+            several, lines = several_targets([each.series for each in forecasts]), []
             for forecast in forecasts:
                 series = forecast.series
                 origin = series.stamp(len(series.values) - 1)
                 if console.output.json:
-                    rows = _objects_of(forecast, quantiles, several=several)
+                    rows = objects_of(forecast, quantiles, several=several)
                     write(encoded("".join(json_text({"origin": origin, **row}) for row in rows)))
                     continue
-                key = (*_key(series, several=several), origin)
-                lines += [(*key, step, *row) for step, row in enumerate(_texts(forecast, quantiles), 1)]
+                key = (*key_of(series, several=several), origin)
+                lines += [(*key, step, *row) for step, row in enumerate(texts_of(forecast, quantiles), 1)]
                 if not begun:
-                    names = (*_keys(series, several=several), "origin", "step", series.time_name or "row", "forecast")
+                    names = (*keys_of(series, several=several), "origin", "step", series.time_name or "row", "forecast")
                     lines.insert(0, (*names, *quantiles.levels))
                 begun = True
             if lines:
                 write(encoded(csv_text(*lines)))
-
-
-def _objects(forecasts: Sequence[Forecast], quantiles: Quantiles) -> Iterator[dict[str, Any]]:
-    several = _several([each.series for each in forecasts])
-    for each in forecasts:
-        yield from _objects_of(each, quantiles, several=several)
-
-
-def _several(members: Sequence[Series]) -> bool:
-    """Whether there is more than one target."""
-    return len({each.name for each in members}) > 1
-
-
-def _objects_of(forecast: Forecast, quantiles: Quantiles, *, several: bool) -> list[dict[str, Any]]:
-    """The rows of a forecast as JSON types."""
-    id = {"id": forecast.series.id} if forecast.series.id else {}
-    id |= {"target": forecast.series.name} if several else {}
-    columns = _quantile_columns(forecast, quantiles)
-    return [
-        {**id, "time": time, "forecast": value, **{name: float(each[row]) for name, each in columns.items()}}
-        for row, (time, value) in enumerate(forecast.rows())
-    ]
-
-
-def _texts(forecast: Forecast, quantiles: Quantiles) -> Iterator[list[str]]:
-    """Stamp, value and quantiles of each step ahead, as a table has them."""
-    columns = [forecast.values, *_quantile_columns(forecast, quantiles).values()]
-    for time, *values in zip(forecast.times, *columns, strict=True):
-        yield [time, *(significant(float(value), forecast.series.digits) for value in values)]
-
-
-def _quantile_columns(forecast: Forecast, quantiles: Quantiles) -> dict[str, np.ndarray]:
-    """The quantiles that were asked for, by column."""
-    return {n: forecast.quantiles(level, conformal=quantiles.conformal) for n, level in quantiles.levels.items()}
 
 
 def show_backtest(backtest: Backtest, quantiles: Quantiles, console: Console) -> None:
@@ -151,13 +118,13 @@ def show_backtest(backtest: Backtest, quantiles: Quantiles, console: Console) ->
 
 def _backtest_csv(backtest: Backtest, quantiles: Quantiles) -> str:
     members, origins = backtest.panel.members, backtest.origins
-    first, several = members[0], _several(members)
-    header = (*_keys(first, several=several), "origin", "step", first.time_name or "row", "actual", "forecast")
+    first, several = members[0], several_targets(members)
+    header = (*keys_of(first, several=several), "origin", "step", first.time_name or "row", "actual", "forecast")
     columns = [backtest.quantile(level, conformal=quantiles.conformal) for level in quantiles.levels.values()]
     rows = []
     for row, (number, known, actual) in enumerate(zip(origins.series, origins.lengths, backtest.actual, strict=True)):
         series, known = members[number], int(known)
-        id = _key(series, several=several)
+        id = key_of(series, several=several)
         for step, value in enumerate(backtest.forecast[row]):
             figures = [actual[step], value, *(column[row, step] for column in columns)]
             texts = ["" if np.isnan(each) else significant(float(each), series.digits) for each in figures]
@@ -182,26 +149,6 @@ def show_comparison(comparison: Comparison, console: Console) -> None:
     console.table(comparison.title, *comparison.table())
     console.show_scores(comparison.csv, comparison.document)
     console.plot(lambda path: plot_comparison(comparison, path))
-
-
-def _forecast_csv(forecasts: list[Forecast], quantiles: Quantiles) -> str:
-    first, several = forecasts[0].series, _several([each.series for each in forecasts])
-    header = (*_keys(first, several=several), first.time_name or "step", "forecast", *quantiles.levels)
-    rows = []
-    for each in forecasts:
-        id = _key(each.series, several=several)
-        rows += [(*id, *row) for row in _texts(each, quantiles)]
-    return csv_text(header, *rows)
-
-
-def _keys(series: Series, *, several: bool) -> tuple[str, ...]:
-    """The names of the columns that tell series apart."""
-    return ((series.id_name,) if series.id else ()) + (("target",) if several else ())
-
-
-def _key(series: Series, *, several: bool) -> tuple[str, ...]:
-    """What stands there."""
-    return ((series.id,) if series.id else ()) + ((series.name,) if several else ())
 
 
 def _scores_csv(model: Model) -> str:

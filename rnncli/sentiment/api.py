@@ -1,24 +1,28 @@
 """Text classification as a library: fit, predict, evaluate, save, load. The command line calls nothing else."""
 
+import functools
 import os
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import jax
 import numpy as np
 from flax import nnx
 
 from rnncli.errors import CheckpointError, ParameterError
+from rnncli.sentiment.batches import Encoded
 from rnncli.sentiment.calibration import Calibration
 from rnncli.sentiment.data import Part, described, read_parts, split_data, with_classes
-from rnncli.sentiment.hub import SentenceEncoder, Sentences
-from rnncli.sentiment.metrics import Measures, measure
+from rnncli.sentiment.explain import Explainer
+from rnncli.sentiment.hub import SentenceEncoder
+from rnncli.sentiment.metrics import Evaluation, measure
 from rnncli.sentiment.model import TextClassifier, empty_network
 from rnncli.sentiment.ngram import NgramModel, as_arrays, empty_arrays, from_arrays
 from rnncli.sentiment.predict import Prediction, Predictor
 from rnncli.sentiment.records import Labelled, labelled_of, read_labelled
+from rnncli.sentiment.score import Scorer
 from rnncli.sentiment.settings import Columns, DataSource, Labeller, Preset, SentimentSettings
 from rnncli.sentiment.task import TASK, Classifier, SentimentTask, check_choices, prepare
 from rnncli.sentiment.text import Ragged, Vocabulary, Words, split_all
@@ -33,22 +37,6 @@ from rnncli.training.settings import COLD, NOT_SAVED, PrecisionChoice, Saving, W
 from rnncli.training.stored import read_metadata
 
 _RENAMED = {"encoder.stack.": "stack."}  # leaves of the network, as checkpoints before schema 3 have them
-
-
-class Evaluation(NamedTuple):
-    """How good a model is on labelled texts."""
-
-    measures: dict[str, Measures]  # of each system
-    probability: np.ndarray  # the network's, [n, C]
-    labels: np.ndarray  # of the texts, as numbers of classes, [n]
-
-
-class Encoded(NamedTuple):
-    """Texts as the systems take them."""
-
-    words: Words  # all of them, for the linear model
-    numbers: Ragged | Sentences  # for the network
-    known: np.ndarray | None  # which of the words after the cut have a number; None where it has whole texts' vectors
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,6 +58,16 @@ class Model(TrainedModel):
     calibration: Calibration
     ngram: NgramModel
     encoder: SentenceEncoder | None = None
+
+    @functools.cached_property
+    def scorer(self) -> Scorer:
+        """The network as a function from texts to logits, compiled once."""
+        return Scorer(self.network, self.settings.max_words)
+
+    @functools.cached_property
+    def explainer(self) -> Explainer:
+        """The network as a function from texts to explanations, compiled once."""
+        return Explainer(self.network, self.settings.max_words)
 
     def arrays(self) -> dict[str, Any]:
         """The linear model."""

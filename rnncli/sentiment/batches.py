@@ -5,11 +5,19 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from rnncli.sentiment.hub import Sentences
-from rnncli.sentiment.text import Ragged
+from rnncli.sentiment.text import Ragged, Words
 
 Texts = Ragged | Sentences
 _SHORTEST = 32
 _LEAST_BATCHES = 4  # in an epoch; a length that has fewer joins the next one, as each is compiled by itself
+
+
+class Encoded(NamedTuple):
+    """Texts as the systems take them."""
+
+    words: Words  # all of them, for the linear model
+    numbers: Texts  # for the network
+    known: np.ndarray | None  # which of the words after the cut have a number; None where it has whole texts' vectors
 
 
 class Batch(NamedTuple):

@@ -1,7 +1,7 @@
 """How good predictions are, and how far their probabilities can be believed."""
 
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -113,3 +113,11 @@ def measure(probability: np.ndarray, labels: np.ndarray) -> Measures:
         support=support,
         confusion=confusion_matrix(labels, predicted, labels=classes),
     )
+
+
+class Evaluation(NamedTuple):
+    """How good a model is on labelled texts."""
+
+    measures: dict[str, Measures]  # of each system
+    probability: np.ndarray  # the network's, [n, C]
+    labels: np.ndarray  # of the texts, as numbers of classes, [n]

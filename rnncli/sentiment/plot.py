@@ -1,16 +1,13 @@
 """Pictures of a classifier: how training went, which classes it confuses, how far it can be believed."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 
 from rnncli.plots import BLACK, BLUE, GREY, draw_curves, panels, safe, save, style
-from rnncli.sentiment.metrics import Measures
+from rnncli.sentiment.metrics import Evaluation, Measures
 from rnncli.training.task import Result
-
-if TYPE_CHECKING:
-    from rnncli.sentiment.api import Evaluation
 
 _BINS = 15
 _NUMBERED = 12  # classes whose confusions are written into the matrix
@@ -24,7 +21,7 @@ def plot_training(result: Result, part: str, measures: Measures, classes: tuple[
     save(figure, path)
 
 
-def plot_evaluation(evaluation: "Evaluation", classes: tuple[str, ...], path: Path) -> None:
+def plot_evaluation(evaluation: Evaluation, classes: tuple[str, ...], path: Path) -> None:
     """The reliability of the network's probabilities, and the confusion matrix."""
     probability, labels, measures = evaluation.probability, evaluation.labels, evaluation.measures["model"]
     figure, (curve, matrix) = panels(10, 4.5, columns=2)

@@ -1,19 +1,19 @@
 """A classifier as a function from texts to labels, compiled once for all of them."""
 
-from collections.abc import Iterator
-from typing import TYPE_CHECKING, Literal, NamedTuple
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple
 
 import numpy as np
 from flax import nnx
 
 from rnncli.errors import ParameterError
-from rnncli.sentiment.explain import Explainer, Explanation
-from rnncli.sentiment.score import Scorer
+from rnncli.sentiment.batches import Encoded
+from rnncli.sentiment.explain import Explanation
 from rnncli.sentiment.settings import Labeller
 from rnncli.sentiment.text import Ragged
 
 if TYPE_CHECKING:
-    from rnncli.sentiment.api import Encoded, Model
+    from rnncli.sentiment.api import Model
 
 
 class Prediction(NamedTuple):
@@ -25,6 +25,19 @@ class Prediction(NamedTuple):
     ranked: tuple[tuple[str, float], ...]  # all labels that were considered, the best first, with their probabilities
     words: list[str] | None = None  # with an explanation: those that count
     explanation: Explanation | None = None
+
+    def document(self, classes: Sequence[str]) -> dict[str, Any]:
+        """As JSON types."""
+        probabilities = dict(zip(classes, map(float, self.probabilities), strict=True))
+        found = {"label": self.label, "probability": self.probability, "probabilities": probabilities}
+        if self.explanation is not None and self.words is not None:
+            added = map(float, self.explanation.contributions)
+            found["explanation"] = {
+                "logit": self.explanation.logit,
+                "blank": self.explanation.blank,
+                "words": [list(pair) for pair in zip(self.words, added, strict=True)],
+            }
+        return found
 
 
 class Predictor:
@@ -45,7 +58,7 @@ class Predictor:
         """
         self.model, self.system = model, model.calibration.best if system == "auto" else system
         self._params = nnx.state(model.network, nnx.Param)
-        self._scorer = Scorer(model.network, model.settings.max_words)
+        self._scorer = model.scorer
         self._thresholds, self._otherwise = self._thresholds_of(threshold), otherwise
         if explain and model.settings.sentences and self.system != "ngram":
             raise ParameterError(
@@ -53,9 +66,7 @@ class Predictor:
                 "`system` ngram"
             )
         self._explain = explain
-        self._explainer = None
-        if explain and self.system != "ngram":
-            self._explainer = Explainer(model.network, model.settings.max_words)
+        self._explainer = model.explainer if explain and self.system != "ngram" else None
 
     def logits(self, texts: list[str]) -> dict[str, np.ndarray]:
         """Of the network and the baseline, as far as the system needs them, `[n, C]`."""
@@ -82,7 +93,7 @@ class Predictor:
         return np.full(len(self.model.classes), max(float(threshold or 0), 1e-12))
 
     def _explained(
-        self, encoded: "Encoded", read: Ragged | None, index: int, target: int
+        self, encoded: Encoded, read: Ragged | None, index: int, target: int
     ) -> tuple[list[str] | None, Explanation | None]:
         """The words that count for a class's logit, and what each adds to it; `read` has the network's words."""
         if not self._explain:
@@ -99,12 +110,12 @@ class Predictor:
         both = network.at(places, len(words)).plus(self._linear(encoded, index, target))
         return words, both.over(2 * temperatures["both"])
 
-    def _linear(self, encoded: "Encoded", index: int, target: int) -> Explanation:
+    def _linear(self, encoded: Encoded, index: int, target: int) -> Explanation:
         added, bias = self.model.ngram.contributions(encoded.words, index, target)
         whole = Explanation(added, bias + float(added.sum()), bias)
         return whole.over(self.model.calibration.temperatures["ngram"])
 
-    def _logits(self, encoded: "Encoded") -> dict[str, np.ndarray]:
+    def _logits(self, encoded: Encoded) -> dict[str, np.ndarray]:
         systems = {}
         if self.system != "ngram":
             systems["model"] = self._scorer.logits(self._params, encoded.numbers)

@@ -7,9 +7,8 @@ import numpy as np
 
 from rnncli.console import Console
 from rnncli.output import Output, csv_text, encoded, figure, json_text, scores_csv
-from rnncli.sentiment.api import Evaluation, Model
-from rnncli.sentiment.explain import Explanation
-from rnncli.sentiment.metrics import Measures
+from rnncli.sentiment.api import Model
+from rnncli.sentiment.metrics import Evaluation, Measures
 from rnncli.sentiment.plot import plot_evaluation, plot_training
 from rnncli.sentiment.predict import Prediction, Predictor
 from rnncli.sentiment.settings import CHECKPOINT, Labelling
@@ -113,23 +112,8 @@ def _fields(prediction: Prediction, labelling: Labelling) -> list[str]:
 
 
 def _document(record: Record, prediction: Prediction, classes: tuple[str, ...]) -> dict[str, Any]:
-    added: dict[str, Any] = {
-        "label": prediction.label,
-        "probability": prediction.probability,
-        "probabilities": dict(zip(classes, map(float, prediction.probabilities), strict=True)),
-    }
-    if prediction.explanation is not None and prediction.words is not None:
-        added["explanation"] = _explained(prediction.words, prediction.explanation)
     row = record.row or {"text": record.text}
-    return row | {_free(name, row): value for name, value in added.items()}
-
-
-def _explained(words: list[str], explanation: Explanation) -> dict[str, Any]:
-    return {
-        "logit": explanation.logit,
-        "blank": explanation.blank,
-        "words": [[word, float(added)] for word, added in zip(words, explanation.contributions, strict=True)],
-    }
+    return row | {_free(name, row): value for name, value in prediction.document(classes).items()}
 
 
 def _score_tables(measured: Measured, classes: tuple[str, ...], console: Console) -> None:

@@ -1,0 +1,1 @@
+"""A model over HTTP, with a page to try it."""

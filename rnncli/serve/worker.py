@@ -1,0 +1,97 @@
+"""Where a server computes: in one thread, so that requests share the processor in turn and never wait for a lock."""
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, Generic, TypeVar
+
+T = TypeVar("T")
+Item = TypeVar("Item")
+Answer = TypeVar("Answer")
+_MOST_WAITING = 4096  # requests; one more is told to come later
+
+
+class Overloaded(Exception):
+    """So many requests wait that a further one would wait too long."""
+
+
+class Worker:
+    """One thread. What is asked of it is done in the order in which it was asked."""
+
+    def __init__(self) -> None:
+        self._pool = ThreadPoolExecutor(1, thread_name_prefix="compute")
+        self._waiting = 0
+
+    async def run(self, function: Callable[..., T], *arguments: Any) -> T:
+        """What the function returns. Raises Overloaded: too much is waiting."""
+        if self._waiting >= _MOST_WAITING:
+            raise Overloaded
+        self._waiting += 1
+        try:
+            return await asyncio.get_running_loop().run_in_executor(self._pool, function, *arguments)
+        finally:
+            self._waiting -= 1
+
+    async def each(self, items: Callable[[], Iterator[T]]) -> AsyncIterator[T]:
+        """The items of an iterator, each computed when its turn comes: streams advance side by side."""
+        iterator = await self.run(items)
+        end: Any = object()
+
+        def following() -> Any:
+            return next(iterator, end)
+
+        while (item := await self.run(following)) is not end:
+            yield item
+
+    def close(self) -> None:
+        """Take nothing more."""
+        self._pool.shutdown(wait=False, cancel_futures=True)
+
+
+class Batched(Generic[Item, Answer]):
+    """A function of several items that is called for one: what comes while others are computed is computed together.
+
+    `compute` gets a key and the items that came with it, and returns as many answers; one that is an exception is
+    raised for its item alone.
+    """
+
+    def __init__(
+        self, worker: Worker, compute: Callable[[Any, list[Item]], Sequence[Answer | Exception]], most: int = 512
+    ):
+        self._worker, self._compute, self._most = worker, compute, most
+        self._waiting: dict[Hashable, list[tuple[Item, asyncio.Future[Answer]]]] = {}
+        self._busy: asyncio.Task[None] | None = None
+
+    async def __call__(self, item: Item, key: Hashable = None) -> Answer:
+        """The answer for one item. Raises Overloaded: too many wait."""
+        if sum(map(len, self._waiting.values())) >= _MOST_WAITING:
+            raise Overloaded
+        future: asyncio.Future[Answer] = asyncio.get_running_loop().create_future()
+        self._waiting.setdefault(key, []).append((item, future))
+        if self._busy is None or self._busy.done():
+            self._busy = asyncio.create_task(self._work())
+        return await future
+
+    async def _work(self) -> None:
+        while self._waiting:
+            key = next(iter(self._waiting))
+            waiting = self._waiting.pop(key)
+            taken, rest = waiting[: self._most], waiting[self._most :]
+            if rest:
+                self._waiting[key] = rest
+            taken = [(item, future) for item, future in taken if not future.done()]  # some have gone meanwhile
+            if taken:
+                await self._answer(key, taken)
+
+    async def _answer(self, key: Hashable, taken: "list[tuple[Item, asyncio.Future[Answer]]]") -> None:
+        try:
+            answers = await self._worker.run(self._compute, key, [item for item, _ in taken])
+        except Exception as error:  # of all of them; each is told
+            answers = [error] * len(taken)
+        for (_, future), answer in zip(taken, answers, strict=True):
+            if future.done():
+                continue
+            if isinstance(answer, Exception):
+                future.set_exception(answer)
+            else:
+                future.set_result(answer)
