@@ -63,12 +63,8 @@ def further(
     found: dict[str, tuple[Any, str]] = {}
     for values, where, strict in _sources(command, config, resumed):
         for key, value in values.items():
-            name = _name_of(key, settings)
+            name = named(key, settings, where) if strict else _name_of(key, settings)
             if name is None:
-                if strict:
-                    near = difflib.get_close_matches(key, settings, n=1)
-                    advice = f"did you mean {near[0]!r}?" if near else "see --help"
-                    raise ParameterError(f"{where}: there is no setting {key!r}; {advice}")
                 continue
             if value is not None:
                 found[name] = _checked(settings[name], value, where), where
@@ -77,7 +73,7 @@ def further(
         text = None if each.positional or name in OWN else os.environ.get(variable)
         if text is not None:
             where = f"{variable} in the environment"
-            found[name] = _checked(each, _parsed(each, text, where), where), where
+            found[name] = _checked(each, parsed(each, text, where), where), where
     return found
 
 
@@ -167,6 +163,16 @@ def _json_table(text: str, path: Path) -> Mapping[str, Any]:
     return document["config"] if isinstance(document.get("config"), dict) else document
 
 
+def named(key: str, settings: Mapping[str, Setting], where: str) -> str:
+    """The setting that a key means. Raises ParameterError: there is none."""
+    name = _name_of(key, settings)
+    if name is None:
+        near = difflib.get_close_matches(key, settings, n=1)
+        advice = f"did you mean {near[0]!r}?" if near else "see --help"
+        raise ParameterError(f"{where}: there is no setting {key!r}; {advice}")
+    return name
+
+
 def _name_of(key: str, settings: Mapping[str, Setting]) -> str | None:
     """The setting that a key means: its name or its option, with - or _."""
     plain = key.replace("-", "_")
@@ -189,8 +195,8 @@ def _checked(each: Setting, value: Any, where: str) -> Any:
         raise ParameterError(f"{where}: {error}") from error
 
 
-def _parsed(each: Setting, text: str, where: str) -> Any:
-    """The text of an environment variable as the type of a setting has it."""
+def parsed(each: Setting, text: str, where: str) -> Any:
+    """A text as the type of a setting has it. Raises ParameterError: it is none of that type."""
     try:
         if each.base is bool:
             return _WORDS[text.strip().lower()]

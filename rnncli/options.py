@@ -23,6 +23,7 @@ from rnncli.settings import REQUIRED, Chosen, Setting, Settings, check, settings
 from rnncli.verbs import write_examples, write_groups
 
 Function = Callable[..., None]
+_MANY = ("sweep", "seeds", "budget")  # with these, several trainings go on, each with a configuration of its own
 
 
 class Only:
@@ -111,7 +112,7 @@ class with_options:  # noqa: N801 - a decorator
 
     def _resumed(self, values: Mapping[str, Any]) -> Path | None:
         """The folder of the training that goes on; None where a new one begins."""
-        if not values.get("resume"):
+        if not values.get("resume") or any(values.get(name) is not None for name in _MANY):
             return None
         return values["checkpoint"] or self.settings["checkpoint"].default
 

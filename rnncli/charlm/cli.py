@@ -1,6 +1,7 @@
 """The verbs of `rnncli charlm`. Everything heavy is imported inside them."""
 
 import time
+from functools import partial
 
 import typer
 
@@ -19,6 +20,7 @@ from rnncli.errors import ParameterError
 from rnncli.options import verb
 from rnncli.output import Output, PlotOutput
 from rnncli.settings import Chosen
+from rnncli.sweep.settings import Sweeping
 from rnncli.training.settings import Computing, Device, WarmStart
 
 app = typer.Typer(
@@ -36,6 +38,7 @@ app = typer.Typer(
         "cat book.txt | rnncli charlm train - --epochs 3 --quiet --checkpoint piped",
         "rnncli charlm train essay.txt --from checkpoints/charlm --replay book.txt --checkpoint essays",
         "rnncli charlm train --resume --epochs 30 --plot curves.png",
+        "rnncli charlm train book.txt --sweep units=64,128 --seeds 2 --checkpoint swept",
     ],
 )
 def train(
@@ -44,6 +47,7 @@ def train(
     preset: CharlmPreset,
     saving: CharlmSaving,
     warm: WarmStart,
+    sweeping: Sweeping,
     watching: Watching,
     output: PlotOutput,
     device: Device,
@@ -56,19 +60,22 @@ def train(
     from rnncli.charlm import api, show
     from rnncli.console import Console
     from rnncli.logs import logged
+    from rnncli.sweep.show import show_sweep
 
     with Console(output, device) as console, logged(watching) as log:
-        model = api.train(
+        train = partial(
+            api.train,
             source.text or None,
             source,
-            chosen,
             preset=preset.preset,
-            saving=saving,
             warm=warm,
-            on_event=console.listener("training", log),
-            sample_every=watching.sample_every,
             except_for=[path for path in (saving.checkpoint, *watching.paths, output.output, output.plot) if path],
         )
+        if sweeping.asked_for:
+            show_sweep("charlm", train, chosen, sweeping, saving, device.device, console)
+            return
+        on_event = console.listener("training", log)
+        model = train(chosen=chosen, saving=saving, on_event=on_event, sample_every=watching.sample_every)
         show.show_training(model, console)
 
 

@@ -1,6 +1,7 @@
 """The verbs of `rnncli forecast`. Everything heavy is imported inside them."""
 
-from typing import Annotated
+from functools import partial
+from typing import Annotated, Any
 
 import typer
 
@@ -11,6 +12,7 @@ from rnncli.forecast.verb_settings import Ahead, Alert, Backtesting, Quantiles, 
 from rnncli.options import Only, verb
 from rnncli.output import PlotOutput
 from rnncli.settings import Chosen
+from rnncli.sweep.settings import Sweeping
 from rnncli.training.settings import Computing, Device, Log, Saving, WarmStart
 from rnncli.verbs import DefaultVerbGroup
 
@@ -28,6 +30,7 @@ app = typer.Typer(
         "rnncli forecast sales.csv --horizon 12 --plot forecast.png",
         "rnncli forecast sales.csv --cell gru --strategy seq2seq --checkpoint model",
         "rnncli forecast sales.csv --horizon 3 --quantiles 0.1,0.9 --alert 1.5",
+        "rnncli forecast sales.csv --sweep cell=gru,lstm --sweep window=24,36 --checkpoint best",
         "cat sales.csv | rnncli forecast - --quiet | tail -n +2 | cut -d, -f2",
     ],
 )
@@ -39,6 +42,7 @@ def train(
     alert: Alert,
     saving: Saving,
     warm: WarmStart,
+    sweeping: Sweeping,
     log: Log,
     output: PlotOutput,
     device: Device,
@@ -50,11 +54,16 @@ def train(
     from rnncli.console import Console
     from rnncli.forecast import api, show
     from rnncli.logs import logged
+    from rnncli.sweep.show import show_sweep
 
     with Console(output, device) as console, logged(log) as written:
+        how: Any = {"preset": preset.preset, "warm": warm}
+        if sweeping.asked_for:
+            train = partial(api.train, source.series, source, **how)
+            show_sweep("forecast", train, chosen, sweeping, saving, device.device, console)
+            return
         on_event = console.listener("training", written)
-        how = {"preset": preset.preset, "saving": saving, "warm": warm}
-        model = api.train(source.series, source, chosen, **how, on_event=on_event)
+        model = api.train(source.series, source, chosen, **how, saving=saving, on_event=on_event)
         show.show_training(model, quantiles, console)
         show.sound(alert, model.scores["test"], "the test part")
 

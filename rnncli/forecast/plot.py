@@ -8,7 +8,7 @@ import numpy as np
 from rnncli.forecast.intervals import SHARE
 from rnncli.forecast.task import ForecastTask
 from rnncli.forecast.timeline import Timeline
-from rnncli.plots import BLACK, BLUE, GREY, VERMILION, canvas, draw_curves, panels, safe, save, style
+from rnncli.plots import BLACK, BLUE, GREY, VERMILION, canvas, draw_curves, panels, plot_bars, safe, save, style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -124,16 +124,7 @@ def plot_backtest(backtest: "Backtest", path: Path) -> None:
 def plot_comparison(comparison: "Comparison", path: Path) -> None:
     """The systems of a comparison by their error on data that none has seen, the best on top."""
     names, errors, metric = comparison.errors()
-    figure, axes = canvas(8, 1 + 0.28 * len(names))
-    axes.grid(visible=False)
-    axes.barh(range(len(names)), errors, color=[BLUE if error == min(errors) else GREY for error in errors])
-    axes.set_yticks(range(len(names)), [safe(name) for name in names])
-    axes.invert_yaxis()
-    if max(errors) > 30 * min(errors) > 0:  # or the better ones could not be told apart
-        axes.set_xscale("log")
-    axes.set_xlabel(metric)
-    axes.set_title(safe(comparison.title), fontsize=10, loc="left")
-    save(figure, path)
+    plot_bars(names, errors, metric, comparison.title, path)
 
 
 def _band(axes: "Axes", forecast: "Forecast") -> None:

@@ -26,6 +26,9 @@ NOT_RECURRENT = ("wavenet", "linear")
 CLASSICAL = ("ets", "arima")
 # part, system and metric of the figure that stands for a model, the first that there is
 MAIN_FIGURES = (("test", "model", "mase"), ("test", "model", "mse"))
+# the same of the figure by which a sweep chooses, and what a search tries where nothing is named
+SELECTION = (("validation", "model", "mase"), ("validation", "model", "mse"))
+SEARCH = {"cell": ("gru", "lstm"), "units": (32, 64, 128), "learning_rate": (0.001, 0.003)}
 
 
 def forecast_cells() -> tuple[str, ...]:

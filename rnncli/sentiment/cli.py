@@ -1,6 +1,7 @@
 """The verbs of `rnncli sentiment`. Everything heavy is imported inside them."""
 
 import time
+from functools import partial
 
 import typer
 
@@ -16,6 +17,7 @@ from rnncli.sentiment.settings import (
     SentimentSettings,
 )
 from rnncli.settings import Chosen
+from rnncli.sweep.settings import Sweeping
 from rnncli.training.settings import Computing, Device, Log, WarmStart
 from rnncli.verbs import DefaultVerbGroup
 
@@ -32,6 +34,7 @@ app = typer.Typer(
     examples=[
         "rnncli sentiment reviews.csv --plot reviews.png",
         "rnncli sentiment reviews.csv --test others.csv --encoder bag --checkpoint bag",
+        "rnncli sentiment reviews.csv --sweep encoder=rnn,bag --budget 30s --checkpoint searched",
         "rnncli sentiment others.csv --from checkpoints/sentiment --replay reviews.csv --checkpoint both",
     ],
 )
@@ -41,6 +44,7 @@ def train(
     preset: SentimentPreset,
     saving: SentimentSaving,
     warm: WarmStart,
+    sweeping: Sweeping,
     log: Log,
     output: PlotOutput,
     device: Device,
@@ -53,10 +57,14 @@ def train(
     from rnncli.console import Console
     from rnncli.logs import logged
     from rnncli.sentiment import api, show
+    from rnncli.sweep.show import show_sweep
 
     with Console(output, device) as console, logged(log) as written:
-        on_event = console.listener("training", written)
-        model = api.train(source, chosen, preset=preset.preset, saving=saving, warm=warm, on_event=on_event)
+        train = partial(api.train, source, preset=preset.preset, warm=warm)
+        if sweeping.asked_for:
+            show_sweep("sentiment", train, chosen, sweeping, saving, device.device, console)
+            return
+        model = train(chosen=chosen, saving=saving, on_event=console.listener("training", written))
         show.show_training(model, console)
 
 

@@ -40,6 +40,9 @@ Labeller = Literal["auto", "model", "ngram", "both"]
 CHECKPOINT = Path("checkpoints/sentiment")
 # part, system and metric of the figure that stands for a model, the first that there is
 MAIN_FIGURES = (("test", "model", "accuracy"), ("validation", "model", "accuracy"))
+# the same of the figure by which a sweep chooses, and what a search tries where nothing is named
+SELECTION = (("validation", "model", "loss"),)
+SEARCH = {"encoder": ("rnn", "bag"), "units": (64, 128), "learning_rate": (0.0005, 0.001, 0.002)}
 FEW = 15_000  # texts; with fewer a network learns them by heart, so it has more dropout
 
 _DATA = (

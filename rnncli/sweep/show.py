@@ -1,0 +1,128 @@
+"""What a sweep prints: a row for each choice, the best first."""
+
+import importlib
+import statistics
+from typing import Any
+
+from rnncli.console import Console
+from rnncli.models.held import Held
+from rnncli.output import cell, csv_text, figure
+from rnncli.plots import plot_bars
+from rnncli.sweep.outcomes import Outcome, Swept
+from rnncli.sweep.settings import Sweeping
+from rnncli.sweep.trials import Sweep
+from rnncli.training.settings import DeviceChoice, Saving
+
+
+def show_sweep(
+    task: str,
+    train: Any,
+    chosen: Any,
+    sweeping: Sweeping,
+    saving: Saving,
+    device: DeviceChoice,
+    console: Console,
+) -> None:
+    """Train all that is asked for, and show how each did on validation data, and the best one on the test part.
+
+    `train` takes `chosen`, `saving` and `on_event`.
+    """
+    declared = importlib.import_module(f"rnncli.{task}.settings")
+    choices = sweeping.choices(chosen.cls, declared.SEARCH)
+    sweep = Sweep(
+        train=train,
+        chosen=chosen,
+        choices=choices,
+        sweeping=sweeping,
+        saving=saving,
+        device=device,
+        figures=declared.SELECTION,
+        listener=console.listener,
+    )
+    swept = sweep.run()
+    _tell(task, swept, sweeping, console)
+    console.show_scores(lambda: csv_text(*_rows(swept)), lambda: _document(task, swept, chosen, sweeping))
+    console.plot(lambda path: _plot(swept, path))
+
+
+def _tell(task: str, swept: Swept, sweeping: Sweeping, console: Console) -> None:
+    """The table for people, and what was kept."""
+    header, *rows = _rows(swept)
+    texts = [[_text(value) for value in row] for row in rows]
+    console.table(f"{swept.metric}, the best first", [name.replace("_", " ") for name in header], texts, style_row=0)
+    for outcome in swept.outcomes:
+        for error in dict.fromkeys(outcome.errors):
+            console.say(f"{_named(outcome)}: {error}")
+    if not swept.whole:
+        console.say(f"the {sweeping.budget} were over before the last training was whole")
+    held = Held.of(swept.folder) if swept.folder is not None else None
+    kept = f"; kept in '{swept.folder}', the others in '{swept.best.folder.parent}'" if held is not None else ""
+    score = f": {held.figure}" if held is not None else ""
+    console.say(f"the best is {swept.best.name}{score}{kept}")
+
+
+def _rows(swept: Swept) -> list[list[Any]]:
+    """Header and rows: the values, the figure, its deviation from two seeds on, epochs, seconds."""
+    names = list(swept.outcomes[0].values)
+    several = any(len(outcome.figures) > 1 for outcome in swept.outcomes)
+    metric = swept.metric.replace(" ", "_")
+    header = [*names, metric, *([f"{metric}_std"] if several else []), "seeds", "epochs", "seconds"]
+    rows = [
+        [
+            *(each.values[name] for name in names),
+            cell(each.mean if each.figures else None),
+            *([cell(each.deviation)] if several else []),
+            len(each.figures),
+            cell(each.epochs),
+            round(each.seconds, 1),
+        ]
+        for each in swept.outcomes
+    ]
+    return [header, *rows]
+
+
+def _document(task: str, swept: Swept, chosen: Any, sweeping: Sweeping) -> dict[str, Any]:
+    return {
+        "command": f"{task} train",
+        "config": {**swept.metadata["config"], **swept.metadata.get("source", {})},
+        "sweep": {
+            "metric": swept.metric,
+            "budget": sweeping.budget,
+            "rows": [
+                {
+                    "values": each.values,
+                    "figures": each.figures,
+                    "mean": statistics.fmean(each.figures) if each.figures else None,
+                    "std": each.deviation,
+                    "epochs": each.epochs,
+                    "seconds": round(each.seconds, 3),
+                    "errors": each.errors,
+                }
+                for each in swept.outcomes
+            ],
+            "best": {**swept.best.values, "seed": swept.best.seed},
+            "whole": swept.whole,
+        },
+        "scores": swept.metadata.get("scores", {}),
+        "checkpoint": None if swept.folder is None else str(swept.folder),
+        "seconds": round(swept.seconds, 3),
+    }
+
+
+def _plot(swept: Swept, path: Any) -> None:
+    known = [each for each in swept.outcomes if each.figures]
+    spread = [each.deviation or 0.0 for each in known]
+    plot_bars([_named(each) for each in known], [each.mean for each in known], swept.metric, "", path, spread)
+
+
+def _named(outcome: Outcome) -> str:
+    return ", ".join(f"{name} {value}" for name, value in outcome.values.items()) or "as it is"
+
+
+def _text(value: Any) -> str:
+    """A value for people: figures with four digits."""
+    try:
+        number = float(value)
+    except (TypeError, ValueError):
+        return str(value) or "–"
+    return str(value) if isinstance(value, int) or number.is_integer() else figure(number)
