@@ -30,6 +30,7 @@ class Commands(LazyGroup):
         "sentiment": ("rnncli.sentiment.cli", "Labelled texts: train a classifier, label others, explain."),
         "lecture": ("rnncli.lecture.cli", "The systems of the lecture, each with the command that trains it."),
         "models": ("rnncli.models.cli", "What saved models hold: list, show, compare, export them."),
+        "schema": ("rnncli.schema.cli", "The JSON schema of what a verb prints with --json."),
         "serve": ("rnncli.serve.cli", "A model over HTTP, with a page to try it."),
     }
 

@@ -60,7 +60,7 @@ def test_json_is_one_document(rnncli, monthly: Path) -> None:
     assert document["checkpoint"] is None
     assert document["seconds"] > 0
     assert document["steps_per_second"] > 0
-    assert document["forecast"][0]["time"] == "1960-01"
+    assert document["forecast"][0]["Month"] == "1960-01"
 
 
 def test_the_same_seed_gives_the_same_bytes(rnncli, monthly: Path) -> None:
@@ -81,7 +81,7 @@ def test_predict_gives_the_numbers_of_train_wherever_the_folder_is(rnncli, month
     assert predicted.out == trained.out
     lines = rnncli("forecast", "predict", monthly, "--checkpoint", tmp_path / "moved", "--json").out.splitlines()
     assert len(lines) == 6
-    assert json.loads(lines[0])["time"] == "1960-01"
+    assert json.loads(lines[0])["Month"] == "1960-01"
 
 
 def test_predict_looks_as_far_ahead_as_it_is_asked_to(rnncli, monthly: Path, tmp_path: Path) -> None:

@@ -90,7 +90,7 @@ def test_help_is_short_to_ask_for_and_laid_out_in_groups(rnncli, verb: str) -> N
     ]
     assert sections[-1] == "Examples"
     assert {"Output", "Help"} <= set(sections)
-    assert ("Computing" in sections) == (not verb.startswith("models"))
+    assert ("Computing" in sections) == (not verb.startswith(("models", "schema")))
     assert "(default)" not in long.out
     for example in verbs()[verb].examples:
         assert f"  {example}\n" in long.out, "an example that cannot be copied"

@@ -34,13 +34,14 @@ def several_targets(members: Sequence[Series]) -> bool:
 
 
 def objects_of(forecast: Forecast, quantiles: Quantiles, *, several: bool) -> list[dict[str, Any]]:
-    """The rows of a forecast as JSON types."""
-    id = {"id": forecast.series.id} if forecast.series.id else {}
-    id |= {"target": forecast.series.name} if several else {}
-    columns = quantile_columns(forecast, quantiles)
+    """The rows of a forecast as JSON types, with the names and the digits of the table."""
+    series = forecast.series
+    names = (*keys_of(series, several=several), series.time_name or "step")
+    key = key_of(series, several=several)
+    figures = ("forecast", *quantiles.levels)
     return [
-        {**id, "time": time, "forecast": value, **{name: float(each[row]) for name, each in columns.items()}}
-        for row, (time, value) in enumerate(forecast.rows())
+        dict(zip((*names, *figures), (*key, time, *map(float, values)), strict=True))
+        for time, *values in texts_of(forecast, quantiles)
     ]
 
 

@@ -168,7 +168,9 @@ class Forecasting:
             horizon=wanted.horizon,
             on_event=lambda event: notes.append(event.text) if isinstance(event, Note) else None,
         )
-        answer: dict[str, Any] = {"forecast": list(objects(forecasts, wanted)), "notes": notes}
+        series = forecasts[0].series
+        names = {"id": series.id_name if series.id else None, "time": series.time_name or "step"}
+        answer: dict[str, Any] = {"forecast": list(objects(forecasts, wanted)), "columns": names, "notes": notes}
         if wanted.followed:
             answer["past"] = [row for each in forecasts for row in _past(each.series, wanted.followed)]
         return answer
