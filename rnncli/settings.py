@@ -171,7 +171,10 @@ def _typed(wanted: Any, value: Any) -> Any:
     if wanted in (int, float):
         if not isinstance(value, numbers.Real) or isinstance(value, bool):
             raise ValueError(f"{value!r} is not a number")
-        number = float(value)
+        try:
+            number = float(value)
+        except OverflowError:
+            raise ValueError(f"{str(value)[:20]}… is too large") from None
         if wanted is int and math.isfinite(number):
             if not number.is_integer():
                 raise ValueError(f"{value!r} is not a whole number")

@@ -27,7 +27,7 @@ def drawn(figure: "Figure", width: int | None = None) -> str:
     """The picture as lines of text; `width` in columns, the terminal's if None."""
     if width is None:
         try:
-            width = os.get_terminal_size(sys.stderr.fileno()).columns
+            width = os.get_terminal_size(sys.stderr.fileno()).columns or 80  # 0 where it is not known
         except OSError:
             width = 80
     coloured = sys.stderr.isatty() and "NO_COLOR" not in os.environ

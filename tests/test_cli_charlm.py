@@ -237,6 +237,11 @@ def test_a_dialogue_continues_each_line_and_remembers_the_text(rnncli, model, mo
     assert talk.out == f"{first[4:]}\n{second[len(first) + 3 :]}\n"
     forgotten = written("the ", ":reset", ":seed 5", "the ")
     assert forgotten.out == f"{first[4:]}\n" * 2
+    stop = first[8:10]
+    shown = first[4 : first.index(stop, 4)]
+    third = loaded.sample(f"the {shown}fox", 12, seed=6)
+    stopping = written(f":stop {stop}", "the ", ":stop", "fox")
+    assert stopping.out == f"{shown}\n{third[len(shown) + 7 :]}\n", "what was not shown was remembered"
     assert "Ctrl-D ends" in written(":nonsense").err
     assert "--temperature: -1 is not" in written(":temperature -1").err
     assert "'hot' is not a number" in written(":temperature hot").err

@@ -112,6 +112,8 @@ def test_samples_are_those_of_the_library_whole_and_streamed(
         ]
     assert [each["event"] for each in events] == ["text"] * (len(events) - 1) + ["done"]
     assert "the " + "".join(json.loads(each["data"])["text"] for each in events) == wanted
+    foreign = ask(addresses["charlm"], "/sample", {"prompt": "tÜhe", "length": 5})[1]
+    assert (foreign["skipped"], foreign["text"][:4]) == (1, "tÜhe")
     stopped = ask(addresses["charlm"], "/sample", {**body, "stop": [wanted[20:23]]})[1]
     assert (stopped["text"], stopped["stopped"]) == (wanted[: wanted.index(wanted[20:23], 4)], wanted[20:23])
 
@@ -124,7 +126,7 @@ def test_forecasts_are_those_of_the_library(addresses: dict[str, str], folders: 
     assert status == 200
     assert [row[answer["columns"]["time"]] for row in answer["forecast"]] == wanted.times
     assert [row["forecast"] for row in answer["forecast"]] == pytest.approx(list(wanted.values), rel=1e-3)
-    assert all(row["q10"] < row["forecast"] < row["q90"] for row in answer["forecast"])
+    assert all(row["q10"] <= row["forecast"] <= row["q90"] for row in answer["forecast"])
     header, *rows = [line.split(",") for line in path.read_text().split()]
     objects = [dict(zip(header, row, strict=True)) for row in rows]
     assert ask(addresses["forecast"], "/forecast", {"rows": objects})[1]["forecast"][0]["Month"] == wanted.times[0]
@@ -153,7 +155,12 @@ def test_forecasts_are_those_of_the_library(addresses: dict[str, str], folders: 
             422,
             "`threshold`: 2 is not at least 0 and at most 1",
         ),
+        ("sentiment", "/predict", {"texts": ["a"], "threshold": 10**400}, 422, "is too large"),
+        ("sentiment", "/predict", b'{"texts": ["\\ud800"]}', 400, "half of a surrogate pair"),
         ("charlm", "/sample", {"length": 10**9}, 422, "`length`"),
+        ("charlm", "/sample", {"prompt": "a" * 100_001}, 422, "100,001 characters are too many"),
+        ("forecast", "/forecast", {"values": [1.0], "horizon": 10_001}, 422, "`horizon`"),
+        ("forecast", "/forecast", {"values": [10**400]}, 422, "not all numbers"),
         ("charlm", "/sample", {"temperature": -1}, 422, "`temperature`"),
         ("charlm", "/sample", {"prompt": "Ü", "unknown": "error"}, 422, "the prompt"),
         ("charlm", "/sample", {"prompt": "Ü", "unknown": "error", "stream": True}, 422, "the prompt"),
@@ -255,8 +262,12 @@ def test_a_client_that_leaves_in_mid_stream_costs_nothing_more(addresses: dict[s
     body = json.dumps({"length": 100_000, "stream": True}).encode()
     head = "POST /sample HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
     head += f"Content-Length: {len(body)}\r\n\r\n"
+    whole = json.dumps({"length": 100_000}).encode()
     begun = time.monotonic()
     for _ in range(20):
+        with socket.create_connection((host, int(port)), 10) as connection:
+            asked = head.replace(f"Content-Length: {len(body)}", f"Content-Length: {len(whole)}")
+            connection.sendall(asked.encode() + whole)  # and never waits for the answer
         with socket.create_connection((host, int(port)), 10) as connection:
             connection.sendall(head.encode() + body)
             assert connection.recv(200)
@@ -279,11 +290,34 @@ def test_the_command_says_where_it_listens_and_ends_with_ctrl_c(folders: dict[st
             taken = rnncli("serve", folders["charlm"], "--port", port)
             assert (taken.code, taken.out) == (1, "")
             assert f"cannot listen at 127.0.0.1:{port}: Address already in use; choose another --port" in taken.err
+            body = json.dumps({"length": 100_000, "stream": True}).encode()
+            asked = {"Content-Type": "application/json"}
+            stream = urllib.request.urlopen(urllib.request.Request(address + "/sample", body, asked), timeout=60)
+            assert stream.read(10)
             server.send_signal(signal.SIGINT)
+            begun = time.monotonic()
             assert server.wait(20) == 130
+            assert time.monotonic() - begun < 4  # the stream did not hold it up
+            stream.close()
             assert server.stderr.read() == (
                 f"serves the charlm model in '{folders['charlm']}' at {address}; Ctrl-C ends it\n"
             )
+        finally:
+            server.kill()
+
+
+def test_another_address_is_written_as_browsers_have_it(folders: dict[str, Path]) -> None:
+    if not socket.has_ipv6:
+        pytest.skip("no IPv6 here")
+    command = [sys.executable, "-m", "rnncli", "serve", str(folders["sentiment"]), "--port", "0", "--host", "::1"]
+    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True) as server:
+        try:
+            assert server.stdout is not None and server.stderr is not None
+            address = server.stdout.readline().strip()
+            if not address and "cannot listen" in server.stderr.read():
+                pytest.skip("no IPv6 here")
+            assert address.startswith("http://[::1]:")
+            wait_for(address)
         finally:
             server.kill()
 

@@ -15,7 +15,7 @@ from rnncli.charlm.defaults import for_text
 from rnncli.charlm.drawing import Drawing
 from rnncli.charlm.model import CharModel, empty_network
 from rnncli.charlm.reading import Say, read_text, text_to_evaluate
-from rnncli.charlm.sample import Sampler, compiled_for
+from rnncli.charlm.sample import Degrees, Sampler, compiled_for
 from rnncli.charlm.score import Scored, Scorer
 from rnncli.charlm.settings import CharlmSettings, Preset, TextSource
 from rnncli.charlm.task import TASK, CharlmTask
@@ -32,6 +32,7 @@ from rnncli.training.settings import COLD, NOT_SAVED, PrecisionChoice, Saving, W
 from rnncli.training.stored import read_metadata
 
 _PREVIEW, _PREVIEW_TEMPERATURE = 200, 0.8
+_COMPILED = 8  # programs that are kept, for so many ways of drawing
 Metrics = dict[str, dict[str, float]]  # protocol → metric → figure
 
 
@@ -78,7 +79,9 @@ class Model(TrainedModel):
         kind = compiled_for(drawing)
         if kind not in self._samplers:
             self._samplers[kind] = Sampler(self.network, self.vocabulary, kind)
-        how |= {"samples": samples, "seed": seed, "temperature": drawing.temperature}
+            for oldest in [*self._samplers][:-_COMPILED]:
+                del self._samplers[oldest]
+        how |= {"samples": samples, "seed": seed, "degrees": Degrees.of(drawing)}
         return self._samplers[kind].sample(prompt, length, **how)
 
     @functools.cached_property

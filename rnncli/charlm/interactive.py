@@ -11,13 +11,15 @@ import numpy as np
 from rnncli.charlm.api import Model
 from rnncli.charlm.drawing import Drawing, Extent
 from rnncli.charlm.stops import Sample
-from rnncli.errors import ParameterError
+from rnncli.errors import DataError, ParameterError
 from rnncli.output import Output
 from rnncli.settings import Settings, check, settings_of
 
 HELP = """a line continues the text, and the model goes on from there; an empty one lets it go on as it is
-:reset forgets the text, :help says this, :temperature 0.7 (or any option of sampling) changes how it is drawn
+:temperature 0.7 changes how it is drawn, as do :top-k, :top-p, :min-p, :repetition-penalty, :length, :seed, :stop
+:reset forgets the text, :help says this
 Ctrl-C stops the model, Ctrl-D ends"""
+_PART = 64  # symbols that are drawn at once, so that Ctrl-C is heard
 _REMEMBERED = 20_000  # symbols of the text that are read again for each line
 
 
@@ -41,8 +43,11 @@ class Dialogue:
                     line = input("> " if terminal else "")
                 except EOFError:
                     return
+                except UnicodeDecodeError as error:
+                    raise DataError(f"a line of standard input is not text: {error}; write UTF-8") from error
                 if line.startswith(":"):
-                    self._obey(*line[1:].split(maxsplit=1))
+                    command, _, value = line[1:].partition(" ")
+                    self._obey(command, value)
                     continue
                 with suppress(KeyboardInterrupt):  # the model has said enough
                     self._continue(line, write)
@@ -54,21 +59,19 @@ class Dialogue:
         if skipped:
             self._say(f"warning: {skipped} {vocabulary.unit}s, which the model never saw, are left out")
         self._text = np.concatenate([self._text, tokens])[-_REMEMBERED:]
-        sample = Sample(vocabulary, extent.stop, kept=False)
-        drawn = [self._text]
+        sample = Sample(vocabulary, extent.stop, kept=True)
         try:
-            # a part at a time, so that Ctrl-C is heard, and each place of the text has noise of its own
-            for some in self._model.stream(self._text, extent.length, self.drawing, seed=extent.seed):
-                drawn.append(some[:, 0])
+            for some in self._model.stream(self._text, extent.length, self.drawing, seed=extent.seed, most=_PART):
                 write(sample.add(some[:, 0]))
                 if sample.stopped:
                     break
             write(sample.end())
-        finally:
-            self._text = np.concatenate(drawn)
+        finally:  # what was shown is remembered, and no more
+            shown, _ = vocabulary.encode(sample.text.decode("utf-8", "surrogateescape"), skip_unknown=True)
+            self._text = np.concatenate([self._text, shown])
             self.extent = replace(extent, seed=(extent.seed + 1) % 2**32)
 
-    def _obey(self, command: str = "", value: str = "") -> None:
+    def _obey(self, command: str, value: str) -> None:
         """Change a setting, or forget the text."""
         name = command.lstrip("-").replace("-", "_")
         if name == "reset":
@@ -77,6 +80,8 @@ class Dialogue:
         try:
             if name in settings_of(Drawing):
                 self.drawing = replace(self.drawing, **{name: _number(Drawing, name, value)})
+            elif name == "stop":
+                self.extent = replace(self.extent, stop=(value,) if value else ())
             elif name in ("length", "seed"):
                 self.extent = replace(self.extent, **{name: _number(Extent, name, value)})
             else:

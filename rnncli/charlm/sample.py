@@ -38,12 +38,39 @@ class _Loop(NamedTuple):
     place: Array  # of the next symbol, counted from the end of the prompt
 
 
-def filtered(logits: Array, drawing: Drawing, temperature: float | Array | None = None) -> Array:
+class Degrees(NamedTuple):
+    """The settings of a `Drawing` that a compiled program is told, so that it serves any."""
+
+    temperature: Any
+    top_p: Any
+    min_p: Any
+    penalty: Any
+
+    @classmethod
+    def of(cls, drawing: Drawing) -> "Degrees":
+        """Those of a drawing, float32."""
+        each = drawing.temperature, drawing.top_p, drawing.min_p, drawing.repetition_penalty
+        return cls(*map(np.float32, each))
+
+
+def compiled_for(drawing: Drawing) -> Drawing:
+    """What one compiled program serves: drawings that filter by the same means, to whatever degree."""
+    return replace(
+        drawing,
+        temperature=1.0 if drawing.temperature else 0.0,
+        top_p=0.5 if drawing.top_p < 1 else 1.0,
+        min_p=0.5 if drawing.min_p else 0.0,
+        repetition_penalty=2.0 if drawing.repetition_penalty != 1 else 1.0,
+    )
+
+
+def filtered(logits: Array, drawing: Drawing, degrees: Degrees | None = None) -> Array:
     """Logits over the temperature, −∞ where top-k, then top-p, then min-p leave a symbol out. `[B, symbols]`.
 
-    The likeliest symbol always stays. The temperature is that of `drawing` if None.
+    The likeliest symbol always stays. The degrees are those of `drawing` if None.
     """
-    logits = (logits - logits.max(-1, keepdims=True)) / (drawing.temperature if temperature is None else temperature)
+    degrees = Degrees.of(drawing) if degrees is None else degrees
+    logits = (logits - logits.max(-1, keepdims=True)) / degrees.temperature
     if drawing.top_k:
         least = lax.top_k(logits, min(drawing.top_k, logits.shape[-1]))[0][:, -1:]
         logits = jnp.where(logits < least, -jnp.inf, logits)
@@ -51,21 +78,21 @@ def filtered(logits: Array, drawing: Drawing, temperature: float | Array | None 
         ranked = -jnp.sort(-logits, axis=-1)
         before = jnp.cumsum(jax.nn.softmax(ranked), -1) - jax.nn.softmax(ranked)
         # the least likely symbol that stays is the last one with less than p before it
-        kept = jnp.maximum((before < drawing.top_p).sum(-1, keepdims=True), 1)
+        kept = jnp.maximum((before < degrees.top_p).sum(-1, keepdims=True), 1)
         least = jnp.take_along_axis(ranked, kept - 1, -1)
         logits = jnp.where(logits < least, -jnp.inf, logits)
     if drawing.min_p:
-        floor = logits.max(-1, keepdims=True) + jnp.log(drawing.min_p)
+        floor = logits.max(-1, keepdims=True) + jnp.log(degrees.min_p)
         logits = jnp.where(logits < floor, -jnp.inf, logits)
     return logits
 
 
-def draw(logits: Array, noise: Array, drawing: Drawing, temperature: float | Array | None = None) -> Array:
+def draw(logits: Array, noise: Array, drawing: Drawing, degrees: Degrees | None = None) -> Array:
     """A symbol for each row: logits and Gumbel noise `[B, symbols]` → `[B]`."""
-    return (filtered(logits, drawing, temperature) + noise).argmax(-1)
+    return (filtered(logits, drawing, degrees) + noise).argmax(-1)
 
 
-def penalised(logits: Array, recent: Array, penalty: float, exempt: Array) -> Array:
+def penalised(logits: Array, recent: Array, penalty: float | Array, exempt: Array) -> Array:
     """Logits `[B, symbols]` with those of the symbols in `recent` `[B, n]` made smaller (Keskar et al. 2019).
 
     Symbols at which `exempt` `[symbols]` is true stay as they are. Entries of `recent` below 0 are none.
@@ -75,16 +102,11 @@ def penalised(logits: Array, recent: Array, penalty: float, exempt: Array) -> Ar
     return jnp.where(seen, smaller, logits)
 
 
-def compiled_for(drawing: Drawing) -> Drawing:
-    """What one compiled program serves: any temperature but 0."""
-    return replace(drawing, temperature=1.0 if drawing.temperature else 0.0)
-
-
 class Sampler:
     """A model compiled for sampling."""
 
     def __init__(self, model: CharModel, vocabulary: Vocabulary, drawing: Drawing = _AS_IT_IS):
-        self._vocabulary, self._initial, self._temperature = vocabulary, model.initial_carries, drawing.temperature
+        self._vocabulary, self._initial, self._degrees = vocabulary, model.initial_carries, Degrees.of(drawing)
         drawing = compiled_for(drawing)
         graph, self._state = nnx.split(model)
         exempt = np.array([symbol == ord("\n") for symbol in vocabulary.symbols] + [True])
@@ -94,14 +116,14 @@ class Sampler:
 
         @jax.jit
         def run(
-            state: Any, loop: _Loop, seed: Array, temperature: Array, forced: Array, steps: Array
+            state: Any, loop: _Loop, seed: Array, degrees: Degrees, forced: Array, steps: Array
         ) -> tuple[_Loop, Array]:
             # a rule, not a measurement: samples have nothing to do with each other, and a core is idle without them
             devices = possible(len(loop.token))[-1]
             parts = _parts(loop)
             arguments, results = (WHOLE, parts, WHOLE, WHOLE, WHOLE, WHOLE), (parts, split(forced[:, None], 1))
             program = sharded(partial(generate, devices), arguments, results, devices)
-            return program(state, loop, seed, temperature, forced, steps)
+            return program(state, loop, seed, degrees, forced, steps)
 
         self._run = run
 
@@ -113,15 +135,16 @@ class Sampler:
         samples: int = 1,
         seed: int = 0,
         params: Any = None,
-        temperature: float | None = None,
+        degrees: Degrees | None = None,
         most: int = _CHUNK,
     ) -> Iterator[np.ndarray]:
         """Tokens that follow the prompt, `[n, samples]` a dispatch, `length` in all.
 
-        An empty prompt is a text's beginning. `params` replace the model's own parameters, a `temperature` that of the
-        drawing (which it has to be 0 with). A dispatch has at most so many steps; another number is compiled anew.
+        An empty prompt is a text's beginning; while a long one is read, empty arrays come. `params` replace the model's
+        own parameters, `degrees` those of the drawing. A dispatch has at most `most` steps; another number is compiled
+        anew.
         """
-        degrees = np.float32(self._temperature if temperature is None else temperature)
+        degrees = self._degrees if degrees is None else degrees
         state = self._state if params is None else nnx.merge_state(self._state, params)
         boundary = self._vocabulary.boundary
         # made by NumPy, as each operation of JAX outside the loop would be compiled by itself
@@ -156,9 +179,8 @@ def _parts(loop: _Loop) -> Any:
 
 
 def _after_prompt(tokens: Array, first: int, end: int) -> Iterator[np.ndarray]:
-    """The tokens of a dispatch that are not the prompt's."""
-    if first < end:
-        yield np.asarray(tokens)[first:end]
+    """The tokens of a dispatch that are not the prompt's; none while a prompt is read."""
+    yield np.asarray(tokens)[first:end]
 
 
 def _generate(
@@ -170,7 +192,7 @@ def _generate(
     state: Any,
     loop: _Loop,
     seed: Array,
-    temperature: Array,
+    degrees: Degrees,
     forced: Array,
     steps: Array,
 ) -> tuple[_Loop, Array]:
@@ -184,8 +206,8 @@ def _generate(
     def choose(logits: Array, recent: Array, index: Array) -> Array:
         logits = jnp.where(never, -jnp.inf, logits)
         if drawing.repetition_penalty != 1:
-            logits = penalised(logits, recent, drawing.repetition_penalty, jnp.asarray(exempt))
-        return logits.argmax(-1) if noise is None else draw(logits, noise[index], drawing, temperature)
+            logits = penalised(logits, recent, degrees.penalty, jnp.asarray(exempt))
+        return logits.argmax(-1) if noise is None else draw(logits, noise[index], drawing, degrees)
 
     def body(index: Array, state: tuple[_Loop, Array]) -> tuple[_Loop, Array]:
         loop, tokens = state

@@ -1,5 +1,6 @@
 """The HTTP side: addresses, JSON in and out, server-sent events, the page. Starlette's."""
 
+import asyncio
 import json
 from collections.abc import AsyncIterator, Mapping
 from contextlib import asynccontextmanager
@@ -11,7 +12,7 @@ from starlette.applications import Starlette
 from starlette.exceptions import HTTPException
 from starlette.middleware import Middleware
 from starlette.middleware.trustedhost import TrustedHostMiddleware
-from starlette.requests import Request
+from starlette.requests import ClientDisconnect, Request
 from starlette.responses import HTMLResponse, JSONResponse, Response, StreamingResponse
 from starlette.routing import Route
 
@@ -24,6 +25,7 @@ from rnncli.serve.worker import Overloaded, Worker
 
 MOST_BYTES = 16 * 2**20  # of a request's body
 _JSON = "application/json"
+_LEFT = 499  # what servers note where a client has left; nobody receives it
 
 
 def application(model: Any, held: Held, hosts: list[str]) -> Starlette:
@@ -43,7 +45,7 @@ def application(model: Any, held: Held, hosts: list[str]) -> Starlette:
     async def lifespan(_: Starlette) -> AsyncIterator[None]:
         await worker.run(service.warm)
         yield
-        worker.close()
+        worker.shutdown()
 
     async def page(_: Request) -> Response:
         text = resources.files("rnncli.serve").joinpath("page.html").read_text(encoding="utf-8")
@@ -62,12 +64,14 @@ def application(model: Any, held: Held, hosts: list[str]) -> Starlette:
         Route("/health", healthy),
         Route(service.path, partial(_answer, service), methods=["POST"]),
     ]
-    return Starlette(
+    served = Starlette(
         routes=routes,
         lifespan=lifespan,
         middleware=[Middleware(TrustedHostMiddleware, allowed_hosts=hosts)],
         exception_handlers={RnncliError: _at_fault, Overloaded: _overloaded, HTTPException: _refused},
     )
+    served.state.close = worker.close
+    return served
 
 
 async def _answer(service: Service, request: Request) -> Response:
@@ -77,7 +81,21 @@ async def _answer(service: Service, request: Request) -> Response:
         events = service.stream(wanted)
         first = await anext(events)  # what is wrong with the request is said by the status
         return StreamingResponse(_events(first, events), media_type="text/event-stream")
-    return _json(await service.answer(body))
+    answer = asyncio.create_task(service.answer(body))  # pyright: ignore[reportArgumentType]
+    gone = asyncio.create_task(_gone(request))
+    await asyncio.wait({answer, gone}, return_when=asyncio.FIRST_COMPLETED)
+    gone.cancel()
+    if not answer.done():  # nobody waits for it
+        answer.cancel()
+        return Response(status_code=_LEFT)
+    text = await asyncio.to_thread(json_text, answer.result())  # which may be long, and others wait
+    return Response(text, media_type=_JSON)
+
+
+async def _gone(request: Request) -> None:
+    """Until the client leaves."""
+    while (await request.receive())["type"] != "http.disconnect":
+        pass
 
 
 async def _body(request: Request) -> Mapping[str, Any]:
@@ -85,12 +103,22 @@ async def _body(request: Request) -> Mapping[str, Any]:
     if request.headers.get("content-type", "").partition(";")[0].strip().lower() != _JSON:
         raise HTTPException(415, f"send JSON, and say so: Content-Type: {_JSON}")
     raw = bytearray()
-    async for piece in request.stream():
-        raw += piece
-        if len(raw) > MOST_BYTES:
-            raise HTTPException(413, f"the request has more than {MOST_BYTES // 2**20} MiB; send it in parts")
+    try:
+        async for piece in request.stream():
+            raw += piece
+            if len(raw) > MOST_BYTES:
+                raise HTTPException(413, f"the request has more than {MOST_BYTES // 2**20} MiB; send it in parts")
+    except ClientDisconnect as error:
+        raise HTTPException(_LEFT, "the client has left") from error
+    return await asyncio.to_thread(_parsed, bytes(raw))
+
+
+def _parsed(raw: bytes) -> Mapping[str, Any]:
     try:
         body = json.loads(raw.decode())
+        json.dumps(body, ensure_ascii=False).encode()
+    except UnicodeEncodeError as error:
+        raise HTTPException(400, "the request has half of a surrogate pair, which is no character") from error
     except (ValueError, RecursionError) as error:
         raise HTTPException(400, f"the request is no JSON: {error}") from error
     if not isinstance(body, dict):

@@ -3,6 +3,7 @@
 import os
 import socket
 from dataclasses import dataclass
+from types import FrameType
 
 import typer
 
@@ -49,15 +50,24 @@ def serve(one: One, listening: Listening, output: Output, device: Device) -> Non
     with Console(output, device) as console:
         held = Held.of(one.model)
         console.doing("loading the model")
-        hosts = ["*"] if listening.host == "0.0.0.0" else [listening.host, "127.0.0.1", "localhost"]
+        host = f"[{listening.host}]" if ":" in listening.host else listening.host
+        hosts = ["*"] if listening.host in ("0.0.0.0", "::") else [listening.host, host, "127.0.0.1", "localhost"]
         served = application(load(one.model), held, hosts)
         with _listen(listening) as listener:
-            place = f"http://{listening.host}:{listener.getsockname()[1]}"
+            place = f"http://{host}:{listener.getsockname()[1]}"
             console.say(f"serves the {held.task} model in '{one.model}' at {place}; Ctrl-C ends it")
             address = json_text({"command": "serve", "address": place}) if output.json else f"{place}\n"
             output.write(address)
             how = {"log_level": "error", "access_log": False, "timeout_graceful_shutdown": _LAST_REQUESTS}
-            uvicorn.Server(uvicorn.Config(served, lifespan="on", **how)).run(sockets=[listener])
+            server = uvicorn.Server(uvicorn.Config(served, lifespan="on", **how))
+            end = server.handle_exit
+
+            def handle_exit(sig: int, frame: FrameType | None) -> None:
+                served.state.close()  # streams end, and nothing is begun
+                end(sig, frame)
+
+            server.handle_exit = handle_exit
+            server.run(sockets=[listener])
 
 
 def _listen(listening: Listening) -> socket.socket:

@@ -6,13 +6,19 @@ from typing import Any, Literal
 
 from rnncli.charlm.drawing import Drawing
 from rnncli.errors import ParameterError
-from rnncli.forecast.settings import STEPS
 from rnncli.forecast.verb_settings import Quantiles
 from rnncli.sentiment.settings import Labeller
 from rnncli.settings import NOT_NEGATIVE, SEED, SHARE, Bounds, Settings, setting, settings_of
 
 MOST_TEXTS = 10_000  # in a request
-MOST_CHARACTERS = 100_000  # of a sample
+MOST_CHARACTERS = 100_000  # of a sample, and of its prompt
+
+
+def _short(text: str) -> str:
+    """Raises ValueError: the text is too long."""
+    if len(text) > MOST_CHARACTERS:
+        raise ValueError(f"{len(text):,} characters are too many; send at most {MOST_CHARACTERS:,}")
+    return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -29,7 +35,7 @@ class Labels(Settings):
 class SampleOf(Drawing):
     """What `POST /sample` takes."""
 
-    prompt: str = setting("", "What the text begins with.")
+    prompt: str = setting("", "What the text begins with.", convert=_short)
     length: int = setting(500, "Characters to draw.", Bounds(0, MOST_CHARACTERS))
     stop: tuple[str, ...] = setting((), "Strings before which it ends.")
     seed: int = setting(0, "The same seed gives the same text.", SEED)
@@ -46,7 +52,7 @@ class SampleOf(Drawing):
 class Ahead(Quantiles):
     """What `POST /forecast` takes beside the series."""
 
-    horizon: int | None = setting(None, "Steps ahead.", STEPS)
+    horizon: int | None = setting(None, "Steps ahead.", Bounds(1, 10_000))
     followed: int = setting(0, "Values of the end of each series that come back, too.", NOT_NEGATIVE)
 
 

@@ -43,7 +43,7 @@ class Labelling:
     path = "/predict"
 
     def __init__(self, model: "Classifier", worker: Worker):
-        self._model, self._batched = model, Batched(worker, self._label, most=MOST_TEXTS)
+        self._model, self._batched = model, Batched(worker, self._label, size=len)
 
     def describe(self) -> dict[str, Any]:
         """The classes, and which system labels."""
@@ -104,7 +104,8 @@ class Sampling:
         async for piece in self.stream(wanted):
             text.append(piece.get("text", ""))
             end = piece
-        return {"text": wanted.prompt + "".join(text), "stopped": end.get("stopped"), "seed": wanted.seed}
+        rest = {"stopped": end.get("stopped"), "skipped": end.get("skipped"), "seed": wanted.seed}
+        return {"text": wanted.prompt + "".join(text), **rest}
 
     def stream(self, wanted: SampleOf) -> AsyncIterator[dict[str, Any]]:
         """Pieces of the text after the prompt; the last one says the string before which it stopped."""
@@ -118,9 +119,7 @@ class Sampling:
         sample, decoder = Sample(vocabulary, wanted.stop, kept=False), codecs.getincrementaldecoder("utf-8")("replace")
         drawn = self._model.stream(tokens, wanted.length, wanted.drawing, seed=wanted.seed, most=_DISPATCH)
         for some in drawn:
-            text = decoder.decode(sample.add(some[:, 0]))
-            if text:
-                yield {"text": text}
+            yield {"text": decoder.decode(sample.add(some[:, 0]))}  # nothing, while a long prompt is read
             if sample.stopped:
                 break
         yield {"text": decoder.decode(sample.end(), final=True), "stopped": sample.stopped or None, "skipped": skipped}
@@ -156,7 +155,7 @@ class Forecasting:
         given = [name for name in ("values", "rows", "csv") if body.get(name) is not None]
         if len(given) != 1:
             raise ParameterError("give `values`, a list of numbers, or `rows`, a list of objects, or `csv`, a text")
-        return await self._worker.run(self._forecast, _series_of(given[0], body[given[0]]), wanted)
+        return await self._worker.run(lambda: self._forecast(_series_of(given[0], body[given[0]]), wanted))
 
     def _forecast(self, series: Any, wanted: Ahead) -> dict[str, Any]:
         from rnncli.forecast.rows import objects
@@ -179,7 +178,8 @@ class Forecasting:
 def _past(series: "Series", most: int) -> Iterator[dict[str, Any]]:
     """The end of a series."""
     for place in range(max(0, len(series.values) - most), len(series.values)):
-        yield {"id": series.id or None, "time": series.stamp(place), "value": float(series.values[place])}
+        who = {"id": series.id or None, "target": series.name}
+        yield {**who, "time": series.stamp(place), "value": float(series.values[place])}
 
 
 def _series_of(kind: str, given: Any) -> Any:
@@ -197,7 +197,7 @@ def _series_of(kind: str, given: Any) -> Any:
     if kind == "values":
         try:
             return np.array([np.nan if value is None else value for value in given], float)
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, OverflowError) as error:
             raise DataError(f"`values` are not all numbers: {error}") from error
     if not all(isinstance(row, dict) for row in given):
         raise ParameterError("`rows` have to be objects, as in [{'month': '2024-01', 'sales': 12}]")

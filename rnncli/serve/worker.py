@@ -1,6 +1,8 @@
 """Where a server computes: in one thread, so that requests share the processor in turn and never wait for a lock."""
 
 import asyncio
+import bisect
+import itertools
 from collections.abc import AsyncIterator, Callable, Hashable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Generic, TypeVar
@@ -21,10 +23,11 @@ class Worker:
     def __init__(self) -> None:
         self._pool = ThreadPoolExecutor(1, thread_name_prefix="compute")
         self._waiting = 0
+        self._closed = False
 
     async def run(self, function: Callable[..., T], *arguments: Any) -> T:
-        """What the function returns. Raises Overloaded: too much is waiting."""
-        if self._waiting >= _MOST_WAITING:
+        """What the function returns. Raises Overloaded: too much is waiting, or the server ends."""
+        if self._waiting >= _MOST_WAITING or self._closed:
             raise Overloaded
         self._waiting += 1
         try:
@@ -33,18 +36,25 @@ class Worker:
             self._waiting -= 1
 
     async def each(self, items: Callable[[], Iterator[T]]) -> AsyncIterator[T]:
-        """The items of an iterator, each computed when its turn comes: streams advance side by side."""
+        """The items of an iterator, each computed when its turn comes: streams advance side by side.
+
+        Where the server ends, they end before their time.
+        """
         iterator = await self.run(items)
         end: Any = object()
 
         def following() -> Any:
             return next(iterator, end)
 
-        while (item := await self.run(following)) is not end:
+        while not self._closed and (item := await self.run(following)) is not end:
             yield item
 
     def close(self) -> None:
         """Take nothing more."""
+        self._closed = True
+
+    def shutdown(self) -> None:
+        """Let the thread go."""
         self._pool.shutdown(wait=False, cancel_futures=True)
 
 
@@ -56,9 +66,14 @@ class Batched(Generic[Item, Answer]):
     """
 
     def __init__(
-        self, worker: Worker, compute: Callable[[Any, list[Item]], Sequence[Answer | Exception]], most: int = 512
+        self,
+        worker: Worker,
+        compute: Callable[[Any, list[Item]], Sequence[Answer | Exception]],
+        size: Callable[[Item], int] = lambda _: 1,
+        most: int = 4096,
     ):
-        self._worker, self._compute, self._most = worker, compute, most
+        """Items of `most` together, by their `size`, are computed at once, or one that is larger."""
+        self._worker, self._compute, self._size, self._most = worker, compute, size, most
         self._waiting: dict[Hashable, list[tuple[Item, asyncio.Future[Answer]]]] = {}
         self._busy: asyncio.Task[None] | None = None
 
@@ -75,13 +90,14 @@ class Batched(Generic[Item, Answer]):
     async def _work(self) -> None:
         while self._waiting:
             key = next(iter(self._waiting))
-            waiting = self._waiting.pop(key)
-            taken, rest = waiting[: self._most], waiting[self._most :]
-            if rest:
-                self._waiting[key] = rest
-            taken = [(item, future) for item, future in taken if not future.done()]  # some have gone meanwhile
-            if taken:
-                await self._answer(key, taken)
+            # some have gone meanwhile
+            waiting = [(item, future) for item, future in self._waiting.pop(key) if not future.done()]
+            sizes = list(itertools.accumulate(self._size(item) for item, _ in waiting))
+            count = max(1, bisect.bisect_right(sizes, self._most))
+            if waiting[count:]:
+                self._waiting[key] = waiting[count:]
+            if waiting:
+                await self._answer(key, waiting[:count])
 
     async def _answer(self, key: Hashable, taken: "list[tuple[Item, asyncio.Future[Answer]]]") -> None:
         try:
