@@ -15,9 +15,9 @@ from rnncli.errors import DataError, ParameterError
 from rnncli.output import Output
 from rnncli.settings import Settings, check, settings_of
 
-HELP = """a line continues the text, and the model goes on from there; an empty one lets it go on as it is
-:temperature 0.7 changes how it is drawn, as do :top-k, :top-p, :min-p, :repetition-penalty, :length, :seed, :stop
-:reset forgets the text, :help says this
+HELP = """each line continues the text, and the model goes on from there
+:temperature 0.7 changes how it is drawn, as do :top-k, :top-p, :min-p,
+:repetition-penalty, :length, :seed, :stop; :reset forgets the text
 Ctrl-C stops the model, Ctrl-D ends"""
 _PART = 64  # symbols that are drawn at once, so that Ctrl-C is heard
 _REMEMBERED = 20_000  # symbols of the text that are read again for each line
