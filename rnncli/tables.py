@@ -236,6 +236,12 @@ def _read_excel(raw: bytes, name: str) -> "pd.DataFrame":
     return table.dropna(how="all")
 
 
+def _listed(cell: Any) -> Any:
+    """A list in a cell as JSON has it; others as they are."""
+    items = getattr(cell, "tolist", lambda: cell)() if type(cell).__name__ == "ndarray" else cell
+    return json.dumps(items, ensure_ascii=False) if isinstance(items, list | tuple) else cell
+
+
 def _as_text(table: "pd.DataFrame") -> "pd.DataFrame":
     """Typed columns as the strings that a CSV file would hold."""
     import pandas as pd
@@ -253,6 +259,8 @@ def _as_text(table: "pd.DataFrame") -> "pd.DataFrame":
             column = column.dt.strftime("%Y-%m-%d" + time + zone)
         elif pd.api.types.is_float_dtype(column) and (column.dropna() % 1 == 0).all():
             column = column.map("{:.0f}".format)  # a column of integers with gaps is one of floats to pandas
+        elif pd.api.types.is_object_dtype(column):
+            column = column.map(_listed)
         return column.astype(str).mask(missing, "")
 
     return pd.DataFrame({str(name): text(table[name]) for name in table.columns})

@@ -19,7 +19,7 @@ def parsed(arguments: list[str]) -> dict:
         (arguments[1], arguments[2:]) if arguments[1:] and arguments[1] in group.commands else ("train", arguments[1:])
     )
     context = group.commands[verb].make_context(verb, rest)
-    return {name: value for name, value in context.params.items() if value is not None}
+    return {name: value for name, value in context.params.items() if value not in (None, [], ())}
 
 
 @pytest.mark.parametrize(

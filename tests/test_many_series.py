@@ -139,7 +139,7 @@ def test_the_document_has_each_series_and_means_over_them(rnncli, shops: Path) -
         each = [systems[system]["mae"] for systems in document["series"].values()]
         assert document["scores"]["test"][system]["mae"] == pytest.approx(np.mean(each))
     assert document["config"]["id"] == "shop"
-    assert [row["id"] for row in document["forecast"][::6]] == list(SIZES)
+    assert [row["shop"] for row in document["forecast"][::6]] == list(SIZES)
 
 
 def test_the_order_and_the_names_of_series_change_nothing(tmp_path: Path) -> None:

@@ -136,7 +136,7 @@ BAD = {
     "unequal columns": (b"text,label\ngood,1\nbad\n", "ragged: line 3 has 1 cells, the header 2"),
     "a text without a label": (b"text,label\ngood,1\nbad,\n", "record 2 of .* has no label in column 'label'"),
     "a mark missing": (b"__label__a x\nb y\n", "line 2 of .* does not begin with a label: 'b y'"),
-    "two marks": (b"__label__a __label__b x\n", "line 1 of .* has two labels"),
+    "a mark without a name": (b"__label__a __label__ x\n", "line 1 of .* has a label without a name"),
     "broken JSON": (b'{"text": "a", "label": 1}\n{"text"\n', "not JSON Lines: line 2"),
     "as many labels as texts": (
         b"text,label\n" + b"".join(b"a,%d\n" % number for number in range(60)),

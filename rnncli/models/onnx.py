@@ -133,9 +133,10 @@ def _sentiment(model: Any) -> _Graph:
     if settings.sentences:
         raise ParameterError("a model of whole texts' vectors is not exported to ONNX; use .safetensors")
     temperature = model.calibration.temperatures["model"]
+    squash = jax.nn.sigmoid if settings.several else jax.nn.softmax
 
     def run(tokens: jax.Array, length: jax.Array) -> tuple[Any, ...]:
-        return (jax.nn.softmax(network(tokens.T, length) / temperature),)
+        return (squash(network(tokens.T, length) / temperature),)
 
     tokens = np.zeros((1, settings.max_words), np.int32)
     tokens[0, :5] = np.arange(1, 6) % model.vocabulary.size

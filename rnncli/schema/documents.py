@@ -75,7 +75,7 @@ def _text_metrics() -> Schema:
 def _label_metrics() -> Schema:
     by_class = _each(_object({**dict.fromkeys(("precision", "recall", "f1"), NUMBER), "texts": WHOLE}))
     means = dict.fromkeys(("accuracy", "f1", "precision", "recall", "loss", "ece"), NUMBER)
-    return _object({**means, "texts": WHOLE, "confusion_matrix": _list(_list(WHOLE)), "classes": by_class})
+    return _object({**means, "texts": WHOLE, "confusion_matrix": _list({"type": "array"}), "classes": by_class})
 
 
 _METRICS: dict[str, Callable[[], Schema]] = {
@@ -182,6 +182,7 @@ def _sentiment_predict() -> Schema:
     pair = {"type": "array", "prefixItems": [TEXT, NUMBER], "minItems": 2, "maxItems": 2}
     explanation = _object({"logit": NUMBER, "blank": NUMBER, "words": _list(pair)})
     found = {"label": TEXT, "probability": NUMBER, "probabilities": _each(NUMBER), "explanation": explanation}
+    found["labels"] = _list(TEXT)  # where a text has several
     return {"type": "object", "properties": {}, "anyOf": [
         {"properties": found, "required": ["label", "probability", "probabilities"]},
         {"properties": {f"predicted_{name}": each for name, each in found.items()}, "required": ["predicted_label"]},

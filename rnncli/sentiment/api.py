@@ -131,8 +131,9 @@ class Model(TrainedModel):
 
     def measure(self, labelled: Labelled) -> Evaluation:
         """The measures of each system, and what they are made of."""
-        part: Part = with_classes(labelled, self.classes)
-        probability = self.calibration.probabilities(Predictor(self, "both").logits(part.texts))
+        several = self.settings.several
+        part: Part = with_classes(labelled, self.classes, several=several)
+        probability = self.calibration.probabilities(Predictor(self, "both").logits(part.texts), several=several)
         measures = {system: measure(each, part.labels) for system, each in probability.items()}
         return Evaluation(measures, probability["model"], part.labels)
 

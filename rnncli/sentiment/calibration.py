@@ -31,11 +31,17 @@ class Calibration:
             raise ValueError(f"the system {best!r}")
         return cls(temperatures, thresholds, best)
 
-    def probabilities(self, logits: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """From the logits `[n, C]` of the network, the baseline, or both of these, the probabilities of each system."""
+    def probabilities(self, logits: Mapping[str, np.ndarray], *, several: bool = False) -> dict[str, np.ndarray]:
+        """From the logits `[n, C]` of the network, the baseline, or both of these, the probabilities of each system.
+
+        Where a text has `several` labels, each class has one of its own.
+        """
         temperatures = {"both": self.temperatures.get("both", 1.0)}  # the others are divided already
         scaled = _scaled(logits, self.temperatures)
-        return {name: probabilities(divided, temperatures.get(name, 1.0)) for name, divided in scaled.items()}
+        return {
+            name: probabilities(divided, temperatures.get(name, 1.0), several=several)
+            for name, divided in scaled.items()
+        }
 
 
 UNCALIBRATED = Calibration(dict.fromkeys(get_args(System), 1.0))
@@ -46,7 +52,7 @@ def fit_calibration(logits: Mapping[str, np.ndarray], labels: np.ndarray) -> Cal
     temperatures = {name: fit_temperature(raw, labels) for name, raw in logits.items()}
     if len(logits) == 2:
         temperatures["both"] = fit_temperature(_scaled(logits, temperatures)["both"], labels)
-    found = Calibration(temperatures).probabilities(logits)
+    found = Calibration(temperatures).probabilities(logits, several=labels.ndim == 2)
     losses = {name: loss_of(each, labels) for name, each in found.items()}
     thresholds = {name: best_thresholds(each, labels) for name, each in found.items()}
     return Calibration(temperatures, thresholds, min(losses, key=lambda name: losses[name]))
@@ -60,7 +66,8 @@ def best_thresholds(probability: np.ndarray, labels: np.ndarray) -> list[float]:
     found = []
     for index, column in enumerate(probability.T):
         order = np.argsort(-column, kind="stable")
-        ranked, right = column[order], np.cumsum(labels[order] == index)
+        inside = labels[:, index] > 0 if labels.ndim == 2 else labels == index
+        ranked, right = column[order], np.cumsum(inside[order])
         f1 = 2 * right / (np.arange(1, len(ranked) + 1) + max(1, right[-1]))
         f1[:-1][ranked[:-1] == ranked[1:]] = -1  # no threshold parts texts with the same probability
         last = int(f1.argmax())

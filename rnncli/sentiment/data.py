@@ -23,7 +23,7 @@ class Part:
     """Texts and the indices of their classes."""
 
     texts: list[str]
-    labels: np.ndarray  # int `[n]`
+    labels: np.ndarray  # int `[n]`; of texts with several labels 0 and 1, `[n, C]`
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -36,6 +36,7 @@ class Dataset:
     classes: tuple[str, ...]
     parts: dict[str, Part]
     sources: dict[str, str]
+    several: bool = False  # whether a text has several labels, or none
 
     @cached_property
     def digest(self) -> str:
@@ -72,20 +73,26 @@ def split_data(
     if validation_fraction + test_fraction >= 1:
         both = f"`validation_fraction` {validation_fraction:g} and `test_fraction` {test_fraction:g}"
         raise ParameterError(f"{both} leave nothing to train; lower one")
-    classes = _class_names(labelled["train"], known)
-    rest = with_classes(labelled["train"], classes)
+    several = fractions.labels_per_text == "several" or (
+        fractions.labels_per_text == "auto" and labelled["train"].several
+    )
+    classes = _class_names(labelled["train"], known, several=several)
+    rest = with_classes(labelled["train"], classes, several=several)
     parts: dict[str, Part] = {}
     for part, fraction in (("test", test_fraction), ("validation", validation_fraction)):
         if part in labelled:
-            parts[part] = with_classes(labelled[part], classes)
+            parts[part] = with_classes(labelled[part], classes, several=several)
         elif fraction:
             share = fraction if part == "test" or "test" in labelled else fraction / (1 - test_fraction)
             rest, parts[part] = _drawn(rest, share, classes)
-    parts["train"] = _with_old(rest, with_classes(labelled["replay"], classes), say) if "replay" in labelled else rest
+    parts["train"] = rest
+    if "replay" in labelled:
+        parts["train"] = _with_old(rest, with_classes(labelled["replay"], classes, several=several), say)
     parts = {part: parts[part] for part in PARTS if part in parts}
     counts = ", ".join(f"{len(parts[part]):,} {_VERBS[part]}" for part in parts)
-    say(f"{len(classes)} classes ({_listed(classes)}); texts: {counts}")
-    return Dataset(classes, parts, sources)
+    each = f", {rest.labels.sum() / len(rest):.1f} a text" if several else ""
+    say(f"{len(classes)} classes ({_listed(classes)}){each}; texts: {counts}")
+    return Dataset(classes, parts, sources, several)
 
 
 def _with_old(part: Part, old: Part, say: Callable[[str], None]) -> Part:
@@ -97,17 +104,19 @@ def _with_old(part: Part, old: Part, say: Callable[[str], None]) -> Part:
     return Part([*part.texts, *old.texts], np.concatenate([part.labels, old.labels]))
 
 
-def _class_names(labelled: Labelled, known: tuple[str, ...]) -> tuple[str, ...]:
+def _class_names(labelled: Labelled, known: tuple[str, ...], *, several: bool) -> tuple[str, ...]:
     """The labels, rising numbers before others by the alphabet; those that are known first.
 
     Raises DataError where they are no classes.
     """
-    names = {*labelled.labels, *known}
+    if labelled.several and not several:
+        raise DataError(f"texts of {labelled.name} have several labels; leave `labels_per_text` one out")
+    names = {*known, *(name for each in labelled.sets for name in each)}
     odd = next((name for name in sorted(names) if not name.isprintable()), None)
     if odd is not None:
         raise DataError(f"{labelled.name} has the label {ascii(odd)[:60]}; a label is one line of printable characters")
     if len(names) < 2:
-        label = labelled.labels[0]
+        label = next(iter(names), "")
         raise DataError(f"every text of {labelled.name} has the label '{label}'; a classifier needs two classes")
     if len(names) > max(50, len(labelled) // 2):
         raise DataError(
@@ -117,16 +126,24 @@ def _class_names(labelled: Labelled, known: tuple[str, ...]) -> tuple[str, ...]:
     return (*known, *sorted(names.difference(known), key=lambda name: (_rank(name), name)))
 
 
-def with_classes(labelled: Labelled, classes: Sequence[str]) -> Part:
+def with_classes(labelled: Labelled, classes: Sequence[str], *, several: bool = False) -> Part:
     """The texts with the indices of their classes. Raises DataError where a label is none of the classes."""
     indices = {name: index for index, name in enumerate(classes)}
-    for record, label in enumerate(labelled.labels, 1):
-        if label not in indices:
-            raise DataError(
-                f"record {record} of {labelled.name} has the label '{label[:40]}', which no training text has; "
-                f"there are: {_listed(classes)}"
-            )
-    return Part(labelled.texts, np.array([indices[label] for label in labelled.labels], np.int32))
+    for record, labels in enumerate(labelled.sets, 1):
+        if len(labels) != 1 and not several:
+            raise DataError(f"record {record} of {labelled.name} has {len(labels)} labels; a text has one here")
+        for label in labels:
+            if label not in indices:
+                raise DataError(
+                    f"record {record} of {labelled.name} has the label '{label[:40]}', which no training text has; "
+                    f"there are: {_listed(classes)}"
+                )
+    if not several:
+        return Part(labelled.texts, np.array([indices[label] for (label,) in labelled.sets], np.int32))
+    matrix = np.zeros((len(labelled), len(classes)), np.int32)
+    for row, labels in enumerate(labelled.sets):
+        matrix[row, [indices[label] for label in labels]] = 1
+    return Part(labelled.texts, matrix)
 
 
 def read_parts(source: DataSource) -> dict[str, Labelled]:
@@ -143,21 +160,23 @@ def read_parts(source: DataSource) -> dict[str, Labelled]:
     else:
         named = {**parts_of(source.data), **named}
         labelled = {"train": read_labelled(named.pop("train", source.data), columns)}
-    known = set(labelled["train"].labels)
+    known = {name for each in labelled["train"].sets for name in each}
     return labelled | {part: read_labelled(name, columns, known) for part, name in named.items()}
 
 
 def _drawn(part: Part, fraction: float, classes: Sequence[str]) -> tuple[Part, Part]:
     """What is left of a part, and a fraction of each class of it: the same for every seed, so that runs compare."""
     generator = np.random.default_rng(0)
-    sizes = np.bincount(part.labels, minlength=len(classes))
+    # texts with several labels are drawn by how many each has: few share all of theirs
+    kinds = part.labels if part.labels.ndim == 1 else np.minimum(part.labels.sum(1), len(classes) - 1)
+    sizes = np.bincount(kinds, minlength=len(classes))
     wanted = fraction * sizes
     taken = np.floor(wanted).astype(int)
     # largest remainders first, so that of many small classes some texts are drawn, too
     taken[np.argsort(taken - wanted, kind="stable")[: round(wanted.sum()) - taken.sum()]] += 1
     inside = np.zeros(len(part), bool)
-    for index, count in enumerate(np.minimum(taken, sizes - 1)):
-        inside[generator.permutation(np.flatnonzero(part.labels == index))[:count]] = True
+    for index, count in enumerate(np.minimum(taken, np.maximum(sizes - 1, 0))):
+        inside[generator.permutation(np.flatnonzero(kinds == index))[:count]] = True
     if not inside.any():
         raise DataError(
             f"{len(part)} texts of {len(classes)} classes are too few to draw {fraction:.0%} of them for validation "

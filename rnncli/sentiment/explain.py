@@ -54,6 +54,12 @@ class Explainer:
         """`longest` is that of `Scorer`."""
         self._lengths = padded_lengths(longest) if model.settings.mask else np.array([longest])
         graph, _, rest = nnx.split(model, nnx.Param, ...)
+        several = model.settings.several
+
+        def margin(logits: Array, target: Array) -> Array:
+            """The class's logit over the mean of the others', `[n]`; where a text has several labels, by itself."""
+            own = logits[:, target]
+            return own if several else own - (logits.sum(-1) - own) / (logits.shape[-1] - 1)
 
         @jax.jit
         def run(params: Any, tokens: Array, length: Array, target: Array) -> tuple[Array, Array, Array]:
@@ -68,8 +74,7 @@ class Explainer:
 
             def margins(vectors: Array) -> Array:
                 """What the class's logit is above the mean of the others', `[points]`."""
-                logits = merged.of_vectors(vectors, jnp.full(vectors.shape[1], length))
-                return logits[:, target] - (logits.sum(-1) - logits[:, target]) / (logits.shape[-1] - 1)
+                return margin(merged.of_vectors(vectors, jnp.full(vectors.shape[1], length)), target)
 
             ends = margins(between(jnp.arange(_PIECES + 1) / _PIECES))
             middles = between((jnp.arange(_PIECES) + 0.5) / _PIECES)
@@ -79,7 +84,7 @@ class Explainer:
             missing = jnp.diff(ends) - shares.sum(0)
             words = (shares + size / jnp.maximum(size.sum(0), 1e-9) * missing).sum(1)
             empty = merged.of_vectors(merged.embedding(jnp.zeros_like(tokens))[:, None], jnp.zeros(1, jnp.int32))
-            blank = empty[0, target] - (empty.sum(-1)[0] - empty[0, target]) / (empty.shape[-1] - 1)
+            blank = margin(empty, target)[0]
             return words + (ends[0] - blank) / jnp.maximum(length, 1), ends[-1], blank
 
         self._run = run

@@ -17,7 +17,8 @@ from rnncli.sentiment.settings import SentimentSettings
 class TextClassifier(nnx.Module):
     """Word vectors, an encoder of their sequence, a dense layer to the logits.
 
-    Two classes have one logit, of the second class; the first one's is 0.
+    Two classes have one logit, of the second class; the first one's is 0. Where a text has several labels, each class
+    has its own.
     """
 
     def __init__(
@@ -37,7 +38,8 @@ class TextClassifier(nnx.Module):
         self.settings, self.classes = settings, classes
         self.embedding = None if settings.sentences else Embedding(symbols, settings.embedding, rngs=rngs)
         self.encoder = ENCODERS[settings.encoder](settings, operands, rngs)
-        features, outputs = self.encoder.out_features, 1 if classes == 2 else classes
+        self.relative = classes == 2 and not settings.several  # to the first class
+        features, outputs = self.encoder.out_features, 1 if self.relative else classes
         self.hidden = Dense(features, settings.dense, operands=operands, rngs=rngs) if settings.dense else None
         self.output = Dense(settings.dense or features, outputs, operands=operands, rngs=rngs)
 
@@ -70,8 +72,13 @@ class TextClassifier(nnx.Module):
         return self._classified(self.encoder(looked_up(words, tokens), self._read(lengths, len(tokens))), None)
 
     def loss(self, tokens: Array, lengths: Array, labels: Array, weights: Array, key: DropoutKey | None) -> Array:
-        """Mean cross-entropy in nats, each text times its class's weight `[classes]`."""
+        """Mean cross-entropy in nats, each text times its class's weight `[classes]`.
+
+        Where a text has several labels `[B, classes]`, the sum over the classes.
+        """
         logits = self(tokens, lengths, key)
+        if self.settings.several:
+            return (optax.sigmoid_binary_cross_entropy(logits, labels) * weights).sum(-1).mean()
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         return (losses * weights[labels]).mean()
 
@@ -84,7 +91,7 @@ class TextClassifier(nnx.Module):
         if self.hidden is not None:
             features = self._dropped(jax.nn.relu(self.hidden(features)), key, 2)
         logits = self.output(features)
-        return jnp.concatenate([jnp.zeros_like(logits), logits], -1) if self.classes == 2 else logits
+        return jnp.concatenate([jnp.zeros_like(logits), logits], -1) if self.relative else logits
 
     def _dropped(self, features: Array, key: DropoutKey | None, place: int) -> Array:
         rate = self.settings.dropout

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from rnncli.sentiment.metrics import log_loss
-from rnncli.sentiment.ratios import indicators, ratio_of, targets
+from rnncli.sentiment.ratios import indicators, of_class, ratio_of, targets
 from rnncli.sentiment.text import Words, hash_of
 
 if TYPE_CHECKING:
@@ -42,19 +42,21 @@ class NgramModel:
             logits.append(np.diff(before, axis=0).astype(np.float32) + self.bias)
         return np.concatenate(logits)
 
-    def contributions(self, words: Words, text: int, target: int) -> tuple[np.ndarray, float]:
+    def contributions(self, words: Words, text: int, target: int, *, several: bool = False) -> tuple[np.ndarray, float]:
         """What each word of a text adds to a class's logit over the mean of the others', `[words]`, and the bias.
 
+        Where a text has `several` labels, what it adds to the class's own logit.
         A pair's weight is shared by its two words, that of an n-gram that comes several times by all its places.
         """
         high = _hashes(words.of(text)) << np.uint64(32)
         pairs = high[:-1] | (high[1:] >> np.uint64(32))
         keys, place, counts = np.unique(np.concatenate([high, pairs]), return_inverse=True, return_counts=True)
-        shares = (_margin(self._weights_of(keys), target) / counts)[place]
+        margin = _own if several else _margin
+        shares = (margin(self._weights_of(keys), target) / counts)[place]
         added, halves = shares[: len(high)].copy(), shares[len(high) :] / 2
         added[:-1] += halves
         added[1:] += halves
-        return added, float(_margin(self.bias[None].astype(float), target)[0])
+        return added, float(margin(self.bias[None].astype(float), target)[0])
 
     def _weights_of(self, keys: np.ndarray) -> np.ndarray:
         """The weights of n-grams, float64 `[n, C]`; 0 of those that are not known."""
@@ -73,25 +75,28 @@ def fit_ngram(
     common = counts >= _LEAST
     keys = keys[common]
     features = _matrix(np.cumsum(common)[place] - 1, starts, common[place], len(keys))
-    ratios = {target: ratio_of(features, labels == target) for target in targets(classes)}
+    several = labels.ndim == 2
+    inside = {target: of_class(labels, target) for target in targets(classes, several=several)}
+    ratios = {target: ratio_of(features, texts) for target, texts in inside.items()}
 
     def trained(strength: float) -> NgramModel:
         weights, bias = np.zeros((len(keys), classes), np.float32), np.zeros(classes, np.float32)
         for target, ratio in ratios.items():
-            share = (labels == target).mean()
+            share = inside[target].mean()
             if share in (0, 1):  # a class that was known before, and has no text now
                 bias[target] = np.copysign(np.log(len(labels) + 1), share - 0.5)
                 continue
             model: Any = LogisticRegression(
                 C=strength, solver="liblinear", dual=True, tol=1e-3, max_iter=1000, random_state=0
             )
-            model.fit(features.multiply(ratio).tocsr(), labels == target)
+            model.fit(features.multiply(ratio).tocsr(), inside[target])
             weights[:, target], bias[target] = model.coef_[0] * ratio, model.intercept_[0]
         return NgramModel(keys, weights, bias)
 
     if not len(keys):
-        share = np.log(np.bincount(labels, minlength=classes) / len(labels))
-        bias = (share - share[0]).astype(np.float32)
+        share = labels.mean(0) if several else np.bincount(labels, minlength=classes) / len(labels)
+        odds = np.log(share / (1 - share)) if several else np.log(share / share[0])
+        bias = np.clip(odds, -20, 20).astype(np.float32)
         return NgramModel(np.zeros(1, np.uint64), np.zeros((1, classes), np.float32), bias)
     # one after the other: of many classes a model is large
     return min(map(trained, _STRENGTHS), key=lambda model: log_loss(model.logits(validation), validation_labels))
@@ -100,6 +105,11 @@ def fit_ngram(
 def _margin(values: np.ndarray, target: int) -> np.ndarray:
     """What a class has, `[n, C]`, over the mean of the others, `[n]`."""
     return values[:, target] - (values.sum(1) - values[:, target]) / (values.shape[1] - 1)
+
+
+def _own(values: np.ndarray, target: int) -> np.ndarray:
+    """What a class has, `[n, C]`."""
+    return values[:, target]
 
 
 def _hashes(words: Sequence[str]) -> np.ndarray:

@@ -26,6 +26,8 @@ def plot_evaluation(evaluation: Evaluation, classes: tuple[str, ...], path: Path
     probability, labels, measures = evaluation.probability, evaluation.labels, evaluation.measures["model"]
     figure, (curve, matrix) = panels(10, 4.5, columns=2)
     style(curve)
+    if labels.ndim == 2:  # each answer whether a text is of a class
+        probability, labels = np.stack([1 - probability.ravel(), probability.ravel()], 1), labels.ravel()
     confidence, right = probability.max(1), probability.argmax(1) == labels
     bins = np.minimum((confidence * _BINS).astype(int), _BINS - 1)
     filled = np.unique(bins)
@@ -40,7 +42,7 @@ def plot_evaluation(evaluation: Evaluation, classes: tuple[str, ...], path: Path
         color=BLUE,
         label=f"texts (by area); calibration error {measures.ece:.3f}",
     )
-    low = max(0.0, 1 / len(classes) - 0.05)
+    low = max(0.0, 1 / probability.shape[1] - 0.05)
     curve.set_xlim(low, 1.02)
     curve.set_ylim(min(low, *accuracy), 1.02)
     curve.set_xlabel("probability of the label")
@@ -51,8 +53,17 @@ def plot_evaluation(evaluation: Evaluation, classes: tuple[str, ...], path: Path
 
 
 def _draw_confusion(axes: Any, measures: Measures, classes: tuple[str, ...], title: str) -> None:
-    """Shares of each class's texts, row by row."""
+    """Shares of each class's texts, row by row; where a text has several labels, each class's F1."""
     counts = measures.confusion
+    if counts.ndim == 3:
+        style(axes)
+        axes.barh(range(len(classes)), measures.f1, color=BLUE)
+        axes.set_yticks(range(len(classes)), [safe(name[:20]) for name in classes])
+        axes.invert_yaxis()
+        axes.set_xlim(0, 1)
+        axes.set_xlabel("F1")
+        axes.set_title(title, fontsize=10)
+        return
     shares = counts / np.maximum(counts.sum(1, keepdims=True), 1)
     axes.imshow(shares, cmap="Blues", vmin=0, vmax=1)
     names = [safe(name[:20]) for name in classes]

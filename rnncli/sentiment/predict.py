@@ -23,13 +23,16 @@ class Prediction(NamedTuple):
     probability: float
     probabilities: np.ndarray  # of each class, [C]
     ranked: tuple[tuple[str, float], ...]  # all labels that were considered, the best first, with their probabilities
+    labels: tuple[tuple[str, float], ...] | None = None  # where a text has several: those that it got
     words: list[str] | None = None  # with an explanation: those that count
     explanation: Explanation | None = None
 
     def document(self, classes: Sequence[str]) -> dict[str, Any]:
         """As JSON types."""
         probabilities = dict(zip(classes, map(float, self.probabilities), strict=True))
-        found = {"label": self.label, "probability": self.probability, "probabilities": probabilities}
+        found: dict[str, Any] = {"label": self.label, "probability": self.probability, "probabilities": probabilities}
+        if self.labels is not None:
+            found["labels"] = [name for name, _ in self.labels]
         if self.explanation is not None and self.words is not None:
             added = map(float, self.explanation.contributions)
             found["explanation"] = {
@@ -75,14 +78,21 @@ class Predictor:
     def __call__(self, texts: list[str]) -> Iterator[Prediction]:
         """A prediction for each text, in their order."""
         encoded = self.model.encode(texts)
-        probability = self.model.calibration.probabilities(self._logits(encoded))[self.system]
+        several = self.model.settings.several
+        probability = self.model.calibration.probabilities(self._logits(encoded), several=several)[self.system]
         reached = probability / self._thresholds  # of equal thresholds, the likeliest class is the best
         ranked = np.argsort(-reached, 1, kind="stable")
         read = None if self._explainer is None else self.model.read(encoded)
         for index, (row, order) in enumerate(zip(probability, ranked, strict=True)):
             names = [self.model.classes[each] if reached[index, each] >= 1 else self._otherwise for each in order]
             labels = tuple(zip(names, row[order].tolist(), strict=True))
-            yield Prediction(*labels[0], row, labels, *self._explained(encoded, read, index, int(order[0])))
+            explained = self._explained(encoded, read, index, int(order[0]))
+            if not several:
+                yield Prediction(*labels[0], row, labels, None, *explained)
+                continue
+            got = labels[: int((reached[index] >= 1).sum())]
+            label = ",".join(name for name, _ in got) if got else self._otherwise
+            yield Prediction(label, labels[0][1], row, labels, got, *explained)
 
     def _thresholds_of(self, threshold: float | Literal["f1"] | None) -> np.ndarray:
         if threshold == "f1":
@@ -90,6 +100,8 @@ class Predictor:
             if found is None:
                 raise ParameterError("`threshold` f1: the model was saved without thresholds; train it again")
             return np.maximum(np.array(found), 1e-12)
+        if threshold is None and self.model.settings.several:
+            threshold = 0.5
         return np.full(len(self.model.classes), max(float(threshold or 0), 1e-12))
 
     def _explained(
@@ -111,7 +123,8 @@ class Predictor:
         return words, both.over(2 * temperatures["both"])
 
     def _linear(self, encoded: Encoded, index: int, target: int) -> Explanation:
-        added, bias = self.model.ngram.contributions(encoded.words, index, target)
+        several = self.model.settings.several
+        added, bias = self.model.ngram.contributions(encoded.words, index, target, several=several)
         whole = Explanation(added, bias + float(added.sum()), bias)
         return whole.over(self.model.calibration.temperatures["ngram"])
 

@@ -15,9 +15,17 @@ if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 
-def targets(classes: int) -> range:
-    """The classes that a linear model tells from all others: of two, the second is enough."""
-    return range(1, 2) if classes == 2 else range(classes)
+def targets(classes: int, *, several: bool = False) -> range:
+    """The classes that a linear model tells from all others: of two, the second is enough.
+
+    Where a text has `several` labels, each is told from its absence.
+    """
+    return range(1, 2) if classes == 2 and not several else range(classes)
+
+
+def of_class(labels: np.ndarray, target: int) -> np.ndarray:
+    """Which texts are of a class, from their labels `[n]` or `[n, C]`."""
+    return labels[:, target] > 0 if labels.ndim == 2 else labels == target
 
 
 def indicators(columns: np.ndarray, starts: np.ndarray, width: int) -> "csr_matrix":
@@ -43,4 +51,5 @@ def log_count_ratios(
 ) -> np.ndarray:
     """r of each token that a word can have, a column for each of `targets`: float32 `[symbols, k]`."""
     features = indicators(texts.flat, texts.starts, symbols)
-    return np.stack([ratio_of(features, labels == target, smoothing) for target in targets(classes)], 1)
+    wanted = targets(classes, several=labels.ndim == 2)
+    return np.stack([ratio_of(features, of_class(labels, target), smoothing) for target in wanted], 1)

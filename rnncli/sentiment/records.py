@@ -5,6 +5,7 @@ them, or `pos a fine film`), and a folder with a folder of text files for each c
 """
 
 import csv
+import json
 import os
 from collections import Counter
 from collections.abc import Collection, Sequence
@@ -34,8 +35,18 @@ class Labelled:
     """Texts and the labels that they have."""
 
     texts: list[str]
-    labels: list[str]
+    labels: Sequence[str] | Sequence[tuple[str, ...]]  # one for each text, or several
     name: str  # of the source, for messages
+
+    @property
+    def several(self) -> bool:
+        """Whether texts have several labels, or none."""
+        return any(isinstance(each, tuple) for each in self.labels)
+
+    @property
+    def sets(self) -> list[tuple[str, ...]]:
+        """All labels of each text."""
+        return [each if isinstance(each, tuple) else (each,) for each in self.labels]
 
     def __len__(self) -> int:
         return len(self.texts)
@@ -69,7 +80,10 @@ def labelled_of(texts: Any, labels: Sequence[Any] | None, columns: Columns) -> L
         if not hasattr(texts, "columns"):
             raise DataError("the texts have no labels; give `labels`, one for each text, or a data frame with both")
         return _from_table(table_from(texts), columns, "the data frame")
-    labelled = Labelled([str(text) for text in texts], [str(label) for label in labels], "the data")
+    given = [
+        tuple(map(str, each)) if isinstance(each, list | tuple | set | frozenset) else str(each) for each in labels
+    ]
+    labelled = Labelled([str(text) for text in texts], given, "the data")  # pyright: ignore[reportArgumentType]
     counts = len(labelled.texts), len(labelled.labels)
     if counts[0] != counts[1]:
         raise DataError(f"there are {counts[0]:,} texts and {counts[1]:,} labels; give one for each text")
@@ -151,13 +165,18 @@ def _read_marked(lines: list[str], name: str) -> Labelled:
     for index, line in enumerate(lines, 1):
         if not line.strip():
             continue
-        first, text = [*line.split(maxsplit=1), ""][:2]
-        if not first.startswith(_MARK) or first == _MARK:
+        found, text = [], line
+        while (first := text.split(maxsplit=1)[:1]) and first[0].startswith(_MARK):
+            if first[0] == _MARK:
+                raise DataError(f"line {index} of {name} has a label without a name: '{line[:40]}'")
+            found.append(first[0].removeprefix(_MARK))
+            text = [*text.split(maxsplit=1), ""][1]
+        if not found:
             raise DataError(f"line {index} of {name} does not begin with a label: '{line[:40]}'")
-        if text.startswith(_MARK):
-            raise DataError(f"line {index} of {name} has two labels; a text can be of one class only")
-        labels.append(first.removeprefix(_MARK))
+        labels.append(tuple(found))
         texts.append(text)
+    if all(len(each) == 1 for each in labels):
+        return Labelled(texts, [each for (each,) in labels], name)
     return Labelled(texts, labels, name)
 
 
@@ -174,10 +193,23 @@ def _from_table(table: "pd.DataFrame", columns: Columns, name: str) -> Labelled:
     if text == label:
         raise DataError(f"{name}: `text_column` and `label_column` are both '{text}'; choose two columns")
     labels = table[label].tolist()
+    if columns.label_separator or all(each[:1] == "[" for each in labels if each):
+        return Labelled(table[text].tolist(), [_several_of(each, columns.label_separator) for each in labels], name)
     if "" in labels:
         index = labels.index("") + 1
         raise DataError(f"record {index} of {name} has no label in column '{label}'; label it or leave it out")
     return Labelled(table[text].tolist(), labels, name)
+
+
+def _several_of(cell: str, separator: str | None) -> tuple[str, ...]:
+    """The labels in a cell: a list as JSON has it, or texts with a separator between them."""
+    items: Any = cell.split(separator) if separator else [cell]
+    if not separator and cell[:1] == "[":
+        try:
+            items = json.loads(cell)
+        except ValueError:
+            items = [cell]
+    return tuple(dict.fromkeys(item for item in (str(each).strip() for each in items) if item))
 
 
 def _read_folder(folder: Path, encoding: str | None) -> Labelled:

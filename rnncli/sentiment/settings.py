@@ -22,6 +22,7 @@ from rnncli.settings import (
     Presets,
     Settings,
     setting,
+    settings_of,
 )
 from rnncli.training.settings import DATA_DIR_DEFAULT, LECTURE, SavedModel, Saving, Training
 
@@ -33,6 +34,7 @@ Punctuation = Literal["keep", "drop"]
 Cut = Literal["head", "tail", "both"]
 ClassWeights = Literal["none", "balanced"]
 Start = Literal["naive-bayes", "random"]
+LabelCount = Literal["auto", "one", "several"]
 Preset = Literal["default", "lecture"]
 System = Literal["model", "ngram", "both"]  # the network, the linear baseline, the mean of their logits
 Labeller = Literal["auto", "model", "ngram", "both"]
@@ -70,12 +72,15 @@ class Columns(Settings):
 
     text_column: str | None = setting(None, "Column of the texts, of a table.", None, "COLUMN", shown="found by name")
     label_column: str | None = setting(None, "Column of the labels, of a table.", None, "COLUMN", shown="found by name")
+    label_separator: str | None = setting(
+        None, "What stands between several labels of a text in their column, as in |.", None, "TEXT", shown="none"
+    )
     encoding: str | None = encoding_setting("How the bytes of files are text.")
 
     @property
     def columns(self) -> "Columns":
         """The columns and the encoding alone."""
-        return Columns(text_column=self.text_column, label_column=self.label_column, encoding=self.encoding)
+        return Columns(**{name: getattr(self, name) for name in settings_of(Columns)})
 
     @property
     def named(self) -> bool:
@@ -112,6 +117,14 @@ class Parts(Settings):
 
     validation_fraction: float = setting(0.1, "Share of each class's texts that validate.", FRACTION)
     test_fraction: float = setting(0.1, "Share of each class's texts that test.", HALF)
+    labels_per_text: LabelCount = setting(
+        "auto", "How many labels a text has: one, or several, or none; auto: as the training texts show."
+    )
+
+    @property
+    def several(self) -> bool:
+        """Whether a text has several labels, or none: each class is then a question of its own."""
+        return self.labels_per_text == "several"
 
 
 @dataclass(frozen=True, kw_only=True)

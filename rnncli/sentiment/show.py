@@ -103,7 +103,11 @@ def _free(name: str, taken: Collection[str]) -> str:
 
 
 def _fields(prediction: Prediction, labelling: Labelling) -> list[str]:
-    fields = [field for label, each in prediction.ranked[: labelling.top] for field in (label, f"{each:.6f}")]
+    if prediction.labels and labelling.top == 1:  # all that it got
+        fields = [prediction.label, ",".join(f"{each:.6f}" for _, each in prediction.labels)]
+    else:
+        ranked = prediction.ranked if labelling.top > 1 else ((prediction.label, prediction.probability),)
+        fields = [field for label, each in ranked[: labelling.top] for field in (label, f"{each:.6f}")]
     if prediction.explanation is not None and prediction.words is not None:
         added = prediction.explanation.contributions
         most = np.argsort(-np.abs(added), kind="stable")[:_MOST_WORDS]
@@ -139,8 +143,11 @@ def _score_tables(measured: Measured, classes: tuple[str, ...], console: Console
 def confusion_table(confusion: np.ndarray, classes: Sequence[str]) -> tuple[list[str], list[list[str]]] | None:
     """Header and rows of a confusion matrix `[C, C]`; None where it would be wider than a terminal of 80 columns.
 
+    Where a text has several labels there is none.
     Columns have numbers where the names of the classes would be too wide.
     """
+    if confusion.ndim == 3:
+        return None
     counts = [[f"{count:,}" for count in row] for row in confusion]
     names = [name if len(name) <= _LONGEST_NAME else f"{name[: _LONGEST_NAME - 1]}…" for name in classes]
     numbers = [str(number) for number in range(1, len(classes) + 1)]

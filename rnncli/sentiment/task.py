@@ -21,7 +21,7 @@ from rnncli.sentiment.calibration import UNCALIBRATED, Calibration, fit_calibrat
 from rnncli.sentiment.data import PARTS, Dataset
 from rnncli.sentiment.defaults import for_data
 from rnncli.sentiment.hub import SentenceEncoder, Sentences
-from rnncli.sentiment.metrics import Measures, fit_temperature, log_loss, measure
+from rnncli.sentiment.metrics import Measures, accuracy_of, fit_temperature, log_loss, measure
 from rnncli.sentiment.model import TextClassifier, empty_network
 from rnncli.sentiment.ngram import NgramModel, as_arrays, fit_ngram
 from rnncli.sentiment.ratios import log_count_ratios
@@ -82,6 +82,7 @@ def prepare(
     Raises DataError, ParameterError: the data is at fault, or the settings contradict it.
     """
     settings = for_data(chosen, len(data.parts["train"]), preset)
+    settings = replace(settings, labels_per_text="several" if data.several else "one")
     words = {part: split_all(each.texts, settings) for part, each in data.parts.items()}
     cut = {part: each.cut(settings) for part, each in words.items()}
     vocabulary = Vocabulary.of(cut["train"], settings)
@@ -111,7 +112,7 @@ def prepare(
     labels = {part: each.labels for part, each in data.parts.items()}
     ngram = fit_ngram(words["train"], labels["train"], len(data.classes), words["validation"], labels["validation"])
     logits = {part: ngram.logits(each) for part, each in words.items()}
-    accuracy = float((logits["validation"].argmax(1) == labels["validation"]).mean())
+    accuracy = accuracy_of(logits["validation"], labels["validation"])
     say(
         f"baseline of {len(ngram.keys):,} words and pairs of words: validation accuracy {accuracy:.3f} "
         f"({time.monotonic() - begun:.0f} s)"
@@ -183,7 +184,7 @@ class SentimentTask:
         logits = self._scorer.logits(params, self.prepared.texts["validation"])
         # at the best temperature, as predictions will be calibrated: a sharper network is no worse for it
         loss = log_loss(logits / fit_temperature(logits, labels), labels)
-        return {"loss": loss, "accuracy": float((logits.argmax(1) == labels).mean())}
+        return {"loss": loss, "accuracy": accuracy_of(logits, labels)}
 
     def score(self, params: Params, epochs: float) -> Scored:
         """Calibrate, and measure the network, the linear model, and both together."""
@@ -199,7 +200,7 @@ class SentimentTask:
         measures = {
             part: {
                 system: measure(probability, data.parts[part].labels)
-                for system, probability in calibration.probabilities(systems).items()
+                for system, probability in calibration.probabilities(systems, several=data.several).items()
             }
             for part, systems in logits.items()
         }
@@ -249,7 +250,8 @@ def class_weights(settings: SentimentSettings, labels: np.ndarray, classes: int)
     """Ones; "balanced": each class's share of the loss the same, the mean over the texts 1. float32 `[classes]`."""
     if settings.class_weights == "none":
         return np.ones(classes, np.float32)
-    counts = np.maximum(np.bincount(labels, minlength=classes), 1)  # a class that was known before may have no text
+    sizes = labels.sum(0) if labels.ndim == 2 else np.bincount(labels, minlength=classes)
+    counts = np.maximum(sizes, 1)  # a class that was known before may have no text
     return (len(labels) / (classes * counts)).astype(np.float32)
 
 

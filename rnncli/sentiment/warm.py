@@ -20,7 +20,10 @@ if TYPE_CHECKING:
     from rnncli.sentiment.api import Model
 
 _FREE = {"vocabulary_size", "min_count", "start"}  # what decides about further words only
-_KEPT = tuple(name for part in (TextNetwork, Splitting) for name in settings_of(part) if name not in _FREE)
+_KEPT = (
+    "labels_per_text",
+    *(name for part in (TextNetwork, Splitting) for name in settings_of(part) if name not in _FREE),
+)
 
 
 @dataclass(frozen=True)
@@ -51,10 +54,10 @@ class Start:
                 return placed(leaf, words, 0)
             if not name.startswith("output."):
                 return leaf
-            if len(self.classes) == 2:  # one column, that of the second class over the first
+            if self.network.relative:  # one column, that of the second class over the first
                 leaf = jnp.concatenate([jnp.zeros_like(leaf), leaf], -1)
             leaf = placed(leaf, labels, leaf.ndim - 1)
-            return leaf[..., 1:] - leaf[..., :1] if len(classes) == 2 else leaf
+            return leaf[..., 1:] - leaf[..., :1] if model.relative else leaf
 
         return adapted(self.network, adapt)
 

@@ -75,9 +75,8 @@ def measure(model: Path, path: str, body: dict[str, Any], process: list[str], co
     print(
         f"    {count:,} at once {max(together):.2f} s, {count / max(together):,.0f} a second; {percentiles(together)}"
     )
-    print(
-        f"    as a process {statistics.median(whole):.2f} s, {statistics.median(whole) / statistics.median(single):,.0f} times"
-    )
+    times = statistics.median(whole) / statistics.median(single)
+    print(f"    as a process {statistics.median(whole):.2f} s, {times:,.0f} times as long")
 
 
 def main() -> None:
