@@ -57,7 +57,10 @@ def test_the_best_of_a_sweep_is_kept_and_each_training_is_what_it_is_alone(rnncl
     assert [row["figures"] for row in json.loads(resumed.out)["sweep"]["rows"]] == [row["figures"] for row in rows]
     after = {path.name: path.stat().st_mtime_ns for path in runs.iterdir()}
     assert {name for name in after if after[name] != before.get(name)} == {"units=4,seed=0"}
+    (best / "notes.txt").write_text("mine")
     table = rnncli(*sweep, "--resume")
+    assert (best / "notes.txt").read_text() == "mine"
+    assert len([path for path in best.iterdir() if path.name.isdigit()]) == 1
     assert table.rows[0] == ["units", "validation_loss", "validation_loss_std", "seeds", "epochs", "seconds"]
     assert [row[0] for row in table.rows[1:]] == ["12", "4"]
     assert f"kept in '{best}'" in table.err

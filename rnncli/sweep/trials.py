@@ -21,7 +21,7 @@ from rnncli.training.checkpoint import CheckpointWriter
 from rnncli.training.devices import use_device
 from rnncli.training.events import Doing, Event, Listener, Note, Progress, ignore
 from rnncli.training.settings import DeviceChoice, Saving
-from rnncli.training.stored import saved_steps, stored
+from rnncli.training.stored import latest_step, saved_steps, stored
 
 SUFFIX = ".sweep"  # of the folder with the trainings, beside that of the best model
 Train = Callable[..., Any]  # takes `chosen`, `saving`, `on_event`; a function that can be sent to another process
@@ -229,15 +229,15 @@ def _place(saving: Saving) -> Iterator[Path]:
 
 
 def _keep(folder: Path, wanted: Path) -> None:
-    """Put a copy of a checkpoint in the place of another."""
-    temporary = Path(tempfile.mkdtemp(prefix=f".{wanted.name}.", dir=wanted.absolute().parent))
-    try:
-        shutil.copytree(folder, temporary / "model")
-        if wanted.exists():
-            wanted.rename(temporary / "before")
-        (temporary / "model").rename(wanted)
-    finally:
-        shutil.rmtree(temporary, ignore_errors=True)
+    """Put a copy of a checkpoint's latest step into another; what it held before goes, other files stay."""
+    before = saved_steps(wanted)
+    number = 1 + max((int(step.name) for step in before), default=0)
+    wanted.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(prefix=".", dir=wanted) as temporary:
+        shutil.copytree(latest_step(folder), Path(temporary) / "step")
+        (Path(temporary) / "step").rename(wanted / str(number))
+    for step in before:
+        shutil.rmtree(step, ignore_errors=True)
 
 
 def _nothing(outcomes: list[Outcome], whole: bool) -> RnncliError:
