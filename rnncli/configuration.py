@@ -207,7 +207,8 @@ def parsed(each: Setting, text: str, where: str) -> Any:
         raise ParameterError(f"{where}: {text!r} is not {kind}") from None
     if get_origin(each.base) is tuple:
         kinds = get_args(each.base)
-        return tuple(kinds[0](part.strip()) for part in text.split(",") if part.strip())
+        separator = None if "," in (each.metavar or "") else ","  # None: blanks, between values that have commas
+        return tuple(kinds[0](part.strip()) for part in text.split(separator) if part.strip())
     return text
 
 

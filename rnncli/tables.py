@@ -238,8 +238,11 @@ def _read_excel(raw: bytes, name: str) -> "pd.DataFrame":
 
 def _listed(cell: Any) -> Any:
     """A list in a cell as JSON has it; others as they are."""
-    items = getattr(cell, "tolist", lambda: cell)() if type(cell).__name__ == "ndarray" else cell
-    return json.dumps(items, ensure_ascii=False) if isinstance(items, list | tuple) else cell
+    if type(cell).__name__ == "ndarray":
+        cell = cell.tolist()
+    if isinstance(cell, set | frozenset):
+        cell = sorted(cell, key=str)
+    return json.dumps(cell, ensure_ascii=False, default=str) if isinstance(cell, list | tuple) else cell
 
 
 def _as_text(table: "pd.DataFrame") -> "pd.DataFrame":

@@ -13,7 +13,13 @@ from samples import monthly_sales
 from rnncli.cli import app, run
 
 GROUPS = typer.main.get_command(app).commands  # pyright: ignore[reportAttributeAccessIssue]
-SLOW = {"rnncli forecast compare --seeds 3 --json", "rnncli forecast compare sales.csv --horizon 3"}
+SLOW = {
+    "rnncli forecast compare --seeds 3 --json",
+    "rnncli forecast compare sales.csv --horizon 3",
+    "rnncli forecast sales.csv --sweep cell=gru,lstm --sweep window=24,36 --checkpoint best",
+    "rnncli charlm train book.txt --sweep units=64,128 --seeds 2 --checkpoint swept",
+    "rnncli sentiment reviews.csv --sweep encoder=rnn,bag --budget 30s --checkpoint searched",
+}
 
 
 def verbs() -> dict[str, Any]:

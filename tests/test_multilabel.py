@@ -16,7 +16,8 @@ import rnncli
 from rnncli.errors import DataError
 from rnncli.sentiment import metrics
 from rnncli.sentiment.calibration import best_thresholds
-from rnncli.sentiment.records import read_labelled
+from rnncli.sentiment.data import Part, _drawn
+from rnncli.sentiment.records import labelled_of, read_labelled
 from rnncli.sentiment.settings import Columns
 
 TOPICS = {"music": ["song", "band", "tune"], "politics": ["vote", "law", "party"], "sport": ["goal", "team", "match"]}
@@ -46,6 +47,9 @@ FORMS = {
     "fasttext": "__label__a __label__b one text\n__label__b two\n",
     "json lines": '{"text": "one text", "labels": ["a", "b"]}\n{"text": "two", "labels": ["b"]}\n',
     "separated": "text,label\none text,a|b\ntwo,b\n",
+    "python in a column": "text,label\none text,\"['a', 'b']\"\ntwo,['b']\n",
+    "some lists": '{"text": "one text", "labels": ["a", "b"]}\n{"text": "two", "labels": "b"}\n',
+    "lines": "a+b one text\nb two\n",
     "json in a column": 'text,label\none text,"[""a"", ""b""]"\ntwo,"[""b""]"\n',
 }
 
@@ -55,7 +59,8 @@ def test_several_labels_are_read_from_every_form(form: str, tmp_path: Path) -> N
     path = tmp_path / "texts"
     path.write_text(FORMS[form])
     columns = Columns(
-        label_separator="|" if form == "separated" else None, label_column="labels" if form == "json lines" else None
+        label_separator={"separated": "|", "lines": "+"}.get(form),
+        label_column="labels" if form in ("json lines", "some lists") else None,
     )
     labelled = read_labelled(str(path), columns)
     assert labelled.texts == ["one text", "two"]
@@ -69,6 +74,44 @@ def test_a_table_may_have_texts_without_a_label(tmp_path: Path) -> None:
     frame = pd.DataFrame({"text": ["x", "y"], "label": [["a"], []]})
     frame.to_parquet(tmp_path / "t.parquet")
     assert read_labelled(str(tmp_path / "t.parquet"), Columns()).sets == [("a",), ()]
+
+
+def test_what_only_looks_like_a_list_is_one_label(tmp_path: Path) -> None:
+    (tmp_path / "t.csv").write_text("text,label\nx,[good]\ny,[bad]\n")
+    labelled = read_labelled(str(tmp_path / "t.csv"), Columns())
+    assert (labelled.labels, labelled.several) == (["[good]", "[bad]"], False)
+    (tmp_path / "n.csv").write_text('text,label\nx,[null]\ny,"[""a""]"\nz,' + "[" * 100_000 + "]\n")
+    assert read_labelled(str(tmp_path / "n.csv"), Columns()).sets[:2] == [(), ("a",)]
+
+
+def test_lists_of_anything_in_a_table_do_no_harm(tmp_path: Path) -> None:
+    import pandas as pd
+
+    stamps = [[pd.Timestamp("2024-01-01")], [b"x"], [[1], [2, 3]]]
+    frame = pd.DataFrame({"text": ["x", "y", "z"], "label": ["a", "b", "a"], "other": stamps}, dtype=object)
+    frame["other"] = frame["other"].map(lambda cell: np.array(cell, dtype=object))
+    labelled = labelled_of(frame, None, Columns())
+    assert labelled.labels == ["a", "b", "a"]
+
+
+def test_labels_in_memory_may_be_any_collection_but_no_table() -> None:
+    given = [{"b", "a"}, np.array(["b"]), [], "c"]
+    assert labelled_of(["w", "x", "y", "z"], given, Columns()).sets == [("a", "b"), ("b",), (), ("c",)]
+    with pytest.raises(DataError, match="are a table"):
+        labelled_of(["x", "y"], np.eye(2), Columns())  # pyright: ignore
+
+
+@given(
+    labels=arrays(np.int32, st.tuples(st.integers(20, 60), st.just(4)), elements=st.integers(0, 1)),
+    fraction=st.floats(0.1, 0.5),
+)
+def test_every_class_keeps_texts_to_train_with(labels: np.ndarray, fraction: float) -> None:
+    labels[:2] = 1
+    labels[2:4] = np.eye(4, dtype=int)[:2]
+    part = Part([""] * len(labels), labels)
+    rest, taken = _drawn(part, fraction, ["a", "b", "c", "d"])
+    assert len(rest) + len(taken) == len(part)
+    assert (rest.labels.sum(0) > 0).all()
 
 
 def test_the_network_and_the_linear_model_learn_each_class_by_itself(model: Any) -> None:
@@ -90,6 +133,7 @@ def test_the_network_and_the_linear_model_learn_each_class_by_itself(model: Any)
 
 def test_a_text_gets_all_labels_that_are_likely_enough(model: Any) -> None:
     both, one, none = model.predict(["the team won a vote", "a new tune", "the new"], system="ngram")
+    assert {name for name, _ in both.ranked} == set(model.classes)
     assert {name for name, _ in both.labels} == {"politics", "sport"}
     assert set(both.label.split(",")) == {"politics", "sport"}
     assert (one.label, none.label, none.labels) == ("music", "", ())
@@ -176,7 +220,7 @@ def test_the_command_line_prints_all_labels_and_goes_on_with_further_classes(rnn
     refused = rnncli(
         "sentiment", tmp_path / "t.jsonl", *quick, "--labels-per-text", "one", "--checkpoint", tmp_path / "o"
     )
-    assert (refused.code, "have several labels; leave --labels-per-text one out" in refused.err) == (1, True)
+    assert (refused.code, "have several labels, and --labels-per-text is one" in refused.err) == (1, True)
     single = rnncli("sentiment", "evaluate", tmp_path / "more.txt", "--checkpoint", where)
     assert (single.code, "the label 'food', which no training text has" in single.err) == (1, True)
 

@@ -3,6 +3,9 @@
 import json
 import math
 import shutil
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -12,6 +15,7 @@ from samples import monthly_sales
 
 from rnncli.errors import ParameterError
 from rnncli.sentiment.settings import SEARCH, SentimentSettings
+from rnncli.sweep.outcomes import Trial
 from rnncli.sweep.settings import Sweeping
 from rnncli.training.stored import stored
 
@@ -52,11 +56,17 @@ def test_the_best_of_a_sweep_is_kept_and_each_training_is_what_it_is_alone(rnncl
     assert (refused.code, "already holds" in refused.err) == (1, True)
     runs = tmp_path / "best.sweep"
     shutil.rmtree(runs / "units=4,seed=0")
-    before = {path.name: path.stat().st_mtime_ns for path in runs.iterdir()}
+    begun = {path.name: stored(path)["history"] for path in runs.iterdir()}
     resumed = rnncli(*sweep, "--json", "--resume")
     assert [row["figures"] for row in json.loads(resumed.out)["sweep"]["rows"]] == [row["figures"] for row in rows]
-    after = {path.name: path.stat().st_mtime_ns for path in runs.iterdir()}
-    assert {name for name in after if after[name] != before.get(name)} == {"units=4,seed=0"}
+    assert {name: stored(runs / name)["history"] for name in begun} == begun
+    assert (runs / "units=4,seed=0").is_dir()
+    other = text.parent / "other.txt"
+    other.write_text("Another text, which is not the same.\n" * 40)
+    changed = rnncli(*sweep[:2], other, *sweep[3:], "--resume")
+    assert (changed.code, "was trained on other data" in changed.err) == (2, True), "figures of another text"
+    gone = rnncli(*sweep[:2], "no such file", *sweep[3:], "--overwrite")
+    assert (gone.code, len(list(runs.iterdir()))) == (2, 4), "a slip of the pen costs no training"
     (best / "notes.txt").write_text("mine")
     table = rnncli(*sweep, "--resume")
     assert (best / "notes.txt").read_text() == "mine"
@@ -114,6 +124,10 @@ def test_trainings_in_processes_of_their_own_are_the_same(rnncli, text: Path, tm
         (["--sweep", "cell=gru,rnn"], "--cell: 'rnn' is not one of"),
         (["--sweep", "units=0,1"], "--units: 0 is not at least 1"),
         (["--sweep", "units=1", "--sweep", "units=2"], "names a setting twice"),
+        (["--sweep", "seed=1,2"], "--seeds N trains with several seeds"),
+        (["--sweep", "epochs=1,2", "--budget", "1m"], "--budget decides about epochs"),
+        (["--seeds", "2", "--log", "x.jsonl"], "--log is for one training"),
+        (["--seeds", "2", "--sample-every", "1"], "--sample-every is for one training"),
         (["--budget", "soon"], "'soon' is no time like 90s"),
         (["--seeds", "0"], "0 is not at least 1"),
     ],
@@ -125,6 +139,42 @@ def test_a_sweep_that_cannot_be_is_refused_before_the_work(
     assert (result.code, result.out) == (2, "")
     assert message in result.err
     assert result.err.count("\n") == 1
+
+
+def test_a_sweep_is_refused_where_it_would_replace_or_repeat_something(rnncli, text: Path, tmp_path: Path) -> None:
+    alone = ["charlm", "train", text, *QUICK, "--units", 4, "--checkpoint", tmp_path / "m"]
+    assert rnncli(*alone).code == 0
+    resumed = rnncli(*alone, "--seeds", 2, "--resume")
+    assert (resumed.code, "holds a model of no sweep" in resumed.err) == (1, True)
+    piped = rnncli("charlm", "train", "-", "--seeds", 2, "--checkpoint", tmp_path / "n")
+    assert (piped.code, "save it in a file" in piped.err) == (2, True)
+    alert = rnncli("forecast", text, "--seeds", 2, "--alert", 1)
+    assert (alert.code, "--alert is for one training" in alert.err) == (2, True)
+
+
+def test_the_folder_of_a_training_stays_below_that_of_the_sweep() -> None:
+    place = Path("sweep")
+    for value in ("../../x", "/etc/passwd", "a" * 400, "ü/ö", ""):
+        folder = Trial.of(0, 1, {"embeddings": value}, place).folder
+        assert folder.parent == place
+        assert len(folder.name.encode()) < 250
+    names = {Trial.of(0, 1, {"embeddings": value}, place).folder for value in ("a" * 400, "a" * 401)}
+    assert len(names) == 2
+
+
+@pytest.mark.slow
+def test_sigterm_ends_all_processes_and_a_sweep_goes_on(text: Path, tmp_path: Path) -> None:
+    sweep = ["charlm", "train", str(text), "--units", "4", "--sweep", "layers=1,2", "--epochs", "100000", "--jobs", "2"]
+    command = [sys.executable, "-m", "rnncli", *sweep, "--checkpoint", str(tmp_path / "m"), "--save-every", "1"]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        for _ in range(600):
+            if len(list((tmp_path / "m.sweep").glob("*/*/_CHECKPOINT_METADATA"))) >= 2:
+                break
+            time.sleep(0.1)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(30) == 143
+        assert process.stderr is not None
+        assert process.stderr.read().splitlines()[-1].endswith("stopped; go on with --resume")
 
 
 def test_choices_are_all_combinations_and_of_a_search_without_names_those_of_the_task() -> None:

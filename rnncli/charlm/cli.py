@@ -72,7 +72,9 @@ def train(
             except_for=[path for path in (saving.checkpoint, *watching.paths, output.output, output.plot) if path],
         )
         if sweeping.asked_for:
-            show_sweep("charlm", train, chosen, sweeping, saving, device.device, console)
+            beside = {**watching.as_dict(), "read": source.text}
+            defaults = chosen.cls.presets.get(preset.preset, {})
+            show_sweep("charlm", train, chosen, sweeping, saving, device.device, console, defaults, beside)
             return
         on_event = console.listener("training", log)
         model = train(chosen=chosen, saving=saving, on_event=on_event, sample_every=watching.sample_every)

@@ -23,6 +23,7 @@ CHECKPOINT = Path("checkpoints/charlm")
 MAIN_FIGURES = (("validation", "carried", "loss"),)  # part, protocol and metric of the figure that stands for a model
 # the same of the figure by which a sweep chooses, and what a search tries where nothing is named
 SELECTION = MAIN_FIGURES
+SEARCH_EPOCHS = 20  # of a search's last training
 SEARCH = {"cell": ("gru", "lstm"), "units": (128, 256), "learning_rate": (0.001, 0.002, 0.004)}
 CHARS = Bounds(1, 1_000_000, metavar="CHARS")
 _ENCODING = "How the files' bytes are text."

@@ -60,7 +60,10 @@ def train(
         how: Any = {"preset": preset.preset, "warm": warm}
         if sweeping.asked_for:
             train = partial(api.train, source.series, source, **how)
-            show_sweep("forecast", train, chosen, sweeping, saving, device.device, console)
+            beside = {"alert": alert.alert, "quantiles": quantiles.quantiles, **log.as_dict()}
+            beside["read"] = (source.series, source.future)
+            defaults = chosen.cls.presets.get(preset.preset, {})
+            show_sweep("forecast", train, chosen, sweeping, saving, device.device, console, defaults, beside)
             return
         on_event = console.listener("training", written)
         model = api.train(source.series, source, chosen, **how, saving=saving, on_event=on_event)

@@ -28,6 +28,7 @@ CLASSICAL = ("ets", "arima")
 MAIN_FIGURES = (("test", "model", "mase"), ("test", "model", "mse"))
 # the same of the figure by which a sweep chooses, and what a search tries where nothing is named
 SELECTION = (("validation", "model", "mase"), ("validation", "model", "mse"))
+SEARCH_EPOCHS = 20  # of a search's last training
 SEARCH = {"cell": ("gru", "lstm"), "units": (32, 64, 128), "learning_rate": (0.001, 0.003)}
 
 

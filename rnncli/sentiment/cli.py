@@ -62,7 +62,9 @@ def train(
     with Console(output, device) as console, logged(log) as written:
         train = partial(api.train, source, preset=preset.preset, warm=warm)
         if sweeping.asked_for:
-            show_sweep("sentiment", train, chosen, sweeping, saving, device.device, console)
+            beside = {**log.as_dict(), "read": (source.data, source.validation, source.test)}
+            defaults = chosen.cls.presets.get(preset.preset, {})
+            show_sweep("sentiment", train, chosen, sweeping, saving, device.device, console, defaults, beside)
             return
         model = train(chosen=chosen, saving=saving, on_event=console.listener("training", written))
         show.show_training(model, console)

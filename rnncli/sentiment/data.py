@@ -110,13 +110,15 @@ def _class_names(labelled: Labelled, known: tuple[str, ...], *, several: bool) -
     Raises DataError where they are no classes.
     """
     if labelled.several and not several:
-        raise DataError(f"texts of {labelled.name} have several labels; leave `labels_per_text` one out")
+        raise DataError(f"texts of {labelled.name} have several labels, and `labels_per_text` is one")
     names = {*known, *(name for each in labelled.sets for name in each)}
     odd = next((name for name in sorted(names) if not name.isprintable()), None)
     if odd is not None:
         raise DataError(f"{labelled.name} has the label {ascii(odd)[:60]}; a label is one line of printable characters")
     if len(names) < 2:
         label = next(iter(names), "")
+        if several:
+            raise DataError(f"the texts of {labelled.name} have no label but '{label}'; a classifier needs two classes")
         raise DataError(f"every text of {labelled.name} has the label '{label}'; a classifier needs two classes")
     if len(names) > max(50, len(labelled) // 2):
         raise DataError(
@@ -167,8 +169,10 @@ def read_parts(source: DataSource) -> dict[str, Labelled]:
 def _drawn(part: Part, fraction: float, classes: Sequence[str]) -> tuple[Part, Part]:
     """What is left of a part, and a fraction of each class of it: the same for every seed, so that runs compare."""
     generator = np.random.default_rng(0)
-    # texts with several labels are drawn by how many each has: few share all of theirs
-    kinds = part.labels if part.labels.ndim == 1 else np.minimum(part.labels.sum(1), len(classes) - 1)
+    kinds = part.labels
+    if kinds.ndim == 2:  # drawn by the rarest label of each, so that no part takes all texts of a class
+        rarity = np.where(part.labels > 0, part.labels.sum(0), len(part) + 1)
+        kinds = np.where(part.labels.any(1), rarity.argmin(1), len(classes))
     sizes = np.bincount(kinds, minlength=len(classes))
     wanted = fraction * sizes
     taken = np.floor(wanted).astype(int)

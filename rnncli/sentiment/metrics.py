@@ -99,15 +99,20 @@ class Measures:
         rows = zip(*(column.tolist() for column in columns.values()), strict=True)
         return {
             "accuracy": self.accuracy,
-            "f1": float(self.f1[there].mean()),
-            "precision": float(self.precision[there].mean()),
-            "recall": float(self.recall[there].mean()),
+            "f1": _mean(self.f1[there]),
+            "precision": _mean(self.precision[there]),
+            "recall": _mean(self.recall[there]),
             "loss": self.loss,
             "ece": self.ece,
             "texts": self.texts,
             "classes": {name: dict(zip(columns, row, strict=True)) for name, row in zip(classes, rows, strict=True)},
             "confusion_matrix": self.confusion.tolist(),
         }
+
+
+def _mean(values: np.ndarray) -> float:
+    """The mean; 0 of none."""
+    return float(values.mean()) if len(values) else 0.0
 
 
 def measure(probability: np.ndarray, labels: np.ndarray) -> Measures:

@@ -74,11 +74,13 @@ class TextClassifier(nnx.Module):
     def loss(self, tokens: Array, lengths: Array, labels: Array, weights: Array, key: DropoutKey | None) -> Array:
         """Mean cross-entropy in nats, each text times its class's weight `[classes]`.
 
-        Where a text has several labels `[B, classes]`, the sum over the classes.
+        Where a text has several labels `[B, classes]`, the mean over the classes too, and a weight is of the texts that
+        are of its class.
         """
         logits = self(tokens, lengths, key)
         if self.settings.several:
-            return (optax.sigmoid_binary_cross_entropy(logits, labels) * weights).sum(-1).mean()
+            losses = optax.sigmoid_binary_cross_entropy(logits, labels)
+            return (losses * jnp.where(labels > 0, weights, 1.0)).mean()
         losses = optax.softmax_cross_entropy_with_integer_labels(logits, labels)
         return (losses * weights[labels]).mean()
 

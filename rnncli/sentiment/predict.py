@@ -84,7 +84,9 @@ class Predictor:
         ranked = np.argsort(-reached, 1, kind="stable")
         read = None if self._explainer is None else self.model.read(encoded)
         for index, (row, order) in enumerate(zip(probability, ranked, strict=True)):
-            names = [self.model.classes[each] if reached[index, each] >= 1 else self._otherwise for each in order]
+            names = [
+                self.model.classes[each] if several or reached[index, each] >= 1 else self._otherwise for each in order
+            ]
             labels = tuple(zip(names, row[order].tolist(), strict=True))
             explained = self._explained(encoded, read, index, int(order[0]))
             if not several:

@@ -4,14 +4,17 @@ Tables (CSV, TSV, JSON Lines, Parquet), lines that begin with their label (`__la
 them, or `pos a fine film`), and a folder with a folder of text files for each class.
 """
 
+import ast
 import csv
 import json
 import os
 from collections import Counter
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from rnncli.encodings import advice
 from rnncli.errors import DataError
@@ -67,7 +70,7 @@ def read_labelled(source: str, columns: Columns, known: Collection[str] = ()) ->
         if next(line for line in lines if line.strip()).startswith(_MARK):
             return _read_marked(lines, name)
         if not _is_table(lines[0]) and _has_labels_in_front(lines, known):
-            return _read_lines(lines, name)
+            return _read_lines(lines, name, columns.label_separator)
     return _from_table(table_of(raw, name), columns, name)
 
 
@@ -80,9 +83,10 @@ def labelled_of(texts: Any, labels: Sequence[Any] | None, columns: Columns) -> L
         if not hasattr(texts, "columns"):
             raise DataError("the texts have no labels; give `labels`, one for each text, or a data frame with both")
         return _from_table(table_from(texts), columns, "the data frame")
-    given = [
-        tuple(map(str, each)) if isinstance(each, list | tuple | set | frozenset) else str(each) for each in labels
-    ]
+    if getattr(labels, "ndim", 1) > 1:
+        raise DataError("`labels` are a table; give for each text a list of its labels")
+    several = (list, tuple, set, frozenset, np.ndarray)
+    given = [_unique(sorted(each, key=str)) if isinstance(each, several) else str(each) for each in labels]
     labelled = Labelled([str(text) for text in texts], given, "the data")  # pyright: ignore[reportArgumentType]
     counts = len(labelled.texts), len(labelled.labels)
     if counts[0] != counts[1]:
@@ -155,9 +159,11 @@ def _has_labels_in_front(lines: list[str], known: Collection[str]) -> bool:
     return clean and len(firsts) <= max(2, firsts.total() // 2)
 
 
-def _read_lines(lines: list[str], name: str) -> Labelled:
+def _read_lines(lines: list[str], name: str, separator: str | None) -> Labelled:
     rows = [line.split(maxsplit=1) for line in lines if line.strip()]
-    return Labelled([row[1] if len(row) > 1 else "" for row in rows], [row[0] for row in rows], name)
+    labels = [row[0] for row in rows]
+    texts = [row[1] if len(row) > 1 else "" for row in rows]
+    return Labelled(texts, labels if separator is None else [_unique(each.split(separator)) for each in labels], name)
 
 
 def _read_marked(lines: list[str], name: str) -> Labelled:
@@ -193,23 +199,43 @@ def _from_table(table: "pd.DataFrame", columns: Columns, name: str) -> Labelled:
     if text == label:
         raise DataError(f"{name}: `text_column` and `label_column` are both '{text}'; choose two columns")
     labels = table[label].tolist()
-    if columns.label_separator or all(each[:1] == "[" for each in labels if each):
-        return Labelled(table[text].tolist(), [_several_of(each, columns.label_separator) for each in labels], name)
+    several = _several_of(labels, columns.label_separator)
+    if several is not None:
+        return Labelled(table[text].tolist(), several, name)
     if "" in labels:
         index = labels.index("") + 1
         raise DataError(f"record {index} of {name} has no label in column '{label}'; label it or leave it out")
     return Labelled(table[text].tolist(), labels, name)
 
 
-def _several_of(cell: str, separator: str | None) -> tuple[str, ...]:
-    """The labels in a cell: a list as JSON has it, or texts with a separator between them."""
-    items: Any = cell.split(separator) if separator else [cell]
-    if not separator and cell[:1] == "[":
+def _several_of(cells: Sequence[str], separator: str | None) -> list[tuple[str, ...]] | None:
+    """The labels in cells with a separator between them, or with lists; None where no cell is a list."""
+    if separator:
+        return [_unique(cell.split(separator)) for cell in cells]
+    lists = [_list_in(cell) for cell in cells]
+    if all(each is None for each in lists):
+        return None
+    return [_unique([cell] if each is None else each) for cell, each in zip(cells, lists, strict=True)]
+
+
+def _list_in(cell: str) -> list[Any] | None:
+    """The list that a cell is, as JSON or as Python writes it; None where it is none."""
+    if not (cell.startswith("[") and cell.endswith("]")):
+        return None
+    for parse in (json.loads, ast.literal_eval):
         try:
-            items = json.loads(cell)
-        except ValueError:
-            items = [cell]
-    return tuple(dict.fromkeys(item for item in (str(each).strip() for each in items) if item))
+            found = parse(cell)
+        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            continue
+        if isinstance(found, list):
+            return found
+    return None
+
+
+def _unique(items: Iterable[Any]) -> tuple[str, ...]:
+    """Labels, each once, without blank ones."""
+    names = (str(item).strip() for item in items if item is not None)
+    return tuple(dict.fromkeys(name for name in names if name))
 
 
 def _read_folder(folder: Path, encoding: str | None) -> Labelled:

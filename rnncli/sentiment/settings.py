@@ -44,6 +44,7 @@ CHECKPOINT = Path("checkpoints/sentiment")
 MAIN_FIGURES = (("test", "model", "accuracy"), ("validation", "model", "accuracy"))
 # the same of the figure by which a sweep chooses, and what a search tries where nothing is named
 SELECTION = (("validation", "model", "loss"),)
+SEARCH_EPOCHS = 10  # of a search's last training, which stops before that where it is no better for it
 SEARCH = {"encoder": ("rnn", "bag"), "units": (64, 128), "learning_rate": (0.0005, 0.001, 0.002)}
 FEW = 15_000  # texts; with fewer a network learns them by heart, so it has more dropout
 

@@ -247,11 +247,16 @@ def as_dicts(measured: Measured, classes: tuple[str, ...]) -> dict[str, Any]:
 
 
 def class_weights(settings: SentimentSettings, labels: np.ndarray, classes: int) -> np.ndarray:
-    """Ones; "balanced": each class's share of the loss the same, the mean over the texts 1. float32 `[classes]`."""
+    """Ones; "balanced": each class's share of the loss the same, the mean over the texts 1. float32 `[classes]`.
+
+    Where a text has several labels they weigh the texts of a class, so that these weigh as much as the others.
+    """
     if settings.class_weights == "none":
         return np.ones(classes, np.float32)
     sizes = labels.sum(0) if labels.ndim == 2 else np.bincount(labels, minlength=classes)
     counts = np.maximum(sizes, 1)  # a class that was known before may have no text
+    if labels.ndim == 2:
+        return ((len(labels) - sizes) / counts).astype(np.float32)
     return (len(labels) / (classes * counts)).astype(np.float32)
 
 

@@ -1,29 +1,43 @@
 """The trainings of a sweep, and what came of them: read from their checkpoints."""
 
+import hashlib
 import math
 import statistics
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
-from rnncli.settings import Chosen
 from rnncli.training.stored import saved_steps, stored
 
 Figures = Sequence[tuple[str, str, str]]  # part, system, metric: the first that there is decides
+
+
+_LONGEST = 150  # of a folder's name, in characters
 
 
 @dataclass(frozen=True)
 class Trial:
     """One training."""
 
+    number: int  # of its choice of values
     values: Mapping[str, Any]  # of the settings that differ
     seed: int
     folder: Path
 
+    @classmethod
+    def of(cls, number: int, seed: int, values: Mapping[str, Any], place: Path) -> "Trial":
+        """The training with these values, in a folder that is named after them."""
+        found = cls(number, values, seed, place)
+        name = quote(found.name, safe=" ,=+-._")
+        if len(name) > _LONGEST:
+            name = f"{name[:_LONGEST]}-{hashlib.sha256(found.name.encode()).hexdigest()[:12]}"
+        return replace(found, folder=place / name)
+
     @property
     def name(self) -> str:
-        """What it is called, in tables and as a folder."""
+        """What it is called."""
         return ",".join(f"{name}={value}" for name, value in {**self.values, "seed": self.seed}.items())
 
     def figure(self, figures: Figures) -> tuple[float, str, float] | None:
@@ -45,23 +59,13 @@ class Trial:
         # of a training that has not ended; the error of one that forecasts is measured otherwise
         return (min(losses), f"{part} {metric}", epochs) if losses and metric == "loss" else None
 
-    def is_whole(self, chosen: Chosen[Any]) -> bool:
-        """Whether it came to its end with what was chosen."""
-        if not saved_steps(self.folder):
-            return False
-        metadata = stored(self.folder)
-        config = metadata["config"]
-        plain = {name: list(value) if isinstance(value, tuple) else value for name, value in chosen.items()}
-        same = all(name == "precision" or str(config.get(name)) == str(value) for name, value in plain.items())
-        return "scores" in metadata and same
-
 
 @dataclass
 class Outcome:
     """What came of the trainings with the same values, one for each seed."""
 
     values: dict[str, Any]
-    figures: list[float] = field(default_factory=list)  # on validation data
+    figures: dict[int, float] = field(default_factory=dict)  # on validation data, by seed
     epochs: float = 0.0
     seconds: float = 0.0
     errors: list[str] = field(default_factory=list)
@@ -69,12 +73,12 @@ class Outcome:
     @property
     def mean(self) -> float:
         """Over the seeds; infinite where there is none."""
-        return statistics.fmean(self.figures) if self.figures else math.inf
+        return statistics.fmean(self.figures.values()) if self.figures else math.inf
 
     @property
     def deviation(self) -> float | None:
         """Over the seeds, of a sample."""
-        return statistics.stdev(self.figures) if len(self.figures) > 1 else None
+        return statistics.stdev(self.figures.values()) if len(self.figures) > 1 else None
 
 
 @dataclass(frozen=True)

@@ -63,6 +63,9 @@ class Sweeping(Settings):
         axes = dict(_axis(text, known) for text in self.sweep)
         if len(axes) < len(self.sweep):
             raise ParameterError("`sweep` names a setting twice; give all of its values at once, as in units=64,128")
+        if "seed" in axes or ("epochs" in axes and self.budget is not None):
+            other = "`seeds` N trains with several seeds" if "seed" in axes else "`budget` decides about epochs"
+            raise ParameterError(f"`sweep` {'seed' if 'seed' in axes else 'epochs'}: {other}")
         if self.budget is not None and not axes:
             axes = dict(search)
         return [dict(zip(axes, values, strict=True)) for values in itertools.product(*axes.values())]

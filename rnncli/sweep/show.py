@@ -1,10 +1,11 @@
 """What a sweep prints: a row for each choice, the best first."""
 
 import importlib
-import statistics
+from collections.abc import Mapping
 from typing import Any
 
 from rnncli.console import Console
+from rnncli.errors import ParameterError
 from rnncli.models.held import Held
 from rnncli.output import cell, csv_text, figure
 from rnncli.plots import plot_bars
@@ -22,12 +23,21 @@ def show_sweep(
     saving: Saving,
     device: DeviceChoice,
     console: Console,
+    defaults: Mapping[str, Any] = {},
+    beside: Mapping[str, Any] = {},
 ) -> None:
     """Train all that is asked for, and show how each did on validation data, and the best one on the test part.
 
-    `train` takes `chosen`, `saving` and `on_event`.
+    `train` takes `chosen`, `saving` and `on_event`; `defaults` are those of a preset. What was chosen `beside`, which
+    one training has alone, is refused.
     """
+    if "-" in beside.get("read", ()):
+        raise ParameterError("a sweep reads the data for each training, and - gives it once only; save it in a file")
+    unused = next((name for name, value in beside.items() if value and name != "read"), None)
+    if unused is not None:
+        raise ParameterError(f"`{unused}` is for one training; leave it out of a sweep")
     declared = importlib.import_module(f"rnncli.{task}.settings")
+    epochs = chosen.get("epochs", defaults.get("epochs", declared.SEARCH_EPOCHS))
     choices = sweeping.choices(chosen.cls, declared.SEARCH)
     sweep = Sweep(
         train=train,
@@ -38,6 +48,7 @@ def show_sweep(
         device=device,
         figures=declared.SELECTION,
         listener=console.listener,
+        epochs=epochs,
     )
     swept = sweep.run()
     _tell(task, swept, sweeping, console)
@@ -91,8 +102,8 @@ def _document(task: str, swept: Swept, chosen: Any, sweeping: Sweeping) -> dict[
             "rows": [
                 {
                     "values": each.values,
-                    "figures": each.figures,
-                    "mean": statistics.fmean(each.figures) if each.figures else None,
+                    "figures": list(each.figures.values()),
+                    "mean": each.mean if each.figures else None,
                     "std": each.deviation,
                     "epochs": each.epochs,
                     "seconds": round(each.seconds, 3),

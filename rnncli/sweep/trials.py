@@ -1,24 +1,22 @@
 """The trainings of a sweep: each in a folder of its own, so that a sweep that was stopped goes on where it stood."""
 
-import os
 import shutil
 import signal
 import tempfile
 import time
 from collections.abc import Callable, Iterator
-from concurrent.futures import ProcessPoolExecutor, as_completed
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from multiprocessing import get_context
+from dataclasses import dataclass, field, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from rnncli.errors import CheckpointError, Interrupted, ParameterError, RnncliError
 from rnncli.settings import Chosen
+from rnncli.sweep.jobs import in_processes
 from rnncli.sweep.outcomes import Figures, Outcome, Swept, Trial
 from rnncli.sweep.settings import Sweeping
 from rnncli.training.checkpoint import CheckpointWriter
-from rnncli.training.devices import use_device
 from rnncli.training.events import Doing, Event, Listener, Note, Progress, ignore
 from rnncli.training.settings import DeviceChoice, Saving
 from rnncli.training.stored import latest_step, saved_steps, stored
@@ -27,7 +25,7 @@ SUFFIX = ".sweep"  # of the folder with the trainings, beside that of the best m
 Train = Callable[..., Any]  # takes `chosen`, `saving`, `on_event`; a function that can be sent to another process
 
 
-class _TimeIsUp(Exception):
+class TimeIsUp(Exception):
     """The time of a search is over."""
 
 
@@ -44,129 +42,136 @@ class Sweep:
     figures: Figures
     listener: Callable[[str], Listener]  # from the label of a training to who listens to it
 
+    epochs: int  # of a training in full, where a search is to end
+    begun: float = field(default_factory=time.monotonic)
+
+    @property
+    def deadline(self) -> float | None:
+        """When the time of a search is over."""
+        return None if self.sweeping.seconds is None else self.begun + self.sweeping.seconds
+
     def run(self) -> Swept:
         """Train all, and keep the best model.
 
         Raises ParameterError: a choice is not possible. Raises CheckpointError: a folder cannot be used.
         """
-        begun = time.monotonic()
-        deadline = None if self.sweeping.seconds is None else begun + self.sweeping.seconds
         if self.saving.checkpoint is not None:
             CheckpointWriter(self.saving)  # refuses a folder that may not be written before anything is trained
+        first = self.chosen.get("seed", self.chosen.cls.seed)
+        seeds = [(first + number) % 2**32 for number in range(self.sweeping.seeds)]
+        outcomes = [Outcome(values) for values in self.choices]
         with _place(self.saving) as place:
-            first = self.chosen.get("seed", self.chosen.cls.seed)
-            seeds = [(first + number) % 2**32 for number in range(self.sweeping.seeds)]
-            outcomes = {number: Outcome(values) for number, values in enumerate(self.choices)}
             trials = [
-                (number, Trial(values, seed, place / Trial(values, seed, place).name))
-                for number, values in enumerate(self.choices)
+                Trial.of(number, seed, outcome.values, place)
+                for number, outcome in enumerate(outcomes)
                 for seed in seeds
             ]
-            whole = self._rounds(trials, outcomes, deadline)
-            found = [(trial.figure(self.figures), trial) for _, trial in trials]
-            found = [(figure, trial) for figure, trial in found if figure is not None]
-            if not found:
-                raise _nothing(list(outcomes.values()), whole)
-            ranked = sorted(outcomes.values(), key=lambda outcome: outcome.mean)
-            best = min((pair for pair in found if pair[1].values == ranked[0].values), key=lambda pair: pair[0][0])
-            metadata = stored(best[1].folder)
+            try:
+                whole = self._rounds(trials, outcomes)
+            except Interrupted as error:
+                if self.saving.checkpoint is not None:
+                    raise
+                stopped = "stopped; nothing was saved: no `checkpoint` was given"
+                raise Interrupted(error.exit_code - 128, stopped) from None
+            ranked = sorted(outcomes, key=lambda outcome: outcome.mean)
+            if not ranked[0].figures:
+                raise _nothing(outcomes)
+            seed = min(ranked[0].figures, key=lambda seed: ranked[0].figures[seed])
+            best = Trial.of(outcomes.index(ranked[0]), seed, ranked[0].values, place)
+            metadata, figure = stored(best.folder), best.figure(self.figures)
+            assert figure is not None
             if self.saving.checkpoint is not None:
-                _keep(best[1].folder, self.saving.checkpoint)
-            return Swept(ranked, best[1], metadata, best[0][1], self.saving.checkpoint, time.monotonic() - begun, whole)
+                _keep(best.folder, self.saving.checkpoint)
+        return Swept(ranked, best, metadata, figure[1], self.saving.checkpoint, time.monotonic() - self.begun, whole)
 
-    def _rounds(self, trials: list[tuple[int, Trial]], outcomes: dict[int, Outcome], deadline: float | None) -> bool:
+    def _rounds(self, trials: list[Trial], outcomes: list[Outcome]) -> bool:
         """Train: all in full, or, within a time, ever fewer ever longer. Whether nothing was left out."""
-        epochs = self.chosen.get("epochs", self.chosen.cls.epochs)
-        if deadline is None:
-            return self._all(trials, outcomes, None, None)
-        left = set(outcomes)
+        if self.deadline is None:
+            return self._all(trials, outcomes, None)
+        left = set(range(len(outcomes)))
         while True:
             share = len(left)  # so many times shorter than in full, until one is left
-            now = max(1, round(epochs / share))
-            if not self._all([each for each in trials if each[0] in left], outcomes, now, deadline):
+            now = max(1, round(self.epochs / share))
+            if not self._all([each for each in trials if each.number in left], outcomes, now):
                 return False
             ranked = sorted((number for number in left if outcomes[number].figures), key=lambda n: outcomes[n].mean)
             if share == 1 or not ranked:
                 return True
-            left = set(ranked[: (len(ranked) + 1) // 2]) if len(ranked) > 1 else set(ranked)
+            left = set(ranked[: (len(ranked) + 1) // 2])
 
-    def _all(
-        self, trials: list[tuple[int, Trial]], outcomes: dict[int, Outcome], epochs: int | None, deadline: float | None
-    ) -> bool:
+    def _all(self, trials: list[Trial], outcomes: list[Outcome], epochs: int | None) -> bool:
         """Train so many epochs; False where the time was up before."""
-        for number in {number for number, _ in trials}:
-            outcomes[number].figures.clear()
         ended = True
-        for number, trial, error, seconds in self._trained(trials, epochs, deadline):
-            outcome = outcomes[number]
+        for trial, (error, seconds) in self._trained(trials, epochs):
+            outcome, figure = outcomes[trial.number], trial.figure(self.figures)
             outcome.seconds += seconds
-            if isinstance(error, _TimeIsUp):
+            if isinstance(error, TimeIsUp):
                 ended = False
             elif error is not None:
                 outcome.errors.append(str(error))
-            figure = trial.figure(self.figures)
+                continue  # what is in its folder is of another training
             if figure is not None:
-                outcome.figures.append(figure[0])
+                outcome.figures[trial.seed] = figure[0]
                 outcome.epochs = max(outcome.epochs, figure[2])
         return ended
 
     def _trained(
-        self, trials: list[tuple[int, Trial]], epochs: int | None, deadline: float | None
-    ) -> Iterator[tuple[int, Trial, Exception | None, float]]:
+        self, trials: list[Trial], epochs: int | None
+    ) -> Iterator[tuple[Trial, tuple[Exception | None, float]]]:
         """Each training as it ends, with what was wrong and the seconds that it took."""
-        jobs = min(self.sweeping.jobs, len(trials))
-        if jobs == 1:
-            for index, (number, trial) in enumerate(trials, 1):
-                listener = self.listener(f"{index}/{len(trials)} {trial.name}")
-                error, seconds = self._one(trial, epochs, deadline, _quieter(listener) if index > 1 else listener)
-                listener(Note(self._told(index, len(trials), trial, error)))
-                yield number, trial, error, seconds
+        jobs, count = min(self.sweeping.jobs, len(trials)), len(trials)
+        if jobs > 1:
+            one = partial(_alone, replace(self, listener=_nobody), epochs)
+            for index, (trial, result) in enumerate(in_processes(one, trials, jobs, self.device), 1):
+                self.listener("")(Note(self._told(index, count, trial, result[0])))
+                yield trial, result
             return
-        cores = sorted(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else []
-        spawn = get_context("spawn")  # a fork would take JAX's threads along
-        with spawn.Manager() as manager, ProcessPoolExecutor(jobs, spawn) as pool:
-            shares: Any = manager.Queue()
-            for job in range(jobs):
-                shares.put(cores[job::jobs])
-            alone = replace(self, listener=_nobody)
-            running = {
-                pool.submit(_in_a_process, alone, trial, epochs, deadline, shares): (number, trial)
-                for number, trial in trials
-            }
-            for index, future in enumerate(as_completed(running), 1):
-                number, trial = running[future]
-                error, seconds = future.result()
-                self.listener("")(Note(self._told(index, len(trials), trial, error)))
-                yield number, trial, error, seconds
+        for index, trial in enumerate(trials, 1):
+            listener = self.listener(f"{index}/{count} {trial.name}")
+            result = self.one(trial, epochs, _quieter(listener) if index > 1 else listener)
+            listener(Note(self._told(index, count, trial, result[0])))
+            yield trial, result
 
     def _told(self, index: int, count: int, trial: Trial, error: Exception | None) -> str:
         """A line about a training that has ended."""
-        figure = trial.figure(self.figures)
+        up = isinstance(error, TimeIsUp)
+        figure = trial.figure(self.figures) if error is None or up else None
         result = f"{figure[1]} {figure[0]:.4g}, {figure[2]:g} epochs" if figure is not None else "nothing"
-        why = "; the time was up" if isinstance(error, _TimeIsUp) else f"; {error}" if error is not None else ""
+        why = "; the time was up" if up else f"; {error}" if error is not None else ""
         return f"{index}/{count} {trial.name}: {result}{why}"
 
-    def _one(
-        self, trial: Trial, epochs: int | None, deadline: float | None, listener: Listener
-    ) -> tuple[Exception | None, float]:
-        """Train once, or go on, or leave what is whole as it is."""
+    def one(self, trial: Trial, epochs: int | None, listener: Listener) -> tuple[Exception | None, float]:
+        """Train once, or go on; a training that was whole before stays as it is where it cannot be whole again."""
         begun = time.monotonic()
+        if self.deadline is not None and begun > self.deadline:
+            return TimeIsUp(), 0.0
+        more: dict[str, Any] = {"seed": trial.seed} | ({} if epochs is None else {"epochs": epochs})
+        there = bool(saved_steps(trial.folder))
+        before = trial.folder.with_name(f".{trial.folder.name}")
+        if there and self.deadline is not None:
+            shutil.copytree(trial.folder, before, dirs_exist_ok=True)
+        saving = Saving(checkpoint=trial.folder, resume=there, save_every=self.saving.save_every)
+        error: Exception | None = None
         try:
-            if deadline is not None and begun > deadline:
-                raise _TimeIsUp
-            more: dict[str, Any] = {"seed": trial.seed} | ({} if epochs is None else {"epochs": epochs})
             chosen = self.chosen.replaced(**trial.values, **more)
-            if not trial.is_whole(chosen):
-                there = bool(saved_steps(trial.folder))
-                saving = Saving(checkpoint=trial.folder, resume=there, save_every=self.saving.save_every)
-                self.train(chosen=chosen, saving=saving, on_event=_until(deadline, listener))
+            self.train(chosen=chosen, saving=saving, on_event=_until(self.deadline, listener))
         except Interrupted:
-            if deadline is None or time.monotonic() < deadline:
+            if self.deadline is None or time.monotonic() < self.deadline:
                 raise  # Ctrl-C
-            return _TimeIsUp(), time.monotonic() - begun
-        except (RnncliError, _TimeIsUp) as error:
-            return error, time.monotonic() - begun
-        return None, time.monotonic() - begun
+            error = TimeIsUp()
+            if before.exists():
+                shutil.rmtree(trial.folder)
+                before.rename(trial.folder)
+        except RnncliError as wrong:
+            error = wrong
+        finally:
+            shutil.rmtree(before, ignore_errors=True)
+        return error, time.monotonic() - begun
+
+
+def _alone(sweep: Sweep, epochs: int | None, trial: Trial) -> tuple[Exception | None, float]:
+    """One training, in a process of its own."""
+    return sweep.one(trial, epochs, ignore)
 
 
 def _quieter(listener: Listener) -> Listener:
@@ -181,20 +186,6 @@ def _quieter(listener: Listener) -> Listener:
 
 def _nobody(label: str) -> Listener:
     return ignore
-
-
-def _in_a_process(
-    sweep: Sweep, trial: Trial, epochs: int | None, deadline: float | None, shares: Any
-) -> tuple[Exception | None, float]:
-    """One training, in a process that takes a share of the cores while it lasts."""
-    share = shares.get()
-    try:
-        if share:
-            os.sched_setaffinity(0, share)
-        use_device(sweep.device)
-        return sweep._one(trial, epochs, deadline, ignore)
-    finally:
-        shares.put(share)
 
 
 def _until(deadline: float | None, listener: Listener) -> Listener:
@@ -213,19 +204,32 @@ def _until(deadline: float | None, listener: Listener) -> Listener:
 
 @contextmanager
 def _place(saving: Saving) -> Iterator[Path]:
-    """The folder of the trainings: one that stays beside the model's, else one that goes."""
+    """The folder of the trainings: one that stays beside the model's, else one that goes.
+
+    What `overwrite` replaces comes back where nothing takes its place.
+    """
     if saving.checkpoint is None:
         with tempfile.TemporaryDirectory(prefix="rnncli-sweep-") as temporary:
             yield Path(temporary)
         return
-    place = saving.checkpoint.with_name(saving.checkpoint.name + SUFFIX)
+    model = saving.checkpoint if saving.checkpoint.name not in ("", "..") else saving.checkpoint.resolve()
+    place = model.with_name(model.name + SUFFIX)
     if place.exists() and not (saving.resume or saving.overwrite):
         raise CheckpointError(
             f"'{place}' already holds trainings of a sweep; go on with `resume`, or replace them with `overwrite`"
         )
-    if saving.overwrite:
-        shutil.rmtree(place, ignore_errors=True)
-    yield place
+    if saving.resume and not place.exists() and saved_steps(model):
+        raise CheckpointError(f"'{model}' holds a model of no sweep; `resume` it alone, or choose another `checkpoint`")
+    before = place.with_name(f".{place.name}")
+    if saving.overwrite and place.exists():
+        shutil.rmtree(before, ignore_errors=True)
+        place.rename(before)
+    try:
+        yield place
+    finally:
+        if before.exists() and not place.exists():
+            before.rename(place)
+        shutil.rmtree(before, ignore_errors=True)
 
 
 def _keep(folder: Path, wanted: Path) -> None:
@@ -240,7 +244,7 @@ def _keep(folder: Path, wanted: Path) -> None:
         shutil.rmtree(step, ignore_errors=True)
 
 
-def _nothing(outcomes: list[Outcome], whole: bool) -> RnncliError:
+def _nothing(outcomes: list[Outcome]) -> RnncliError:
     """What to say where no training came to anything."""
     errors = [error for outcome in outcomes for error in outcome.errors]
     if errors:
