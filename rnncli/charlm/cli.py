@@ -60,7 +60,6 @@ def train(
     from rnncli.charlm import api, show
     from rnncli.console import Console
     from rnncli.logs import logged
-    from rnncli.sweep.show import show_sweep
 
     with Console(output, device) as console, logged(watching) as log:
         train = partial(
@@ -72,9 +71,10 @@ def train(
             except_for=[path for path in (saving.checkpoint, *watching.paths, output.output, output.plot) if path],
         )
         if sweeping.asked_for:
+            from rnncli.sweep.show import show_sweep
+
             beside = {**watching.as_dict(), "read": source.text}
-            defaults = chosen.cls.presets.get(preset.preset, {})
-            show_sweep("charlm", train, chosen, sweeping, saving, device.device, console, defaults, beside)
+            show_sweep("charlm", train, chosen, sweeping, saving, device.device, console, preset.preset, beside)
             return
         on_event = console.listener("training", log)
         model = train(chosen=chosen, saving=saving, on_event=on_event, sample_every=watching.sample_every)

@@ -11,6 +11,7 @@ import numpy as np
 from rnncli.charlm.api import Model
 from rnncli.charlm.drawing import Drawing, Extent
 from rnncli.charlm.stops import Sample
+from rnncli.configuration import parsed
 from rnncli.errors import DataError, ParameterError
 from rnncli.output import Output
 from rnncli.settings import Settings, check, settings_of
@@ -93,7 +94,4 @@ class Dialogue:
 def _number(cls: type[Settings], name: str, value: str) -> Any:
     """The value of a setting as somebody typed it. Raises ParameterError: it is not allowed."""
     declared = settings_of(cls)[name]
-    try:
-        return check(declared, declared.base(value))
-    except ValueError:
-        raise ParameterError(f"`{name}`: {value!r} is not a number") from None
+    return check(declared, parsed(declared, value, f"`{name}`"))

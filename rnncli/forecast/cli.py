@@ -54,16 +54,16 @@ def train(
     from rnncli.console import Console
     from rnncli.forecast import api, show
     from rnncli.logs import logged
-    from rnncli.sweep.show import show_sweep
 
     with Console(output, device) as console, logged(log) as written:
         how: Any = {"preset": preset.preset, "warm": warm}
         if sweeping.asked_for:
+            from rnncli.sweep.show import show_sweep
+
             train = partial(api.train, source.series, source, **how)
             beside = {"alert": alert.alert, "quantiles": quantiles.quantiles, **log.as_dict()}
             beside["read"] = (source.series, source.future)
-            defaults = chosen.cls.presets.get(preset.preset, {})
-            show_sweep("forecast", train, chosen, sweeping, saving, device.device, console, defaults, beside)
+            show_sweep("forecast", train, chosen, sweeping, saving, device.device, console, preset.preset, beside)
             return
         on_event = console.listener("training", written)
         model = api.train(source.series, source, chosen, **how, saving=saving, on_event=on_event)

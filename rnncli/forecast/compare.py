@@ -27,15 +27,10 @@ from rnncli.lecture import systems as lecture
 from rnncli.nn.initial import with_parameters
 from rnncli.output import cell, csv_text, figure
 from rnncli.settings import Chosen
-from rnncli.training.events import Listener, Note, ignore
+from rnncli.training.events import Listener, Note, silent
 from rnncli.training.model import with_precision
 
 Listeners = Callable[[str], Listener]  # from the label of a training to who listens to it
-
-
-def silent(label: str) -> Listener:
-    """Nobody listens."""
-    return ignore
 
 
 @dataclass(frozen=True)
@@ -56,15 +51,15 @@ class Comparison:
 
     def table(self) -> tuple[list[str], list[list[str]]]:
         """Header and rows for people."""
-        rows = [[_label(each) if isinstance(each, str) else figure(each) for each in row] for row in self.rows]
-        return [_label(name) for name in self.columns], rows
+        rows = [[label_of(each) if isinstance(each, str) else figure(each) for each in row] for row in self.rows]
+        return [label_of(name) for name in self.columns], rows
 
     def errors(self) -> tuple[list[str], list[float], str]:
         """Systems and their errors, the least first, and what the error is: that on which the table is about."""
         metric = "validation_mse" if "validation_mse" in self.columns else "mae"
         place = self.columns.index(metric)
         ordered = sorted((row[place], row[0]) for row in self.rows)
-        return [_label(name) for _, name in ordered], [error for error, _ in ordered], metric.replace("_", " ")
+        return [label_of(name) for _, name in ordered], [error for error, _ in ordered], metric.replace("_", " ")
 
     def document(self) -> dict[str, Any]:
         """The JSON document."""
@@ -213,7 +208,8 @@ def compare_series(
     return Comparison(title, columns, rows, systems, used, seconds, steps / seconds)
 
 
-def _label(name: str) -> str:
+def label_of(name: str) -> str:
+    """What tables and pictures call a system or a column."""
     return name.replace("_", " ")
 
 

@@ -50,7 +50,7 @@ def _grid(forecasts: "list[Forecast]") -> "Figure":
         first = max(0, size - 5 * max(horizon, 2))
         line = Timeline(series)
         axes.plot(line.at(first, size), series.values[first:], color=_PAST, linewidth=1.2, label="history")
-        _band(axes, forecast)
+        _band(axes, forecast, line)
         ahead = [series.values[-1], *forecast.values]
         axes.plot(line.at(size - 1, size + horizon), ahead, color=_FUTURE, linewidth=1.5, label="forecast")
         line.shade(axes, size, size + horizon, _FUTURE)
@@ -89,7 +89,7 @@ def _timeline(forecast: "Forecast", model: "Model | None") -> "Figure":
         line.shade(axes, held_out, held_out + horizon, _HELD_OUT)
     ahead = line.at(size - 1, size + horizon)
     values = [series.values[-1], *forecast.values]
-    _band(axes, forecast)
+    _band(axes, forecast, line)
     axes.plot(ahead, values, color=_FUTURE, linewidth=1.8, label=f"forecast, {horizon} ahead")
     line.shade(axes, size, size + horizon, _FUTURE)
     line.label(axes)
@@ -127,12 +127,12 @@ def plot_comparison(comparison: "Comparison", path: Path) -> None:
     plot_bars(names, errors, metric, comparison.title, path)
 
 
-def _band(axes: "Axes", forecast: "Forecast") -> None:
+def _band(axes: "Axes", forecast: "Forecast", line: Timeline) -> None:
     """The interval that holds four fifths of what is to come, behind the forecast."""
     size, last = len(forecast.series.values), forecast.series.values[-1:]
     low, high = (np.append(last, forecast.quantiles((1 + side * SHARE) / 2)) for side in (-1, 1))
     label = f"{100 * SHARE:.0f} % interval"
-    ahead = Timeline(forecast.series).at(size - 1, size + len(low) - 1)
+    ahead = line.at(size - 1, size + len(low) - 1)
     axes.fill_between(ahead, low, high, color=_FUTURE, alpha=0.2, linewidth=0, label=label)
 
 

@@ -10,7 +10,7 @@ from rnncli.console import Console
 from rnncli.errors import Alarm
 from rnncli.forecast.api import Model, document
 from rnncli.forecast.backtest import Backtest
-from rnncli.forecast.compare import Comparison
+from rnncli.forecast.compare import Comparison, label_of
 from rnncli.forecast.intervals import SHARE
 from rnncli.forecast.metrics import METRICS
 from rnncli.forecast.plot import plot_backtest, plot_comparison, plot_forecasts, plot_training
@@ -173,7 +173,7 @@ def _score_tables(model: Model, console: Console) -> None:
 def _metrics_table(systems: Mapping[str, Any], shares: Mapping[str, str]) -> tuple[list[str], list[list[str]]]:
     """Header and rows: the metrics of each system, and what the combination takes of it."""
     metrics = [metric for metric in METRICS if systems["model"][metric] is not None]
-    rows = [[_label(name), *(figure(scores[metric]) for metric in metrics)] for name, scores in systems.items()]
+    rows = [[label_of(name), *(figure(scores[metric]) for metric in metrics)] for name, scores in systems.items()]
     if not shares:
         return ["system", *metrics], rows
     rows = [[row[0], shares.get(name, ""), *row[1:]] for name, row in zip(systems, rows, strict=True)]
@@ -183,9 +183,8 @@ def _metrics_table(systems: Mapping[str, Any], shares: Mapping[str, str]) -> tup
 def _step_table(systems: Mapping[str, Any], horizon: int, console: Console) -> None:
     steps = _some_steps(horizon)
     if len(steps) > 1:
-        rows = [
-            [_label(name), *(figure(scores["mae_by_step"][step]) for step in steps)] for name, scores in systems.items()
-        ]
+        errors = {label_of(name): scores["mae_by_step"] for name, scores in systems.items()}
+        rows = [[name, *(figure(each[step]) for step in steps)] for name, each in errors.items()]
         console.table("mae by steps ahead", ["system", *(str(step + 1) for step in steps)], rows, style_row=0)
 
 
@@ -223,11 +222,7 @@ def _verdict(model: Model) -> list[str]:
     if ours > systems[best][metric] and not math.isclose(ours, systems[best][metric], rel_tol=1e-3):
         what = "combination" if model.settings.system == "auto" else "model"
         notes.append(
-            f"the {what} is not the best on the test part: {_label(best)} has {metric} "
+            f"the {what} is not the best on the test part: {label_of(best)} has {metric} "
             f"{figure(systems[best][metric])}, the {what} {figure(ours)}"
         )
     return notes
-
-
-def _label(name: str) -> str:
-    return name.replace("_", " ")

@@ -57,14 +57,14 @@ def train(
     from rnncli.console import Console
     from rnncli.logs import logged
     from rnncli.sentiment import api, show
-    from rnncli.sweep.show import show_sweep
 
     with Console(output, device) as console, logged(log) as written:
         train = partial(api.train, source, preset=preset.preset, warm=warm)
         if sweeping.asked_for:
+            from rnncli.sweep.show import show_sweep
+
             beside = {**log.as_dict(), "read": (source.data, source.validation, source.test)}
-            defaults = chosen.cls.presets.get(preset.preset, {})
-            show_sweep("sentiment", train, chosen, sweeping, saving, device.device, console, defaults, beside)
+            show_sweep("sentiment", train, chosen, sweeping, saving, device.device, console, preset.preset, beside)
             return
         model = train(chosen=chosen, saving=saving, on_event=console.listener("training", written))
         show.show_training(model, console)

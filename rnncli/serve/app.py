@@ -18,7 +18,7 @@ from starlette.routing import Route
 
 from rnncli.errors import RnncliError
 from rnncli.models.held import Held
-from rnncli.output import json_text
+from rnncli.output import encoded, json_text
 from rnncli.serve.requests import SampleOf, checked
 from rnncli.serve.tasks import Sampling, Service, service_of
 from rnncli.serve.worker import Overloaded, Worker
@@ -88,8 +88,7 @@ async def _answer(service: Service, request: Request) -> Response:
     if not answer.done():  # nobody waits for it
         answer.cancel()
         return Response(status_code=_LEFT)
-    text = await asyncio.to_thread(json_text, answer.result())  # which may be long, and others wait
-    return Response(text, media_type=_JSON)
+    return await asyncio.to_thread(_json, answer.result())  # which may be long, and others wait
 
 
 async def _gone(request: Request) -> None:
@@ -132,8 +131,7 @@ def _asks_for_events(request: Request) -> bool:
 
 async def _events(first: dict[str, Any], rest: AsyncIterator[dict[str, Any]]) -> AsyncIterator[str]:
     """Server-sent events: `text` for each piece, `done` at last."""
-    piece = first
-    yield _event(piece)
+    yield _event(first)
     async for piece in rest:
         yield _event(piece)
 
@@ -142,8 +140,8 @@ def _event(piece: dict[str, Any]) -> str:
     return f"event: {'done' if 'stopped' in piece else 'text'}\ndata: {json_text(piece)}\n"
 
 
-def _json(document: Mapping[str, Any], status: int = 200) -> Response:
-    return Response(json_text(document).encode("utf-8", "replace"), status, media_type=_JSON)
+def _json(document: Mapping[str, Any]) -> Response:
+    return Response(encoded(json_text(document)), media_type=_JSON)
 
 
 async def _at_fault(_: Request, error: Exception) -> Response:

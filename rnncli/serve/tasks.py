@@ -53,8 +53,8 @@ class Labelling:
 
     def warm(self) -> None:
         """Compile for short texts."""
-        self._label(Labels(explain=self.describe()["explains"]), ["a text"])
-        self._label(Labels(), ["a text"] * 9)
+        self._label(Labels(explain=self.describe()["explains"]), [["a text"]])
+        self._label(Labels(), [["a text"] * 9])
 
     async def answer(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """A prediction for each of the `texts`."""
@@ -69,12 +69,11 @@ class Labelling:
         # one item a request, so that its answers stay together
         return {"predictions": await self._batched(texts, wanted)} if texts else {"predictions": []}
 
-    def _label(self, wanted: Labels, requests: list[Any]) -> list[Any]:
+    def _label(self, wanted: Labels, requests: list[list[str]]) -> list[list[dict[str, Any]]]:
         from rnncli.sentiment.predict import Predictor
 
         how: Any = {"explain": wanted.explain, "threshold": wanted.threshold, "otherwise": wanted.otherwise}
         predictor = Predictor(self._model, wanted.system, **how)
-        requests = [[texts] if isinstance(texts, str) else texts for texts in requests]
         predictions = predictor([text for texts in requests for text in texts])
         documents = iter([each.document(self._model.classes) for each in predictions])
         return [[next(documents) for _ in texts] for texts in requests]

@@ -61,14 +61,13 @@ class Worker:
 class Batched(Generic[Item, Answer]):
     """A function of several items that is called for one: what comes while others are computed is computed together.
 
-    `compute` gets a key and the items that came with it, and returns as many answers; one that is an exception is
-    raised for its item alone.
+    `compute` gets a key and the items that came with it, and returns as many answers.
     """
 
     def __init__(
         self,
         worker: Worker,
-        compute: Callable[[Any, list[Item]], Sequence[Answer | Exception]],
+        compute: Callable[[Any, list[Item]], Sequence[Answer]],
         size: Callable[[Item], int] = lambda _: 1,
         most: int = 4096,
     ):
@@ -103,11 +102,10 @@ class Batched(Generic[Item, Answer]):
         try:
             answers = await self._worker.run(self._compute, key, [item for item, _ in taken])
         except Exception as error:  # of all of them; each is told
-            answers = [error] * len(taken)
+            for _, future in taken:
+                if not future.done():
+                    future.set_exception(error)
+            return
         for (_, future), answer in zip(taken, answers, strict=True):
-            if future.done():
-                continue
-            if isinstance(answer, Exception):
-                future.set_exception(answer)
-            else:
+            if not future.done():
                 future.set_result(answer)

@@ -23,13 +23,13 @@ def show_sweep(
     saving: Saving,
     device: DeviceChoice,
     console: Console,
-    defaults: Mapping[str, Any] = {},
-    beside: Mapping[str, Any] = {},
+    preset: str,
+    beside: Mapping[str, Any],
 ) -> None:
     """Train all that is asked for, and show how each did on validation data, and the best one on the test part.
 
-    `train` takes `chosen`, `saving` and `on_event`; `defaults` are those of a preset. What was chosen `beside`, which
-    one training has alone, is refused.
+    `train` takes `chosen`, `saving` and `on_event`. What was chosen `beside`, which one training has alone, is refused;
+    its entry "read" has the sources of the data.
     """
     if "-" in beside.get("read", ()):
         raise ParameterError("a sweep reads the data for each training, and - gives it once only; save it in a file")
@@ -37,7 +37,7 @@ def show_sweep(
     if unused is not None:
         raise ParameterError(f"`{unused}` is for one training; leave it out of a sweep")
     declared = importlib.import_module(f"rnncli.{task}.settings")
-    epochs = chosen.get("epochs", defaults.get("epochs", declared.SEARCH_EPOCHS))
+    epochs = chosen.get("epochs", chosen.cls.presets.get(preset, {}).get("epochs", declared.SEARCH_EPOCHS))
     choices = sweeping.choices(chosen.cls, declared.SEARCH)
     sweep = Sweep(
         train=train,
@@ -51,12 +51,12 @@ def show_sweep(
         epochs=epochs,
     )
     swept = sweep.run()
-    _tell(task, swept, sweeping, console)
-    console.show_scores(lambda: csv_text(*_rows(swept)), lambda: _document(task, swept, chosen, sweeping))
+    _tell(swept, sweeping, console)
+    console.show_scores(lambda: csv_text(*_rows(swept)), lambda: _document(task, swept, sweeping))
     console.plot(lambda path: _plot(swept, path))
 
 
-def _tell(task: str, swept: Swept, sweeping: Sweeping, console: Console) -> None:
+def _tell(swept: Swept, sweeping: Sweeping, console: Console) -> None:
     """The table for people, and what was kept."""
     header, *rows = _rows(swept)
     texts = [[_text(value) for value in row] for row in rows]
@@ -92,7 +92,7 @@ def _rows(swept: Swept) -> list[list[Any]]:
     return [header, *rows]
 
 
-def _document(task: str, swept: Swept, chosen: Any, sweeping: Sweeping) -> dict[str, Any]:
+def _document(task: str, swept: Swept, sweeping: Sweeping) -> dict[str, Any]:
     return {
         "command": f"{task} train",
         "config": {**swept.metadata["config"], **swept.metadata.get("source", {})},

@@ -17,7 +17,7 @@ from rnncli.sweep.jobs import in_processes
 from rnncli.sweep.outcomes import Figures, Outcome, Swept, Trial
 from rnncli.sweep.settings import Sweeping
 from rnncli.training.checkpoint import CheckpointWriter
-from rnncli.training.events import Doing, Event, Listener, Note, Progress, ignore
+from rnncli.training.events import Doing, Event, Listener, Note, Progress, ignore, silent
 from rnncli.training.settings import DeviceChoice, Saving
 from rnncli.training.stored import latest_step, saved_steps, stored
 
@@ -41,7 +41,6 @@ class Sweep:
     device: DeviceChoice
     figures: Figures
     listener: Callable[[str], Listener]  # from the label of a training to who listens to it
-
     epochs: int  # of a training in full, where a search is to end
     begun: float = field(default_factory=time.monotonic)
 
@@ -121,7 +120,7 @@ class Sweep:
         """Each training as it ends, with what was wrong and the seconds that it took."""
         jobs, count = min(self.sweeping.jobs, len(trials)), len(trials)
         if jobs > 1:
-            one = partial(_alone, replace(self, listener=_nobody), epochs)
+            one = partial(_alone, replace(self, listener=silent), epochs)
             for index, (trial, result) in enumerate(in_processes(one, trials, jobs, self.device), 1):
                 self.listener("")(Note(self._told(index, count, trial, result[0])))
                 yield trial, result
@@ -182,10 +181,6 @@ def _quieter(listener: Listener) -> Listener:
             listener(event)
 
     return on_event
-
-
-def _nobody(label: str) -> Listener:
-    return ignore
 
 
 def _until(deadline: float | None, listener: Listener) -> Listener:

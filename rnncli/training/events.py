@@ -87,6 +87,11 @@ def ignore(event: Event) -> None:
     """Listens to nothing."""
 
 
+def silent(label: str) -> Listener:
+    """Nobody listens to the training of that label."""
+    return ignore
+
+
 def follow(events: Iterable[Event], on_event: Listener = ignore) -> "Result":
     """Pass all events of a training on; return its result."""
     result = None
