@@ -170,6 +170,31 @@ def train(
     """
     if saving.checkpoint is not None:
         CheckpointWriter(saving)  # refuses a folder that may not be written before the text is read
+    task = task_of(text, source, chosen, preset=preset, warm=warm, on_event=on_event, except_for=except_for)
+    if sample_every:
+        on_event = _with_previews(task, sample_every, on_event)
+    result = follow(run(task, saving), on_event)
+    return Model(
+        settings=task.settings,
+        network=result.scored.details,
+        metadata=result.metadata,
+        result=result,
+        folder=saving.checkpoint,
+        vocabulary=task.corpus.vocabulary,
+    )
+
+
+def task_of(
+    text: Any,
+    source: TextSource,
+    chosen: Chosen[CharlmSettings],
+    *,
+    preset: Preset = "default",
+    warm: WarmStart = COLD,
+    on_event: Listener = ignore,
+    except_for: Collection[Path] = (),
+) -> CharlmTask:
+    """What `train` trains: the text is read, the settings are settled."""
 
     def say(note: str) -> None:
         on_event(Note(note))
@@ -185,18 +210,7 @@ def train(
     settings, corpus, training, validation = prepare(text, source, chosen, preset, say, **own)
     if start is not None:
         start = replace(start, replay=_replayed(warm.replay, settings, corpus, say), source=warm.said())
-    task = CharlmTask(settings, corpus, training, validation, start)
-    if sample_every:
-        on_event = _with_previews(task, sample_every, on_event)
-    result = follow(run(task, saving), on_event)
-    return Model(
-        settings=settings,
-        network=result.scored.details,
-        metadata=result.metadata,
-        result=result,
-        folder=saving.checkpoint,
-        vocabulary=corpus.vocabulary,
-    )
+    return CharlmTask(settings, corpus, training, validation, start)
 
 
 def prepare(

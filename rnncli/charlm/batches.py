@@ -39,6 +39,8 @@ class Text:
 class _Batches:
     """Chunks of steps of one epoch: what both kinds of batches share."""
 
+    steady = True
+
     def __init__(self, text: Text, batch: int, window: int, seed: int, steps_per_epoch: int, chunk: int):
         self.text, self.batch, self.window, self.seed = text, batch, window, seed
         self.steps_per_epoch, self.chunk = steps_per_epoch, min(chunk, steps_per_epoch)
@@ -116,6 +118,7 @@ class Replayed:
 
     new: Streams | Windows
     old: Streams | Windows
+    steady = True
 
     @property
     def batch(self) -> int:

@@ -2,6 +2,7 @@
 
 import time
 from functools import partial
+from typing import Any
 
 import typer
 
@@ -62,22 +63,20 @@ def train(
     from rnncli.logs import logged
 
     with Console(output, device) as console, logged(watching) as log:
-        train = partial(
-            api.train,
-            source.text or None,
-            source,
-            preset=preset.preset,
-            warm=warm,
-            except_for=[path for path in (saving.checkpoint, *watching.paths, output.output, output.plot) if path],
-        )
+        written = [path for path in (saving.checkpoint, *watching.paths, output.output, output.plot) if path]
+        how: Any = {"preset": preset.preset, "warm": warm, "except_for": written}
         if sweeping.asked_for:
             from rnncli.sweep.show import show_sweep
 
             beside = {**watching.as_dict(), "read": source.text}
-            show_sweep("charlm", train, chosen, sweeping, saving, device.device, console, preset.preset, beside)
+            make = partial(api.task_of, source.text or None, source, **how)
+            show_sweep("charlm", make, chosen, sweeping, saving, device.device, console, preset.preset, beside)
             return
         on_event = console.listener("training", log)
-        model = train(chosen=chosen, saving=saving, on_event=on_event, sample_every=watching.sample_every)
+        every = watching.sample_every
+        model = api.train(
+            source.text or None, source, chosen, **how, saving=saving, on_event=on_event, sample_every=every
+        )
         show.show_training(model, console)
 
 

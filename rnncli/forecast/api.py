@@ -200,6 +200,20 @@ def train(
     on_event: Listener = ignore,
 ) -> Model:
     """The same as `fit`, with parameters that were checked."""
+    task = task_of(series, source, chosen, preset=preset, warm=warm, on_event=on_event)
+    return _trained(task, source, saving, on_event)
+
+
+def task_of(
+    series: Any,
+    source: SeriesSource,
+    chosen: Chosen[ForecastSettings],
+    *,
+    preset: Preset = "default",
+    warm: WarmStart = COLD,
+    on_event: Listener = ignore,
+) -> ForecastTask:
+    """What `train` trains: the series is read, the settings are settled."""
 
     def say(text: str) -> None:
         on_event(Note(text))
@@ -216,7 +230,7 @@ def train(
     start = None
     if parameters is not None:
         start = Start(parameters, replayed(warm.replay, source, settings, data, say), warm.said())
-    return train_on(settings, data, source, saving=saving, start=start, on_event=on_event)
+    return ForecastTask(settings, data, source, start)
 
 
 def train_on(
@@ -225,13 +239,16 @@ def train_on(
     source: SeriesSource,
     *,
     saving: Saving = NOT_SAVED,
-    start: Start | None = None,
     on_event: Listener = ignore,
 ) -> Model:
-    """Train on data that was prepared; `start` says which parameters to begin with, if not with first weights."""
-    result = follow(run(ForecastTask(settings, data, source, start), saving), on_event)
+    """Train on data that was prepared."""
+    return _trained(ForecastTask(settings, data, source), source, saving, on_event)
+
+
+def _trained(task: ForecastTask, source: SeriesSource, saving: Saving, on_event: Listener) -> Model:
+    result = follow(run(task, saving), on_event)
     return Model(
-        settings=settings,
+        settings=task.settings,
         network=result.scored.details.network,
         combination=result.scored.details.combination,
         metadata=result.metadata,

@@ -60,10 +60,10 @@ def train(
         if sweeping.asked_for:
             from rnncli.sweep.show import show_sweep
 
-            train = partial(api.train, source.series, source, **how)
+            make = partial(api.task_of, source.series, source, **how)
             beside = {"alert": alert.alert, "quantiles": quantiles.quantiles, **log.as_dict()}
             beside["read"] = (source.series, source.future)
-            show_sweep("forecast", train, chosen, sweeping, saving, device.device, console, preset.preset, beside)
+            show_sweep("forecast", make, chosen, sweeping, saving, device.device, console, preset.preset, beside)
             return
         on_event = console.listener("training", written)
         model = api.train(source.series, source, chosen, **how, saving=saving, on_event=on_event)

@@ -126,7 +126,7 @@ class Model(TrainedModel):
             >>> model.evaluate(["good", "bad"], ["pos", "neg"])["both"]["accuracy"]
             1.0
         """
-        measures = self.measure(_labelled(texts, labels, Columns(**columns), self.classes)).measures
+        measures = self.measure(labelled_of(texts, labels, Columns(**columns), self.classes)).measures
         return {system: each.as_dict(self.classes) for system, each in measures.items()}
 
     def measure(self, labelled: Labelled) -> Evaluation:
@@ -192,7 +192,7 @@ def fit(
     columns = source.columns
     given: dict[str, Labelled] = {}
     if labels is not None or not isinstance(texts, str | os.PathLike | None):
-        given["train"] = _labelled(texts, labels, columns)
+        given["train"] = labelled_of(texts, labels, columns)
     elif texts is not None:
         source = replace(source, data=os.fspath(texts))
     for part, data in (("validation", validation), ("test", test)):
@@ -200,7 +200,7 @@ def fit(
             source = replace(source, **{part: os.fspath(data)})
         elif data is not None:
             part_texts, part_labels = data if isinstance(data, tuple) else (data, None)
-            given[part] = _labelled(part_texts, part_labels, columns)
+            given[part] = labelled_of(part_texts, part_labels, columns)
     return train(source, chosen, given=given, preset=preset, saving=saving, warm=warm, on_event=on_event)
 
 
@@ -217,6 +217,33 @@ def train(
     """The same as `fit`, with parameters that were checked; parts that are `given` are not read."""
     if saving.checkpoint is not None:
         CheckpointWriter(saving)  # refuses a folder that may not be written before the texts are read
+    task = task_of(source, chosen, given=given, preset=preset, warm=warm, on_event=on_event)
+    result, prepared = follow(run(task, saving), on_event), task.prepared
+    classifier: Classifier = result.scored.details
+    return Model(
+        settings=prepared.settings,
+        network=classifier.network,
+        metadata=result.metadata,
+        result=result,
+        folder=saving.checkpoint,
+        classes=prepared.data.classes,
+        vocabulary=prepared.vocabulary,
+        calibration=classifier.calibration,
+        ngram=prepared.ngram,
+        encoder=prepared.encoder,
+    )
+
+
+def task_of(
+    source: DataSource,
+    chosen: Chosen[SentimentSettings],
+    *,
+    given: dict[str, Labelled] | None = None,
+    preset: Preset = "default",
+    warm: WarmStart = COLD,
+    on_event: Listener = ignore,
+) -> SentimentTask:
+    """What `train` trains: the texts are read, the settings are settled, the linear model is fitted."""
 
     def say(text: str) -> None:
         on_event(Note(text))
@@ -239,21 +266,7 @@ def train(
         labelled["replay"] = read_labelled(warm.replay, source.columns)
     data = split_data(labelled, sources, reading, say, () if start is None else start.classes)
     on_event(Doing("splitting the texts into words, and fitting the linear model"))
-    prepared = prepare(data, chosen, preset, say, start)
-    result = follow(run(SentimentTask(prepared), saving), on_event)
-    classifier: Classifier = result.scored.details
-    return Model(
-        settings=prepared.settings,
-        network=classifier.network,
-        metadata=result.metadata,
-        result=result,
-        folder=saving.checkpoint,
-        classes=data.classes,
-        vocabulary=prepared.vocabulary,
-        calibration=classifier.calibration,
-        ngram=prepared.ngram,
-        encoder=prepared.encoder,
-    )
+    return SentimentTask(prepare(data, chosen, preset, say, start))
 
 
 def load_model(folder: Path, precision: PrecisionChoice = "float32") -> Model:
@@ -285,10 +298,3 @@ def load_model(folder: Path, precision: PrecisionChoice = "float32") -> Model:
         ngram=linear,
         encoder=encoder,
     )
-
-
-def _labelled(texts: Any, labels: Sequence[Any] | None, columns: Columns, known: Sequence[str] = ()) -> Labelled:
-    """Labelled texts from wherever they are."""
-    if labels is None and isinstance(texts, str | os.PathLike):
-        return read_labelled(os.fspath(texts), columns, known)
-    return labelled_of(texts, labels, columns)

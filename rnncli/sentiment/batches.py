@@ -59,6 +59,7 @@ class Bucketed:
                 bucket[bucket == index] = index + 1
                 sizes[index + 1] += sizes[index]
         self._buckets = [(int(steps[index]), np.flatnonzero(bucket == index)) for index in np.unique(bucket)]
+        self.steady = len(self._buckets) == 1
         self.steps_per_epoch = sum(-(-len(members) // self.batch) for _, members in self._buckets)
         self._drawn: tuple[int, list[tuple[int, np.ndarray]]] | None = None  # the epoch and its runs
 

@@ -2,6 +2,7 @@
 
 import time
 from functools import partial
+from typing import Any
 
 import typer
 
@@ -59,14 +60,15 @@ def train(
     from rnncli.sentiment import api, show
 
     with Console(output, device) as console, logged(log) as written:
-        train = partial(api.train, source, preset=preset.preset, warm=warm)
+        how: Any = {"preset": preset.preset, "warm": warm}
         if sweeping.asked_for:
             from rnncli.sweep.show import show_sweep
 
             beside = {**log.as_dict(), "read": (source.data, source.validation, source.test)}
-            show_sweep("sentiment", train, chosen, sweeping, saving, device.device, console, preset.preset, beside)
+            make = partial(api.task_of, source, **how)
+            show_sweep("sentiment", make, chosen, sweeping, saving, device.device, console, preset.preset, beside)
             return
-        model = train(chosen=chosen, saving=saving, on_event=console.listener("training", written))
+        model = api.train(source, chosen, **how, saving=saving, on_event=console.listener("training", written))
         show.show_training(model, console)
 
 

@@ -74,11 +74,13 @@ def read_labelled(source: str, columns: Columns, known: Collection[str] = ()) ->
     return _from_table(table_of(raw, name), columns, name)
 
 
-def labelled_of(texts: Any, labels: Sequence[Any] | None, columns: Columns) -> Labelled:
-    """Labelled texts that are in memory: texts with as many labels, or a data frame of both.
+def labelled_of(texts: Any, labels: Sequence[Any] | None, columns: Columns, known: Collection[str] = ()) -> Labelled:
+    """Labelled texts from wherever they are: texts with as many labels, a data frame of both, or a path.
 
-    Raises DataError where a text has no label, or the data frame no such columns.
+    Raises DataError where a text has no label, the data frame no such columns, or nothing can be read from the path.
     """
+    if labels is None and isinstance(texts, str | os.PathLike):
+        return read_labelled(os.fspath(texts), columns, known)
     if labels is None:
         if not hasattr(texts, "columns"):
             raise DataError("the texts have no labels; give `labels`, one for each text, or a data frame with both")

@@ -36,9 +36,14 @@ class Trial:
         return replace(found, folder=place / name)
 
     @property
+    def choice(self) -> str:
+        """The values of the settings that differ."""
+        return ",".join(f"{name}={value}" for name, value in self.values.items())
+
+    @property
     def name(self) -> str:
         """What it is called."""
-        return ",".join(f"{name}={value}" for name, value in {**self.values, "seed": self.seed}.items())
+        return f"{self.choice},seed={self.seed}".lstrip(",")
 
     def figure(self, figures: Figures) -> tuple[float, str, float] | None:
         """The figure on validation data that decides, what it is, and the epochs behind it; the less the better.

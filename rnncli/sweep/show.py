@@ -17,7 +17,7 @@ from rnncli.training.settings import DeviceChoice, Saving
 
 def show_sweep(
     task: str,
-    train: Any,
+    make: Any,
     chosen: Any,
     sweeping: Sweeping,
     saving: Saving,
@@ -28,8 +28,8 @@ def show_sweep(
 ) -> None:
     """Train all that is asked for, and show how each did on validation data, and the best one on the test part.
 
-    `train` takes `chosen`, `saving` and `on_event`. What was chosen `beside`, which one training has alone, is refused;
-    its entry "read" has the sources of the data.
+    `make` takes `chosen` and `on_event`, and returns a task. What was chosen `beside`, which one training has alone, is
+    refused; its entry "read" has the sources of the data.
     """
     if "-" in beside.get("read", ()):
         raise ParameterError("a sweep reads the data for each training, and - gives it once only; save it in a file")
@@ -40,7 +40,7 @@ def show_sweep(
     epochs = chosen.get("epochs", chosen.cls.presets.get(preset, {}).get("epochs", declared.SEARCH_EPOCHS))
     choices = sweeping.choices(chosen.cls, declared.SEARCH)
     sweep = Sweep(
-        train=train,
+        make=make,
         chosen=chosen,
         choices=choices,
         sweeping=sweeping,

@@ -1,28 +1,30 @@
 """The trainings of a sweep: each in a folder of its own, so that a sweep that was stopped goes on where it stood."""
 
+import itertools
 import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
-from pathlib import Path
 from typing import Any
 
-from rnncli.errors import CheckpointError, Interrupted, ParameterError, RnncliError
+from rnncli.errors import Interrupted, ParameterError, RnncliError
 from rnncli.settings import Chosen
+from rnncli.sweep.folders import keep, place_of
 from rnncli.sweep.jobs import in_processes
 from rnncli.sweep.outcomes import Figures, Outcome, Swept, Trial
 from rnncli.sweep.settings import Sweeping
 from rnncli.training.checkpoint import CheckpointWriter
-from rnncli.training.events import Doing, Event, Listener, Note, Progress, ignore, silent
+from rnncli.training.events import Doing, Event, Finished, Listener, Note, Progress, follow, ignore, silent
+from rnncli.training.runner import run
 from rnncli.training.settings import DeviceChoice, Saving
-from rnncli.training.stored import latest_step, saved_steps, stored
+from rnncli.training.stored import saved_steps, stored
+from rnncli.training.task import Task
+from rnncli.training.together import Together
 
-SUFFIX = ".sweep"  # of the folder with the trainings, beside that of the best model
-Train = Callable[..., Any]  # takes `chosen`, `saving`, `on_event`; a function that can be sent to another process
+Ended = tuple[Exception | None, float]  # what was wrong, and the seconds that it took
+Make = Callable[..., Task]  # takes `chosen` and `on_event`; a function that can be sent to another process
 
 
 class TimeIsUp(Exception):
@@ -33,7 +35,7 @@ class TimeIsUp(Exception):
 class Sweep:
     """Trainings that differ in some settings and in their seed."""
 
-    train: Train
+    make: Make
     chosen: Chosen[Any]
     choices: list[dict[str, Any]]
     sweeping: Sweeping
@@ -59,7 +61,7 @@ class Sweep:
         first = self.chosen.get("seed", self.chosen.cls.seed)
         seeds = [(first + number) % 2**32 for number in range(self.sweeping.seeds)]
         outcomes = [Outcome(values) for values in self.choices]
-        with _place(self.saving) as place:
+        with place_of(self.saving) as place:
             trials = [
                 Trial.of(number, seed, outcome.values, place)
                 for number, outcome in enumerate(outcomes)
@@ -80,7 +82,7 @@ class Sweep:
             metadata, figure = stored(best.folder), best.figure(self.figures)
             assert figure is not None
             if self.saving.checkpoint is not None:
-                _keep(best.folder, self.saving.checkpoint)
+                keep(best.folder, self.saving.checkpoint)
         return Swept(ranked, best, metadata, figure[1], self.saving.checkpoint, time.monotonic() - self.begun, whole)
 
     def _rounds(self, trials: list[Trial], outcomes: list[Outcome]) -> bool:
@@ -114,9 +116,7 @@ class Sweep:
                 outcome.epochs = max(outcome.epochs, figure[2])
         return ended
 
-    def _trained(
-        self, trials: list[Trial], epochs: int | None
-    ) -> Iterator[tuple[Trial, tuple[Exception | None, float]]]:
+    def _trained(self, trials: list[Trial], epochs: int | None) -> Iterator[tuple[Trial, Ended]]:
         """Each training as it ends, with what was wrong and the seconds that it took."""
         jobs, count = min(self.sweeping.jobs, len(trials)), len(trials)
         if jobs > 1:
@@ -125,11 +125,38 @@ class Sweep:
                 self.listener("")(Note(self._told(index, count, trial, result[0])))
                 yield trial, result
             return
-        for index, trial in enumerate(trials, 1):
-            listener = self.listener(f"{index}/{count} {trial.name}")
-            result = self.one(trial, epochs, _quieter(listener) if index > 1 else listener)
-            listener(Note(self._told(index, count, trial, result[0])))
-            yield trial, result
+        index = 0
+        for _, members in itertools.groupby(trials, lambda trial: trial.number):
+            seeds = list(members)
+            task, ended = None, {}
+            if self.deadline is None and one_beginning(seeds):
+                listener = self.listener(f"{index + 1}-{index + len(seeds)}/{count} {seeds[0].choice}")
+                task, ended = self._together(seeds, epochs, _quieter(listener) if index else listener)
+            for trial in seeds:
+                index += 1
+                listener = self.listener(f"{index}/{count} {trial.name}")
+                if trial.seed not in ended:
+                    ended[trial.seed] = self.one(trial, epochs, _quieter(listener) if index > 1 else listener, task)
+                    task = None
+                listener(Note(self._told(index, count, trial, ended[trial.seed][0])))
+                yield trial, ended[trial.seed]
+
+    def _together(
+        self, trials: list[Trial], epochs: int | None, listener: Listener
+    ) -> tuple[Task | None, dict[int, Ended]]:
+        """What came of all seeds of a choice, in one program; where that is not faster, the first task, and nothing."""
+        begun = time.monotonic()
+        try:
+            tasks = [self._task(trials[0], epochs, listener)]
+            program = Together(tasks[0], [trial.seed for trial in trials])
+            if not program.gains():
+                return tasks[0], {}
+            tasks += [self._task(trial, epochs, ignore) for trial in trials[1:]]
+            errors = in_one(program, tasks, [self._saving(trial) for trial in trials], listener)
+        except RnncliError as wrong:
+            errors = dict.fromkeys(range(len(trials)), wrong)
+        seconds = (time.monotonic() - begun) / len(trials)
+        return None, {trial.seed: (errors.get(number), seconds) for number, trial in enumerate(trials)}
 
     def _told(self, index: int, count: int, trial: Trial, error: Exception | None) -> str:
         """A line about a training that has ended."""
@@ -139,21 +166,27 @@ class Sweep:
         why = "; the time was up" if up else f"; {error}" if error is not None else ""
         return f"{index}/{count} {trial.name}: {result}{why}"
 
-    def one(self, trial: Trial, epochs: int | None, listener: Listener) -> tuple[Exception | None, float]:
+    def _task(self, trial: Trial, epochs: int | None, on_event: Listener) -> Task:
+        more: dict[str, Any] = {"seed": trial.seed} | ({} if epochs is None else {"epochs": epochs})
+        return self.make(chosen=self.chosen.replaced(**trial.values, **more), on_event=on_event)
+
+    def _saving(self, trial: Trial) -> Saving:
+        there = bool(saved_steps(trial.folder))
+        return Saving(checkpoint=trial.folder, resume=there, save_every=self.saving.save_every)
+
+    def one(self, trial: Trial, epochs: int | None, listener: Listener, task: Task | None = None) -> Ended:
         """Train once, or go on; a training that was whole before stays as it is where it cannot be whole again."""
         begun = time.monotonic()
         if self.deadline is not None and begun > self.deadline:
             return TimeIsUp(), 0.0
-        more: dict[str, Any] = {"seed": trial.seed} | ({} if epochs is None else {"epochs": epochs})
-        there = bool(saved_steps(trial.folder))
         before = trial.folder.with_name(f".{trial.folder.name}")
-        if there and self.deadline is not None:
+        saving = self._saving(trial)
+        if saving.resume and self.deadline is not None:
             shutil.copytree(trial.folder, before, dirs_exist_ok=True)
-        saving = Saving(checkpoint=trial.folder, resume=there, save_every=self.saving.save_every)
         error: Exception | None = None
         try:
-            chosen = self.chosen.replaced(**trial.values, **more)
-            self.train(chosen=chosen, saving=saving, on_event=_until(self.deadline, listener))
+            task = task or self._task(trial, epochs, listener)
+            follow(run(task, saving), _until(self.deadline, listener))
         except Interrupted:
             if self.deadline is None or time.monotonic() < self.deadline:
                 raise  # Ctrl-C
@@ -168,7 +201,31 @@ class Sweep:
         return error, time.monotonic() - begun
 
 
-def _alone(sweep: Sweep, epochs: int | None, trial: Trial) -> tuple[Exception | None, float]:
+def in_one(program: Together, tasks: list[Task], savings: list[Saving], listener: Listener) -> dict[int, RnncliError]:
+    """Train all; the listener hears of the one that is ahead. Returns what was wrong, by the number of the training."""
+    errors: dict[int, RnncliError] = {}
+    furthest, finished = -1, None
+    for number, what in program.run(tasks, savings):
+        if isinstance(what, RnncliError):
+            errors[number] = what
+        elif isinstance(what, Finished):
+            finished = what
+        elif what.step > furthest if isinstance(what, Progress) else number == 0:
+            furthest = what.step if isinstance(what, Progress) else furthest
+            listener(what)
+    if finished is not None:
+        listener(finished)
+    return errors
+
+
+def one_beginning(trials: list[Trial]) -> bool:
+    """Whether these trainings are all to begin, or all to go on."""
+    return len({"scores" in stored(trial.folder) if saved_steps(trial.folder) else None for trial in trials}) == 1 and (
+        not saved_steps(trials[0].folder) or "scores" not in stored(trials[0].folder)
+    )
+
+
+def _alone(sweep: Sweep, epochs: int | None, trial: Trial) -> Ended:
     """One training, in a process of its own."""
     return sweep.one(trial, epochs, ignore)
 
@@ -195,48 +252,6 @@ def _until(deadline: float | None, listener: Listener) -> Listener:
             signal.raise_signal(signal.SIGTERM)
 
     return on_event
-
-
-@contextmanager
-def _place(saving: Saving) -> Iterator[Path]:
-    """The folder of the trainings: one that stays beside the model's, else one that goes.
-
-    What `overwrite` replaces comes back where nothing takes its place.
-    """
-    if saving.checkpoint is None:
-        with tempfile.TemporaryDirectory(prefix="rnncli-sweep-") as temporary:
-            yield Path(temporary)
-        return
-    model = saving.checkpoint if saving.checkpoint.name not in ("", "..") else saving.checkpoint.resolve()
-    place = model.with_name(model.name + SUFFIX)
-    if place.exists() and not (saving.resume or saving.overwrite):
-        raise CheckpointError(
-            f"'{place}' already holds trainings of a sweep; go on with `resume`, or replace them with `overwrite`"
-        )
-    if saving.resume and not place.exists() and saved_steps(model):
-        raise CheckpointError(f"'{model}' holds a model of no sweep; `resume` it alone, or choose another `checkpoint`")
-    before = place.with_name(f".{place.name}")
-    if saving.overwrite and place.exists():
-        shutil.rmtree(before, ignore_errors=True)
-        place.rename(before)
-    try:
-        yield place
-    finally:
-        if before.exists() and not place.exists():
-            before.rename(place)
-        shutil.rmtree(before, ignore_errors=True)
-
-
-def _keep(folder: Path, wanted: Path) -> None:
-    """Put a copy of a checkpoint's latest step into another; what it held before goes, other files stay."""
-    before = saved_steps(wanted)
-    number = 1 + max((int(step.name) for step in before), default=0)
-    wanted.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", dir=wanted) as temporary:
-        shutil.copytree(latest_step(folder), Path(temporary) / "step")
-        (Path(temporary) / "step").rename(wanted / str(number))
-    for step in before:
-        shutil.rmtree(step, ignore_errors=True)
 
 
 def _nothing(outcomes: list[Outcome]) -> RnncliError:

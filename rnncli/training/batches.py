@@ -11,7 +11,13 @@ from jax import Array
 
 
 class Batches(Protocol):
-    """The batches of a training."""
+    """The batches of a training.
+
+    Attributes:
+        steady: whether arrays and steps are of the same sizes for every seed, at each step.
+    """
+
+    steady: bool
 
     def __call__(self, step: int) -> tuple[Any, int]:
         """Arrays `[S, …]` with the batches of the n ≤ S steps from `step` on, all of one epoch, and n.
@@ -26,6 +32,8 @@ class Shuffled:
 
     The last batch of an epoch is filled up with its first examples again.
     """
+
+    steady = True
 
     def __init__(self, examples: int, batch_size: int, seed: int, *, chunk: int = 200):
         """`chunk` is the number of steps a dispatch, at most."""
@@ -67,6 +75,7 @@ class Replayed:
     first: int
     count: int
     seed: int
+    steady = True
 
     @property
     def batch(self) -> int:

@@ -11,66 +11,23 @@ import gc
 import math
 import zlib
 from collections.abc import Callable, Iterator
-from functools import cache, partial
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 import optax
 from flax import nnx
-from jax import Array, lax
+from jax import Array
 
-from rnncli.nn.dropout import DropoutKey
 from rnncli.training.batches import Batches
 from rnncli.training.events import Metrics
-from rnncli.training.parallel import (
-    WHOLE,
-    copied,
-    fastest,
-    gathered,
-    mean,
-    possible,
-    rows,
-    sharded,
-    split,
-    spread,
-    spread_copies,
-    whole,
-)
+from rnncli.training.parallel import copied, fastest, gathered, possible, spread, spread_copies, whole
 from rnncli.training.settings import Training
-
-Params = Any  # a pytree of arrays: nnx.State as a model splits into it
-
-
-class Loss(Protocol):
-    """What a step of training minimises."""
-
-    def __call__(self, model: Any, carry: Any, data: Any, batch: Any, key: DropoutKey) -> tuple[Array, Any]:
-        """The loss of a batch, arrays `[T, B, …]` or `[B]`, and the carry `[B, …]` for the next one."""
-        ...
-
+from rnncli.training.step import Loss, Params, Steps, TrainState, moving, sequences, specs_of, with_best
 
 # evaluate(params) -> metrics; the entry "loss" decides which epoch is the best
 Evaluate = Callable[[Params], Metrics]
-
-
-class TrainState(NamedTuple):
-    """All that training has to remember between two steps."""
-
-    # the model, and what the optimizer knows
-    params: Params
-    opt_state: optax.OptState
-    # where in the run: steps taken; the hidden state handed from batch to batch, for those that hand one on
-    step: Array
-    carry: Any
-    epoch_loss: Array  # sum over the steps of this epoch so far
-    # the best evaluation so far
-    best_params: Params
-    best_loss: Array
-    best_step: Array
-    # how many devices share a batch; 0 while that is not known
-    devices: Array
 
 
 class Report(NamedTuple):
@@ -145,69 +102,53 @@ def evaluation(model: nnx.Module, measure: Callable[[Any, Any], dict[str, Array]
     return lambda params: {name: float(value) for name, value in run(params, data).items()}
 
 
-def _compiler(
-    model: nnx.Module, optimizer: optax.GradientTransformation, loss_of: Loss, plan: Plan, specs: TrainState
-) -> Callable[[int], Callable[[TrainState, Any, Any, Array], TrainState]]:
-    """A function from a number of devices to the compiled function `(state, data, batches, steps) → state`.
+class Course:
+    """How a training goes: what is next, what an evaluation changes, when it is over."""
 
-    `specs` says what of the state each device has.
-    """
-    graph, _, rest = nnx.split(model, nnx.Param, ...)
-    key = jax.random.key(plan.seed)
+    def __init__(self, plan: Plan, batches: Batches, evaluate: Evaluate, state: TrainState):
+        self._plan, self._batches, self._evaluate = plan, batches, evaluate
+        self.step, self.key = int(state.step), jax.random.key(plan.seed)
 
-    def loss(params: Params, carry: Any, data: Any, batch: Any, key: DropoutKey) -> tuple[Array, Any]:
-        return loss_of(nnx.merge(graph, params, rest), carry, data, batch, key)
+    def begun(self, state: TrainState) -> TrainState:
+        """The state with the untrained network as the first candidate for the best, if nothing was evaluated yet."""
+        if self.step == 0 and self._plan.steps and not math.isfinite(state.best_loss):
+            return self._evaluated(state)[0]
+        return state
 
-    def train(devices: int, state: TrainState, data: Any, batches: Any, steps: Array) -> TrainState:
-        places = rows(_sequences(batches), devices)
+    def over(self, state: TrainState) -> bool:
+        """Whether all steps are done, or patience is at its end."""
+        patience = self._plan.patience
+        waited = self.step - int(state.best_step)
+        return self.step >= self._plan.steps or (
+            patience is not None and waited >= patience * self._plan.steps_per_epoch
+        )
 
-        def body(number: Array, state: TrainState) -> TrainState:
-            first = state.step % plan.steps_per_epoch == 0
-            carry = jax.tree.map(lambda each: jnp.where(first, jnp.zeros_like(each), each), state.carry)
-            batch = jax.tree.map(lambda each: each[number], batches)
-            drop = DropoutKey(jax.random.fold_in(key, state.step), places)
-            (value, carry), grads = jax.value_and_grad(loss, has_aux=True)(state.params, carry, data, batch, drop)
-            value, grads = mean((value, grads), devices)
-            updates, opt_state = optimizer.update(grads, state.opt_state, state.params)
-            params = optax.apply_updates(state.params, updates)
-            total = jnp.where(first, 0.0, state.epoch_loss) + value
-            return state._replace(
-                params=params, opt_state=opt_state, step=state.step + 1, carry=carry, epoch_loss=total
-            )
+    def next(self) -> tuple[Any, int]:
+        """Batches `[S, …]`, and how many of them are for the next dispatch."""
+        arrays, steps = self._batches(self.step)
+        return arrays, min(steps, self._plan.until_evaluation(self.step))
 
-        return lax.fori_loop(0, steps, body, state)
+    def advanced(self, state: TrainState, steps: int) -> Report:
+        """What there is to say after a dispatch."""
+        place = self.step % self._plan.steps_per_epoch
+        evaluates = steps == self._plan.until_evaluation(self.step)
+        self.step += steps
+        train_loss = float(state.epoch_loss) / (place + steps)
+        metrics = None
+        if evaluates:
+            state, metrics = self._evaluated(state)
+        finished = self.over(state) or not math.isfinite(train_loss)
+        epoch = self.step / self._plan.steps_per_epoch
+        return Report(state, self.step, epoch, train_loss, metrics, finished)
 
-    @cache
-    def compiled(devices: int) -> Callable[[TrainState, Any, Any, Array], TrainState]:
-        def run(state: TrainState, data: Any, batches: Any, steps: Array) -> TrainState:
-            parts = jax.tree.map(lambda each: split(each, _axis(each)), batches)
-            shared = sharded(partial(train, devices), (specs, WHOLE, parts, WHOLE), specs, devices)
-            return shared(state, data, batches, steps)
-
-        return jax.jit(run, donate_argnums=0)
-
-    return compiled
-
-
-def _moving(state: TrainState) -> TrainState:
-    """The state without its best, which stays where it is while the devices compute."""
-    return state._replace(best_params=None, best_loss=None, best_step=None)
-
-
-def _with_best(moving: TrainState, state: TrainState) -> TrainState:
-    """A moving state with the best of another."""
-    return moving._replace(best_params=state.best_params, best_loss=state.best_loss, best_step=state.best_step)
-
-
-def _axis(array: Any) -> int:
-    """The axis of the sequences in an array `[S, T, B, …]` or `[S, B]`."""
-    return min(2, array.ndim - 1)
-
-
-def _sequences(batches: Any) -> int:
-    """How many sequences a batch has."""
-    first = jax.tree.leaves(batches)[0]
-    return first.shape[_axis(first)]
+    def _evaluated(self, state: TrainState) -> tuple[TrainState, Metrics]:
+        params = gathered(state.params)
+        metrics = self._evaluate(params)
+        loss = np.float32(metrics["loss"])
+        if loss < float(state.best_loss):
+            best_loss, best_step = jax.device_put((loss, np.int32(self.step)))
+            state = state._replace(best_params=copied(params), best_loss=best_loss, best_step=best_step)
+        return state, metrics
 
 
 def fit(
@@ -230,63 +171,46 @@ def fit(
     So many `devices` share each batch; None: as many as trained this state before, so that it goes on bit for bit, or,
     if that is not known or not possible, as are fastest.
     """
-    specs = whole(_moving(state))._replace(carry=jax.tree.map(lambda each: split(each, 0), state.carry))
-    run_chunk = _compiler(model, optimizer, loss_of, plan, specs)
+    specs = specs_of(moving(state))
+    program = Steps(model, optimizer, loss_of, plan.steps_per_epoch)
+    course = Course(plan, batches, evaluate, state)
 
     def fastest_devices(arrays: Any) -> int:
         trials: dict[int, tuple[TrainState, Any]] = {}
 
         def trial(count: int, steps: int) -> None:
             if count not in trials:
-                trials[count] = spread_copies(_moving(state), specs, count), spread(data, whole(data), count)
+                trials[count] = spread_copies(moving(state), specs, count), spread(data, whole(data), count)
             begun, given = trials[count]
-            ended = jax.block_until_ready(run_chunk(count)(begun, given, arrays, jnp.int32(steps)))
+            ended = jax.block_until_ready(program.on(count)(begun, given, arrays, jnp.int32(steps), course.key))
             trials[count] = ended, given
 
-        shapes = [[str(leaf.dtype), *leaf.shape[1:]] for leaf in jax.tree.leaves(arrays)]
-        what = [zlib.crc32(repr(nnx.graphdef(model)).encode()), shapes]
-        found = fastest(_sequences(arrays), what, plan.steps - int(state.step), trial)
+        found = fastest(sequences(arrays), described(model, arrays), plan.steps - course.step, trial)
         if trials:
             trials.clear()
             gc.collect()  # JAX lets go of the copies at the next collection, which may be long after
         return found
 
-    def evaluated(state: TrainState) -> tuple[TrainState, Metrics]:
-        params = gathered(state.params)
-        metrics = evaluate(params)
-        loss = np.float32(metrics["loss"])
-        if loss < float(state.best_loss):
-            best_loss, best_step = jax.device_put((loss, np.int32(step)))
-            state = state._replace(best_params=copied(params), best_loss=best_loss, best_step=best_step)
-        return state, metrics
-
     count = devices or int(state.devices)
     if devices is None and plan.steps:
         arrays, _ = batches(0)
-        if count not in possible(_sequences(arrays)):
+        if count not in possible(sequences(arrays)):
             count = fastest_devices(arrays)
     count = max(count, 1)
-    state = _with_best(spread_copies(_moving(state)._replace(devices=jnp.int32(count)), specs, count), state)
+    state = with_best(spread_copies(moving(state)._replace(devices=jnp.int32(count)), specs, count), state)
     data = spread(data, whole(data), count)
-    step = int(state.step)
-    if step == 0 and plan.steps and not math.isfinite(state.best_loss):
-        state, _ = evaluated(state)
-
-    def out_of_patience() -> bool:
-        return plan.patience is not None and step - int(state.best_step) >= plan.patience * plan.steps_per_epoch
-
-    while step < plan.steps and not out_of_patience():
-        place = step % plan.steps_per_epoch
-        arrays, steps = batches(step)
-        until = plan.until_evaluation(step)
-        steps = min(steps, until)
-        state = _with_best(run_chunk(count)(_moving(state), data, arrays, jnp.int32(steps)), state)
-        step += steps
-        train_loss = float(state.epoch_loss) / (place + steps)
-        metrics = None
-        if steps == until:
-            state, metrics = evaluated(state)
-        finished = step >= plan.steps or out_of_patience() or not math.isfinite(train_loss)
-        yield Report(gathered(state), step, step / plan.steps_per_epoch, train_loss, metrics, finished)
-        if finished:
+    state = course.begun(state)
+    while not course.over(state):
+        arrays, steps = course.next()
+        state = with_best(program.on(count)(moving(state), data, arrays, jnp.int32(steps), course.key), state)
+        report = course.advanced(state, steps)
+        state = report.state
+        yield report._replace(state=gathered(state))
+        if report.finished:
             return
+
+
+def described(model: nnx.Module, arrays: Any) -> list[Any]:
+    """What is trained, on batches like these, as JSON types: what the time of a step depends on."""
+    shapes = [[str(leaf.dtype), *leaf.shape[1:]] for leaf in jax.tree.leaves(arrays)]
+    return [zlib.crc32(repr(nnx.graphdef(model)).encode()), shapes]

@@ -43,6 +43,11 @@ def split(array: Any, axis: int) -> PartitionSpec:
     return PartitionSpec(*(_AXIS if index == axis % array.ndim else None for index in range(array.ndim)))
 
 
+def over_first(tree: Any) -> Any:
+    """The specification that shards each array along its first axis, which numbers trainings, not sequences."""
+    return jax.tree.map(lambda _: PartitionSpec(_AXIS), tree)
+
+
 def mean(tree: Any, devices: int) -> Any:
     """The mean over the devices, inside a function that is `sharded`."""
     return tree if devices == 1 else lax.pmean(tree, _AXIS)
@@ -110,31 +115,61 @@ def fastest(batch: int, what: Any, steps: int, run: Trial) -> int:
     counts = possible(batch)
     if len(counts) == 1:
         return 1
-    known = _remembered()
-    kind = computing_devices()[0].device_kind
-    name = f"{zlib.crc32(json.dumps([what, batch, counts, kind]).encode()):08x}"
-    if known.get(name) in counts:
-        return known[name]
+    name = _name([what, batch, counts])
+    if (known := _remembered().get(name)) in counts:
+        return known
     run(1, 1)  # compiles
     single = _seconds(run, 1, 1)
     if single * steps < _WORTH_MEASURING or steps < _SHARE * _ROUNDS * len(counts):
         return 1
     for count in counts[1:]:
         run(count, 1)
-    trial_steps = max(1, round(_ROUND / single))
-    times = {count: float("inf") for count in counts}
-    for _ in range(_ROUNDS):
-        for count in counts:
-            times[count] = min(times[count], _seconds(run, count, trial_steps))
+    times = _times(run, counts, max(1, round(_ROUND / single)))
     best = min(counts, key=lambda count: times[count] * (1 if count == 1 else 1 / _GAIN))
     _remember({**_remembered(), name: best})
     return best
+
+
+def one_program_gains(seeds: int, batch: int, what: Any, steps: int, run: Trial) -> bool:
+    """Whether all seeds are faster in one program, `run(0, …)`, than one by one on so many devices, `run(devices, …)`.
+
+    Each has `steps` steps of `batch` sequences. `what` says, as JSON, what is trained: the answer is remembered. Where
+    all is over soon, one program more is not worth compiling.
+    """
+    counts = possible(batch)
+    name = _name([what, batch, counts, "seeds", seeds])
+    if (known := _remembered().get(name)) in (0, 1):
+        return known == 1
+    run(1, 1)  # compiles
+    single = _seconds(run, 1, 1)
+    if single * steps * seeds < _WORTH_MEASURING:
+        return False
+    for each in (0, *counts[1:]):
+        run(each, 1)
+    times = _times(run, [0, *counts], max(1, round(_ROUND / single)))
+    found = times.pop(0) < min(times.values()) * seeds * _GAIN
+    _remember({**_remembered(), name: int(found)})
+    return found
+
+
+def _times(run: Trial, counts: list[int], steps: int) -> dict[int, float]:
+    """The least seconds of some rounds, by turns."""
+    times = {count: float("inf") for count in counts}
+    for _ in range(_ROUNDS):
+        for count in counts:
+            times[count] = min(times[count], _seconds(run, count, steps))
+    return times
 
 
 def _seconds(run: Trial, count: int, steps: int) -> float:
     begun = time.perf_counter()
     run(count, steps)
     return time.perf_counter() - begun
+
+
+def _name(what: Any) -> str:
+    """What a measurement on this machine is remembered by."""
+    return f"{zlib.crc32(json.dumps([what, computing_devices()[0].device_kind]).encode()):08x}"
 
 
 def _mesh(devices: int) -> Mesh:

@@ -32,35 +32,12 @@ def run(task: Task, saving: Saving = NOT_SAVED) -> Iterator[Event]:
         Interrupted: Ctrl-C or SIGTERM came; what was trained is saved, where a folder was named.
         RnncliError: the loss was no number from the start.
     """
-    begun = time.monotonic()
-    training = _Run(task, saving)
-    if saving.resume:
-        yield from training.resume()
-    training.claim()
+    training = Run(task, saving)
+    yield from training.begin()
     if task.plan.steps:
         yield Doing("compiling the training, and measuring how many devices are fastest")
     yield from training.train()
-    yield from training.save()
-    state = training.state
-    yield Doing("scoring")
-    best_epoch = int(state.best_step) / task.plan.steps_per_epoch
-    scored = task.score(state.best_params, best_epoch)
-    params = state.best_params if scored.params is None else scored.params
-    training.add({"scores": scored.scores, **scored.metadata})
-    yield from training.save(scored.params)
-    training.close()
-    result = Result(
-        task=task,
-        params=params,
-        metadata=training.metadata(),
-        history=training.history,
-        scored=scored,
-        best_epoch=best_epoch,
-        devices=max(1, int(state.devices)),
-        seconds=time.monotonic() - begun,
-        steps_per_second=training.pace.overall(int(state.step)),
-    )
-    yield Finished(result)
+    yield from training.finish()
 
 
 class _Pace:
@@ -93,11 +70,11 @@ class _Pace:
         self._ended = time.monotonic()
 
 
-class _Run:
+class Run:
     """A training as it stands."""
 
     def __init__(self, task: Task, saving: Saving):
-        self.task, self._saving = task, saving
+        self.task, self._saving, self._begun = task, saving, time.monotonic()
         self.state: TrainState = initial_state(task.model, task.optimizer, task.carry)
         self.history: list[dict[str, float]] = []
         self.pace = _Pace()
@@ -106,8 +83,14 @@ class _Run:
         self._saved = time.monotonic()
         self._validation: dict[str, float] | None = None
 
-    def resume(self) -> Iterator[Event]:
-        """Take up a saved training, if one was saved."""
+    def begin(self) -> Iterator[Event]:
+        """Take up what is saved, if that is wanted, and make the folder this training's."""
+        if self._saving.resume:
+            yield from self._resume()
+        if self._saving.checkpoint is not None:
+            self._writer = CheckpointWriter(self._saving)
+
+    def _resume(self) -> Iterator[Event]:
         folder = self._saving.checkpoint
         assert folder is not None
         metadata = resumable(folder, self.task.name, self.metadata())
@@ -124,15 +107,6 @@ class _Run:
                 f"`epochs` {settings.epochs} after {was}: from epoch {done:.3g} on, the cosine is {change} to them"
             )
 
-    def claim(self) -> None:
-        """Make the folder this training's."""
-        if self._saving.checkpoint is not None:
-            self._writer = CheckpointWriter(self._saving)
-
-    def add(self, metadata: dict[str, Any]) -> None:
-        """Let further metadata be saved."""
-        self._more |= metadata
-
     def metadata(self) -> dict[str, Any]:
         """What is saved beside the arrays."""
         task = self.task
@@ -148,18 +122,49 @@ class _Run:
         )
         with stop_requests() as stop:
             for report in reports:
-                self.state = report.state
-                if not math.isfinite(report.train_loss):
-                    yield self._diverged(report.step)
-                    break
-                yield self._progress(report)
+                yield from self.hear(report)
                 if stop.signal is not None and not report.finished:
-                    yield from self._stop(report, stop.signal)
-                due = time.monotonic() - self._saved > self._saving.save_every
-                if due and not report.finished:
-                    # before an evaluation in training, the untrained network is the best that the state knows
-                    yield from self.save(self._better(report) if not int(report.state.best_step) else None)
+                    yield from self.stop(report, stop.signal)
+                    raise self.interrupted(report, stop.signal)
         self.pace.end()
+
+    def hear(self, report: Report) -> Iterator[Event]:
+        """Take note of where training stands, and save it from time to time.
+
+        Raises RnncliError: the loss is not a number, and nothing was trained before that could be kept.
+        """
+        self.state = report.state
+        if not math.isfinite(report.train_loss):
+            yield self._diverged(report.step)
+            return
+        yield self._progress(report)
+        if time.monotonic() - self._saved > self._saving.save_every and not report.finished:
+            # before an evaluation in training, the untrained network is the best that the state knows
+            yield from self.save(self._better(report) if not int(report.state.best_step) else None)
+
+    def finish(self) -> Iterator[Event]:
+        """Save and score what was trained."""
+        task, state = self.task, self.state
+        yield from self.save()
+        yield Doing("scoring")
+        best_epoch = int(state.best_step) / task.plan.steps_per_epoch
+        scored = task.score(state.best_params, best_epoch)
+        params = state.best_params if scored.params is None else scored.params
+        self._more |= {"scores": scored.scores, **scored.metadata}
+        yield from self.save(scored.params)
+        self.close()
+        result = Result(
+            task=task,
+            params=params,
+            metadata=self.metadata(),
+            history=self.history,
+            scored=scored,
+            best_epoch=best_epoch,
+            devices=max(1, int(state.devices)),
+            seconds=time.monotonic() - self._begun,
+            steps_per_second=self.pace.overall(int(state.step)),
+        )
+        yield Finished(result)
 
     def save(self, params: Params | None = None) -> Iterator[Event]:
         """Write a checkpoint that predicts with `params`, with the best ones if None; nothing without a folder."""
@@ -194,14 +199,17 @@ class _Run:
             return Evaluated(**common, params=report.state.params)
         return Progress(**common)
 
-    def _stop(self, report: Report, signal: int) -> Iterator[Event]:
-        """Save what was trained, and raise `Interrupted`."""
+    def stop(self, report: Report, signal: int) -> Iterator[Event]:
+        """Save what was trained, before its end."""
         yield from self.save(self._better(report) if report.metrics is None else None)
         self.close()
+        yield Stopped(signal, report.step, self._writer is not None)
+
+    def interrupted(self, report: Report, signal: int) -> Interrupted:
+        """The exception that says so."""
         saved = self._writer is not None
-        yield Stopped(signal, report.step, saved)
         what = "saved; go on with `resume`" if saved else "nothing was saved: no `checkpoint` was given"
-        raise Interrupted(signal, f"stopped at epoch {report.epoch:.1f} of {self.task.plan.epochs}; {what}")
+        return Interrupted(signal, f"stopped at epoch {report.epoch:.1f} of {self.task.plan.epochs}; {what}")
 
     def _better(self, report: Report) -> Params | None:
         """The current parameters where they do better on validation data than the best that the state knows.

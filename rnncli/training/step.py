@@ -1,0 +1,142 @@
+"""The compiled program of training: many steps on the device before it is left.
+
+All that a step needs is in its arguments: the state, the batches, the key that masks are drawn from. So the same
+program serves every seed, alone on a device, shared by several, or mapped over the states of several trainings.
+"""
+
+from functools import cache, partial
+from typing import Any, NamedTuple, Protocol
+
+import jax
+import jax.numpy as jnp
+import optax
+from flax import nnx
+from jax import Array, lax
+
+from rnncli.nn.dropout import DropoutKey
+from rnncli.training.parallel import WHOLE, mean, over_first, rows, sharded, split, whole
+
+Params = Any  # a pytree of arrays: nnx.State as a model splits into it
+
+
+class Loss(Protocol):
+    """What a step of training minimises."""
+
+    def __call__(self, model: Any, carry: Any, data: Any, batch: Any, key: DropoutKey) -> tuple[Array, Any]:
+        """The loss of a batch, arrays `[T, B, …]` or `[B]`, and the carry `[B, …]` for the next one."""
+        ...
+
+
+class TrainState(NamedTuple):
+    """All that training has to remember between two steps."""
+
+    # the model, and what the optimizer knows
+    params: Params
+    opt_state: optax.OptState
+    # where in the run: steps taken; the hidden state handed from batch to batch, for those that hand one on
+    step: Array
+    carry: Any
+    epoch_loss: Array  # sum over the steps of this epoch so far
+    # the best evaluation so far
+    best_params: Params
+    best_loss: Array
+    best_step: Array
+    # how many devices share a batch; 0 while that is not known
+    devices: Array
+
+
+class Program(Protocol):
+    """A compiled training."""
+
+    def __call__(self, state: TrainState, data: Any, batches: Any, steps: Array, key: Array) -> TrainState:
+        """The moving state after `steps` steps, of batches `[S, …]`, S ≥ steps; the state that is given is used up."""
+        ...
+
+
+class Steps:
+    """The programs that train one architecture, for any number of devices or of seeds."""
+
+    def __init__(
+        self,
+        model: nnx.Module,
+        optimizer: optax.GradientTransformation,
+        loss_of: Loss,
+        steps_per_epoch: int,
+    ):
+        self._graph, _, self._rest = nnx.split(model, nnx.Param, ...)
+        self._optimizer, self._loss_of, self._steps_per_epoch = optimizer, loss_of, steps_per_epoch
+        self.on = cache(self._on)
+
+    def _on(self, devices: int) -> Program:
+        """The program that shares each batch among so many devices."""
+
+        def run(state: TrainState, data: Any, batches: Any, steps: Array, key: Array) -> TrainState:
+            parts = jax.tree.map(lambda each: split(each, axis_of(each)), batches)
+            specs = specs_of(state)
+            arguments = (specs, WHOLE, parts, WHOLE, WHOLE)
+            return sharded(partial(self._train, devices), arguments, specs, devices)(state, data, batches, steps, key)
+
+        return jax.jit(run, donate_argnums=0)
+
+    def together(self, devices: int) -> Program:
+        """The program that trains several at once: states, batches and keys have them along their first axis.
+
+        They are spread over so many devices, which have to say nothing to each other.
+        """
+        each = jax.vmap(partial(self._train, 1), in_axes=(0, None, 0, None, 0))
+
+        def run(state: TrainState, data: Any, batches: Any, steps: Array, key: Array) -> TrainState:
+            specs, keys = over_first(state), over_first(key)
+            arguments = (specs, WHOLE, over_first(batches), WHOLE, keys)
+            return sharded(each, arguments, specs, devices)(state, data, batches, steps, key)
+
+        return jax.jit(run, donate_argnums=0)
+
+    def _loss(self, params: Params, carry: Any, data: Any, batch: Any, key: DropoutKey) -> tuple[Array, Any]:
+        return self._loss_of(nnx.merge(self._graph, params, self._rest), carry, data, batch, key)
+
+    def _train(self, devices: int, state: TrainState, data: Any, batches: Any, steps: Array, key: Array) -> TrainState:
+        places = rows(sequences(batches), devices)
+
+        def body(number: Array, state: TrainState) -> TrainState:
+            first = state.step % self._steps_per_epoch == 0
+            carry = jax.tree.map(lambda each: jnp.where(first, jnp.zeros_like(each), each), state.carry)
+            batch = jax.tree.map(lambda each: each[number], batches)
+            drop = DropoutKey(jax.random.fold_in(key, state.step), places)
+            gradient = jax.value_and_grad(self._loss, has_aux=True)
+            (value, carry), grads = gradient(state.params, carry, data, batch, drop)
+            value, grads = mean((value, grads), devices)
+            updates, opt_state = self._optimizer.update(grads, state.opt_state, state.params)
+            params = optax.apply_updates(state.params, updates)
+            total = jnp.where(first, 0.0, state.epoch_loss) + value
+            return state._replace(
+                params=params, opt_state=opt_state, step=state.step + 1, carry=carry, epoch_loss=total
+            )
+
+        return lax.fori_loop(0, steps, body, state)
+
+
+def specs_of(state: TrainState) -> TrainState:
+    """What of a moving state each of several devices has that share batches: all but its part of the carry."""
+    return whole(state)._replace(carry=jax.tree.map(lambda each: split(each, 0), state.carry))
+
+
+def moving(state: TrainState) -> TrainState:
+    """The state without its best, which stays where it is while the devices compute."""
+    return state._replace(best_params=None, best_loss=None, best_step=None)
+
+
+def with_best(moved: TrainState, state: TrainState) -> TrainState:
+    """A moving state with the best of another."""
+    return moved._replace(best_params=state.best_params, best_loss=state.best_loss, best_step=state.best_step)
+
+
+def axis_of(array: Any) -> int:
+    """The axis of the sequences in an array `[S, T, B, …]` or `[S, B]`."""
+    return min(2, array.ndim - 1)
+
+
+def sequences(batches: Any) -> int:
+    """How many sequences a batch has."""
+    first = jax.tree.leaves(batches)[0]
+    return first.shape[axis_of(first)]
