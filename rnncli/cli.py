@@ -6,14 +6,16 @@ Only the standard library and Typer are imported here, so that a help text costs
 import gc
 import os
 import sys
+import traceback
+import warnings
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
 import typer
 
-from rnncli import __version__
-from rnncli.errors import RnncliError, as_options
+from rnncli import __version__, interrupts
+from rnncli.errors import DamageWarning, RnncliError, as_options
 from rnncli.options import with_options
 from rnncli.settings import Settings, setting
 from rnncli.verbs import LazyGroup
@@ -67,7 +69,8 @@ def run(arguments: list[str] | None = None) -> int:
     _open_closed_streams()
     try:
         code: Any = typer.main.get_command(app).main(args=arguments, prog_name="rnncli", standalone_mode=False)
-        return code if isinstance(code, int) else 0
+        code = code if isinstance(code, int) else 0
+        return interrupts.exit_code() or code if code == 130 else code
     except typer.TyperException as error:
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message(), file=sys.stderr)
@@ -79,10 +82,12 @@ def run(arguments: list[str] | None = None) -> int:
             _complain(as_options(str(error)))
         return error.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        return 130
+        return interrupts.exit_code() or 130
     except MemoryError:
         return _out_of_memory()
     except Exception as error:
+        if (code := interrupts.exit_code()) is not None:
+            return code  # what a signal broke off may fail in any way
         if "RESOURCE_EXHAUSTED" in str(error):  # what XLA calls it; its exception class is not public
             return _out_of_memory()
         print("\nThis is a bug in rnncli; please report it with the lines that follow.", file=sys.stderr)
@@ -101,13 +106,27 @@ def _out_of_memory() -> int:
     return 1
 
 
+def _warn(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
+    if issubclass(category, DamageWarning):
+        print(as_options(f"warning: {message}"), file=sys.stderr)
+    else:
+        _show_warning(message, category, *where, **more)
+
+
+_show_warning = warnings.showwarning
+
+
 def _complain(message: str) -> None:
     print("error:", " ".join(message.split()), file=sys.stderr)
 
 
-def main() -> None:
-    """The console script."""
+def guarded() -> int:
+    """The command line of this process; returns its exit code, of a bug, too."""
     gc.set_threshold(_COLLECT_EVERY)
-    code = run()
-    gc.freeze()  # the process ends: to search what the libraries made for garbage would take it half a second
-    sys.exit(code)
+    warnings.showwarning = _warn
+    interrupts.orderly(True)
+    try:
+        return run()
+    except Exception:
+        traceback.print_exc()
+        return 1

@@ -58,6 +58,10 @@ class Interrupted(RnncliError):
         self.exit_code = 128 + signal_number
 
 
+class DamageWarning(UserWarning):
+    """Something that was saved is damaged, and could be done without."""
+
+
 def as_options(message: str) -> str:
     """The message with the options of the command line in the place of parameters: "--window 30"."""
 

@@ -14,6 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
+from rnncli.durable import put_in_place
 from rnncli.encodings import recoded
 from rnncli.errors import DataError, RnncliError
 
@@ -147,19 +148,19 @@ def whole_file(path: Path) -> Iterator[Path]:
     A symbolic link stays one: its target is replaced. What is no regular file (a pipe, /dev/null) is written to.
     """
     target = path.resolve()
-    if target.exists() and not target.is_file():
-        yield target
-        return
     temporary: Path | None = None
     try:
+        if target.exists() and not target.is_file():
+            yield target
+            return
         handle, name = tempfile.mkstemp(prefix=f".{target.name}.", suffix=target.suffix, dir=target.parent)
         os.close(handle)
         temporary = Path(name)
         yield temporary
         mask = os.umask(0)  # it can only be read by setting it
         os.umask(mask)
-        temporary.chmod(0o666 & ~mask)
-        temporary.replace(target)
+        temporary.chmod(target.stat().st_mode & 0o777 if target.exists() else 0o666 & ~mask)
+        put_in_place(temporary, target)
     except OSError as error:
         raise RnncliError(f"cannot write '{path}': {error.strerror or error}") from error
     finally:

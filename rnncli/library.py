@@ -5,6 +5,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from rnncli.errors import CheckpointError
 from rnncli.training.devices import use_device
 from rnncli.training.stored import task_of
 
@@ -12,6 +13,8 @@ if TYPE_CHECKING:
     from rnncli.charlm.api import Model as CharModel
     from rnncli.forecast.api import Model as ForecastModel
     from rnncli.sentiment.api import Model as SentimentModel
+
+_TASKS = ("forecast", "charlm", "sentiment")
 
 
 def load(folder: str | os.PathLike[str]) -> "ForecastModel | CharModel | SentimentModel":
@@ -34,4 +37,6 @@ def load(folder: str | os.PathLike[str]) -> "ForecastModel | CharModel | Sentime
     """
     use_device()
     task = task_of(Path(folder))
+    if task not in _TASKS:
+        raise CheckpointError(f"the checkpoint in '{folder}' is of the task {task!r}, which rnncli does not have")
     return importlib.import_module(f"rnncli.{task}.api").load_model(Path(folder))

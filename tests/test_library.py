@@ -2,24 +2,19 @@
 
 import doctest
 import importlib
-import json
 import subprocess
 import sys
 from pathlib import Path
 
-import jax
 import jax.numpy as jnp
 import numpy as np
 import pandas as pd
 import pytest
-from flax import nnx
 
 import rnncli
 from rnncli.errors import CheckpointError, DataError, ParameterError
 from rnncli.nn import Cell, SimpleCell, register_cell
 from rnncli.nn.settings import CELLS
-from rnncli.training.checkpoint import save_model
-from rnncli.training.loop import leaf_name
 
 SALES = [100 + month + 20 * np.sin(2 * np.pi * month / 12) for month in range(60)]
 QUICK = {"horizon": 3, "window": 6, "epochs": 1, "units": 4}
@@ -126,22 +121,6 @@ def test_labelled_texts_may_come_in_any_form(tmp_path: Path) -> None:
         rnncli.sentiment.fit(TEXTS, LABELS[1:])
     with pytest.raises(DataError, match="the texts have no labels"):
         rnncli.sentiment.fit(TEXTS)
-
-
-def test_a_classifier_saved_before_there_were_encoders_still_labels(tmp_path: Path) -> None:
-    model = rnncli.sentiment.fit(TEXTS, LABELS, units=4, embedding=4, epochs=1)
-    leaves = jax.tree_util.tree_flatten_with_path(nnx.state(model.network, nnx.Param))[0]
-    # as the leaves were named
-    params = {leaf_name(path).replace("encoder.stack.", "stack."): leaf for path, leaf in leaves}
-    assert any(name.startswith("stack.forward.0.kernel") for name in params)
-    save_model(tmp_path / "m", model.metadata, best=params, **model.arrays())
-    (metadata,) = (tmp_path / "m").glob("*/_CHECKPOINT_METADATA")
-    content = json.loads(metadata.read_text())
-    content["custom_metadata"]["schema"] = 2
-    metadata.write_text(json.dumps(content))
-    wanted, got = (each.predict(["good", "bad"]) for each in (model, rnncli.load(tmp_path / "m")))
-    for one, other in zip(wanted, got, strict=True):
-        np.testing.assert_allclose(other.probabilities, one.probabilities, rtol=1e-5)
 
 
 def test_errors_of_the_library_speak_of_parameters(rnncli, tmp_path: Path) -> None:

@@ -12,7 +12,7 @@ import pytest
 from flax import nnx
 from hypothesis import given
 from hypothesis import strategies as st
-from samples import monthly_sales
+from samples import forged, monthly_sales
 from typer.main import get_command
 
 import rnncli as library
@@ -68,8 +68,7 @@ def test_a_folder_without_models_says_how_to_make_one(rnncli, tmp_path: Path) ->
 
 def test_a_damaged_model_is_left_out_of_the_list_and_refused_by_show(rnncli, place: Path, tmp_path: Path) -> None:
     shutil.copytree(place / "m", tmp_path / "m")
-    (metadata,) = (tmp_path / "m/charlm").glob("*/_CHECKPOINT_METADATA")
-    metadata.write_text(metadata.read_text().replace('"task": "charlm"', '"task": "painting"'))
+    forged(tmp_path / "m/charlm", lambda metadata: metadata.update(task="painting"))
     assert len(rnncli("models", "list", tmp_path / "m", "-q").rows) == 3
     refused = rnncli("models", "show", tmp_path / "m/charlm")
     assert refused.code == 1

@@ -9,12 +9,13 @@ import jax
 import numpy as np
 import pytest
 from flax import nnx
+from samples import restored
 from tagger import Network, Tagger
 
 from rnncli.errors import CheckpointError, Interrupted, ParameterError, RnncliError
 from rnncli.nn.initial import with_parameters
 from rnncli.training import runner
-from rnncli.training.checkpoint import restore, save_model
+from rnncli.training.checkpoint import save_model
 from rnncli.training.events import Diverged, Evaluated, Finished, Note, Progress, Saved, Stopped, follow
 from rnncli.training.runner import run
 from rnncli.training.settings import Saving, Training
@@ -44,7 +45,7 @@ def test_a_task_is_trained_saved_loaded_and_scored(tmp_path: Path) -> None:
     assert (metadata["letters"], metadata["config"]) == (26, settings(epochs=20).as_dict())
     assert metadata["scores"] == result.scored.scores
     task = Tagger(settings())
-    equal(restore(tmp_path / "tags", "tagger", "best", nnx.state(task.model, nnx.Param)), result.params)
+    equal(restored(tmp_path / "tags", "tagger", "best", nnx.state(task.model, nnx.Param)), result.params)
 
 
 def test_killed_and_resumed_equals_never_killed_bit_for_bit(tmp_path: Path) -> None:
@@ -63,7 +64,7 @@ def test_killed_and_resumed_equals_never_killed_bit_for_bit(tmp_path: Path) -> N
     assert done[0] == done[1]
     task = Tagger(settings())
     like = runner.initial_state(task.model, task.optimizer, task.carry)
-    equal(*(restore(folder, "tagger", "state", like) for folder in (killed, whole)))
+    equal(*(restored(folder, "tagger", "state", like) for folder in (killed, whole)))
 
 
 class SignalAt:
@@ -99,11 +100,11 @@ def test_what_was_learnt_before_the_first_evaluation_is_kept(tmp_path: Path, mon
     assert not any(isinstance(event, Evaluated) for event in events)
     assert "epoch 0.8 of 3; saved; go on with `resume`" in str(error)
     task = Tagger(settings())
-    saved = restore(tmp_path / "tags", "tagger", "best", nnx.state(task.model, nnx.Param))
+    saved = restored(tmp_path / "tags", "tagger", "best", nnx.state(task.model, nnx.Param))
     untrained = task.evaluate(nnx.state(task.model, nnx.Param))["loss"]
     assert task.evaluate(saved)["loss"] < untrained - 0.01
     state = runner.initial_state(task.model, task.optimizer, task.carry)
-    assert int(restore(tmp_path / "tags", "tagger", "state", state).best_step) == 0, "a resumed training knows nothing"
+    assert int(restored(tmp_path / "tags", "tagger", "state", state).best_step) == 0, "a resumed training knows nothing"
 
 
 def test_a_stop_that_came_after_a_better_evaluation_keeps_that(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -111,8 +112,8 @@ def test_a_stop_that_came_after_a_better_evaluation_keeps_that(tmp_path: Path, m
     task = Tagger(settings())
     like = nnx.state(task.model, nnx.Param)
     state = runner.initial_state(task.model, task.optimizer, task.carry)
-    best = restore(tmp_path / "tags", "tagger", "best", like)
-    assert task.evaluate(best)["loss"] <= float(restore(tmp_path / "tags", "tagger", "state", state).best_loss) + 1e-6
+    best = restored(tmp_path / "tags", "tagger", "best", like)
+    assert task.evaluate(best)["loss"] <= float(restored(tmp_path / "tags", "tagger", "state", state).best_loss) + 1e-6
 
 
 def test_without_a_folder_a_stop_says_that_nothing_was_saved(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -161,5 +162,5 @@ def test_a_checkpoint_can_be_read_wherever_it_stands(tmp_path: Path, name: str) 
     params = nnx.state(model, nnx.Param)
     save_model(folder, {"task": "tagger"}, best=params)
     other = Network(nnx.Rngs(1))
-    restored = with_parameters(other, restore(folder, "tagger", "best", nnx.state(other, nnx.Param)))
-    equal(nnx.state(restored, nnx.Param), params)
+    read = with_parameters(other, restored(folder, "tagger", "best", nnx.state(other, nnx.Param)))
+    equal(nnx.state(read, nnx.Param), params)

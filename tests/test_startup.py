@@ -112,7 +112,7 @@ def test_version_and_module() -> None:
 def test_completion_knows_verbs_options_and_values(words: str, offered: list[str]) -> None:
     words = f"rnncli {words}"
     env = {"_RNNCLI_COMPLETE": "complete_bash", "COMP_WORDS": words, "COMP_CWORD": str(words.count(" "))}
-    script = "from rnncli.cli import main; main()"
+    script = "from rnncli.__main__ import main; main()"
     command = [sys.executable, "-c", script]
     result = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, **env})
     assert result.stdout.split() == offered

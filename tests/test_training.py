@@ -1,7 +1,5 @@
 """The training loop on problems small enough to know the answer, and its checkpoints."""
 
-import json
-import shutil
 from pathlib import Path
 
 import jax
@@ -9,17 +7,16 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
+from samples import restored
 
-from rnncli.errors import CheckpointError
 from rnncli.nn.dropout import dropout_mask
 from rnncli.nn.layers import Dense
 from rnncli.training import parallel
 from rnncli.training.batches import Shuffled
-from rnncli.training.checkpoint import CheckpointWriter, restore, resumable
+from rnncli.training.checkpoint import CheckpointWriter
 from rnncli.training.loop import Plan, Report, TrainState, evaluation, fit, initial_state
 from rnncli.training.optimizer import make_optimizer
 from rnncli.training.settings import Saving
-from rnncli.training.stored import read_metadata
 
 EXAMPLES, BATCH = 50, 16
 X = jax.random.normal(jax.random.key(0), (EXAMPLES, 3))
@@ -108,9 +105,9 @@ def test_resumed_equals_never_interrupted_bit_for_bit(tmp_path: Path, devices: i
     writer.save({"task": "test"}, state=middle.state)
     writer.close()
     model, optimizer, _ = problem()
-    restored = restore(tmp_path / "run", "test", "state", start(model, optimizer))
-    assert_equal(restored, middle.state)
-    assert_equal(reports(restored, chunk=3)[-1].state, whole[-1].state)
+    read = restored(tmp_path / "run", "test", "state", start(model, optimizer))
+    assert_equal(read, middle.state)
+    assert_equal(reports(read, chunk=3)[-1].state, whole[-1].state)
 
 
 def test_every_example_is_seen_in_every_epoch_in_another_order() -> None:
@@ -160,48 +157,6 @@ def test_clipping_bounds_the_first_step() -> None:
     np.testing.assert_allclose(jnp.linalg.norm(seen), 0.1, rtol=1e-5)  # Adam's first moment: a tenth of norm 1
 
 
-def test_a_checkpoint_moves_with_its_folder(tmp_path: Path) -> None:
-    writer = CheckpointWriter(Saving(checkpoint=tmp_path / "here"))
-    tree = {"kernel": jnp.arange(6.0).reshape(2, 3), "count": jnp.array(7, jnp.int32)}
-    writer.save({"task": "test", "note": "ä"}, best=tree)
-    writer.save({"task": "test", "note": "ö"}, best=jax.tree.map(lambda leaf: leaf + 1, tree))
-    writer.close()
-    shutil.move(tmp_path / "here", tmp_path / "there")
-    assert read_metadata(tmp_path / "there", "test")["note"] == "ö"
-    restored = restore(tmp_path / "there", "test", "best", tree)
-    jax.tree.map(np.testing.assert_array_equal, restored, jax.tree.map(lambda leaf: leaf + 1, tree))
-    assert len([path for path in (tmp_path / "there").iterdir() if path.name.isdigit()]) == 1
-
-
-def saved(folder: Path) -> Path:
-    writer = CheckpointWriter(Saving(checkpoint=folder))
-    writer.save({"task": "test"}, best={"kernel": jnp.ones((2, 3))})
-    writer.close()
-    return folder
-
-
-def test_a_folder_that_holds_something_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(CheckpointError, match="already holds a checkpoint; go on with `resume`"):
-        CheckpointWriter(Saving(checkpoint=saved(tmp_path / "run")))
-    CheckpointWriter(Saving(checkpoint=tmp_path / "run", overwrite=True)).close()
-    other = tmp_path / "photos"
-    (other / "7").mkdir(parents=True)
-    with pytest.raises(CheckpointError, match="no checkpoint folder: it holds '7'"):
-        CheckpointWriter(Saving(checkpoint=other, overwrite=True))
-    (tmp_path / "file").touch()
-    with pytest.raises(CheckpointError, match="is a file"):
-        CheckpointWriter(Saving(checkpoint=tmp_path / "file"))
-
-
-def test_a_log_in_the_folder_and_a_removal_cut_short_do_no_harm(tmp_path: Path) -> None:
-    folder = saved(tmp_path / "run")
-    (folder / "log.jsonl").touch()
-    (folder / "0" / "best").mkdir(parents=True)  # what a kill leaves of a step that was being removed
-    assert read_metadata(folder, "test")["task"] == "test"
-    CheckpointWriter(Saving(checkpoint=folder, resume=True)).close()
-    assert sorted(path.name for path in folder.iterdir()) == ["1", "log.jsonl"]
-
-
 def test_evaluations_within_an_epoch() -> None:
     model, optimizer, plan = problem(epochs=2)
     plan = plan._replace(evaluate_every=3)
@@ -212,49 +167,3 @@ def test_evaluations_within_an_epoch() -> None:
         if report.metrics
     ]
     assert evaluated == [3, 4, 7, 8]
-
-
-def test_what_is_missing_or_damaged_is_told_in_one_line(tmp_path: Path) -> None:
-    like = {"kernel": jnp.ones((2, 3))}
-    with pytest.raises(CheckpointError, match="no checkpoint in .*; make one with 'rnncli test train"):
-        read_metadata(tmp_path / "nowhere", "test")
-    folder = saved(tmp_path / "run")
-    with pytest.raises(CheckpointError, match="holds a checkpoint of test, not of charlm"):
-        read_metadata(folder, "charlm")
-    with pytest.raises(CheckpointError, match="has no state to go on from"):
-        restore(folder, "test", "state", like)
-    with pytest.raises(CheckpointError, match="damaged"):
-        restore(folder, "test", "best", {"kernel": jnp.ones((3, 3))})
-    metadata = next(folder.glob("*/_CHECKPOINT_METADATA"))
-    content = json.loads(metadata.read_text())
-    content["custom_metadata"]["schema"] = 99
-    metadata.write_text(json.dumps(content))
-    with pytest.raises(CheckpointError, match="newer rnncli"):
-        read_metadata(folder, "test")
-    content["custom_metadata"]["schema"] = 1
-    metadata.write_text(json.dumps(content))
-    assert read_metadata(folder, "test")["schema"] == 1, "its model can be used"
-    with pytest.raises(CheckpointError, match="earlier rnncli"):
-        resumable(folder, "test", {})
-    metadata.write_text("{")
-    with pytest.raises(CheckpointError, match="damaged"):
-        read_metadata(folder, "test")
-
-
-def test_a_truncated_file_is_told_in_one_line_or_was_not_needed(tmp_path: Path) -> None:
-    whole = saved(tmp_path / "whole")
-    wanted = {"kernel": jnp.ones((2, 3))}
-    refused = 0
-    for number, file in enumerate(sorted(path for path in whole.rglob("*") if path.is_file())):
-        folder = tmp_path / str(number)
-        shutil.copytree(whole, folder)
-        (folder / file.relative_to(whole)).write_bytes(b"")
-        try:
-            read_metadata(folder, "test")
-            restored = restore(folder, "test", "best", wanted)
-        except CheckpointError as error:
-            assert "\n" not in str(error)
-            refused += 1
-        else:
-            np.testing.assert_array_equal(restored["kernel"], wanted["kernel"])
-    assert refused >= 3

@@ -23,13 +23,13 @@ from rnncli.charlm.vocabulary import Vocabulary
 from rnncli.charlm.warm import warm_start
 from rnncli.errors import CheckpointError, DataError, ParameterError
 from rnncli.settings import Chosen, distributed
-from rnncli.training.checkpoint import CheckpointWriter, restore
+from rnncli.training.checkpoint import check_folder
 from rnncli.training.devices import operands, use_device
 from rnncli.training.events import Doing, Evaluated, Event, Listener, Note, follow, ignore
 from rnncli.training.model import TrainedModel, with_precision
+from rnncli.training.restoring import open_checkpoint
 from rnncli.training.runner import run
 from rnncli.training.settings import COLD, NOT_SAVED, PrecisionChoice, Saving, WarmStart
-from rnncli.training.stored import read_metadata
 
 _PREVIEW, _PREVIEW_TEMPERATURE = 200, 0.8
 _COMPILED = 8  # programs that are kept, for so many ways of drawing
@@ -168,8 +168,7 @@ def train(
     A sample is told every `sample_every` epochs. Files `except_for`, which the caller writes, are no part of a folder's
     text.
     """
-    if saving.checkpoint is not None:
-        CheckpointWriter(saving)  # refuses a folder that may not be written before the text is read
+    check_folder(saving)  # refuses a folder that may not be written before the text is read
     task = task_of(text, source, chosen, preset=preset, warm=warm, on_event=on_event, except_for=except_for)
     if sample_every:
         on_event = _with_previews(task, sample_every, on_event)
@@ -255,7 +254,8 @@ def load_model(folder: Path, precision: PrecisionChoice = "float32") -> Model:
 
     Raises CheckpointError: there is none, or it is damaged.
     """
-    metadata = read_metadata(folder, TASK)
+    checkpoint = open_checkpoint(folder, TASK)
+    metadata = checkpoint.metadata
     try:
         settings = CharlmSettings(**metadata["config"])
         vocabulary = Vocabulary.from_dict(metadata["vocabulary"])
@@ -263,7 +263,7 @@ def load_model(folder: Path, precision: PrecisionChoice = "float32") -> Model:
     except (KeyError, TypeError, ParameterError) as error:
         raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
     network = empty_network(settings, vocabulary.size, operands(precision, settings.units))
-    nnx.update(network, restore(folder, TASK, "best", nnx.state(network, nnx.Param)))
+    nnx.update(network, checkpoint.restore("best", nnx.state(network, nnx.Param)))
     return Model(settings=settings, network=network, metadata=metadata, folder=folder, vocabulary=vocabulary)
 
 

@@ -266,10 +266,10 @@ def document(model: Model) -> dict[str, Any]:
 
 def load_model(folder: Path) -> Model:
     """The model in a checkpoint. Raises CheckpointError: there is none, or it is damaged."""
-    metadata, settings, scaling, network = load_parts(folder)
-    combination = None
+    checkpoint, settings, scaling, network = load_parts(folder)
+    metadata, combination = checkpoint.metadata, None
     if metadata["series"] is not None:
-        combination = combination_in(folder, metadata, settings, network, scaling)
+        combination = combination_in(checkpoint, settings, network, scaling)
     return Model(settings=settings, network=network, combination=combination, metadata=metadata, folder=folder)
 
 

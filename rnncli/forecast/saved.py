@@ -25,8 +25,8 @@ from rnncli.forecast.source import SeriesSource, columns_of
 from rnncli.forecast.task import TASK
 from rnncli.forecast.weights import Weights
 from rnncli.tables import UNNAMED
-from rnncli.training.checkpoint import restore
-from rnncli.training.stored import read_metadata
+from rnncli.training.restoring import Checkpoint, open_checkpoint
+from rnncli.training.stored import damaged
 
 # columns by their name in a checkpoint, and the settings that choose others
 _COLUMNS = {"id": "id", "time": "time_column", "target": "target"}
@@ -98,17 +98,15 @@ def encoding_of(metadata: Mapping[str, Any]) -> Encoding | None:
     return Encoding.from_dict(saved) if saved else None
 
 
-def load_parts(folder: Path) -> tuple[dict[str, Any], ForecastSettings, Scaling, Any]:
-    """Metadata, settings, units and network of a checkpoint.
+def load_parts(folder: Path) -> tuple[Checkpoint, ForecastSettings, Scaling, Any]:
+    """What is saved, settings, units and network of a checkpoint.
 
     Raises CheckpointError: there is none, or it is damaged.
     """
-    metadata = read_metadata(folder, TASK)
+    checkpoint = open_checkpoint(folder, TASK)
+    metadata = checkpoint.metadata
     try:
         settings = ForecastSettings(**metadata["config"])
-        if "scaler" in metadata:  # of an earlier version: one series, and no combination
-            units = {name: [metadata["scaler"][name]] for name in ("mean", "std")}
-            metadata["scaling"] = {"plain": units, "log": units}
         scaling = Scaling.from_dict(metadata["scaling"])
     except (KeyError, TypeError, ValueError, ParameterError) as error:
         raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
@@ -117,25 +115,23 @@ def load_parts(folder: Path) -> tuple[dict[str, Any], ForecastSettings, Scaling,
     except (KeyError, TypeError, ValueError) as error:
         raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its covariates") from error
     network = empty_forecaster(settings, NO_COVARIATES if encoding is None else encoding.sizes)
-    nnx.update(network, restore(folder, TASK, "best", nnx.state(network, nnx.Param)))
-    return metadata, settings, scaling, network
+    nnx.update(network, checkpoint.restore("best", nnx.state(network, nnx.Param)))
+    return checkpoint, settings, scaling, network
 
 
 def load_network(folder: Path) -> tuple[ForecastSettings, Any, Encoding]:
     """Settings, network and covariates of a checkpoint; see `load_parts`. Raises ParameterError: it has no network."""
-    metadata, settings, _, network = load_parts(folder)
+    checkpoint, settings, _, network = load_parts(folder)
     if not settings.has_network:
         raise ParameterError(f"`from_model` '{folder}' has no network to begin with; train one, as with `cell` gru")
-    return settings, network, encoding_of(metadata) or Encoding()
+    return settings, network, encoding_of(checkpoint.metadata) or Encoding()
 
 
-def combination_in(
-    folder: Path, metadata: Mapping[str, Any], settings: ForecastSettings, model: Any, scaling: Scaling
-) -> Combination:
+def combination_in(checkpoint: Checkpoint, settings: ForecastSettings, model: Any, scaling: Scaling) -> Combination:
     """The combination of a checkpoint; the network alone where that was saved before its training had ended."""
     least = settings.least_of(len(scaling.plain.mean))
     network = NetworkForecaster.of(model, scaling, least)
-    saved = metadata.get("combination")
+    saved = checkpoint.metadata.get("combination")
     if saved is None:
         simple = systems_of(settings.horizon, settings.season, (), network)
         count = len(scaling.plain.mean)
@@ -152,16 +148,14 @@ def combination_in(
         if saved.get("effects"):
             count = len(scaling.plain.mean)
             shapes = {"beta": (count, sizes.known), "centre": (sizes.known,), "shared": (sizes.known,)}
-            arrays = restore(
-                folder, metadata["task"], "effects", {name: np.empty(each) for name, each in shapes.items()}
-            )
+            arrays = checkpoint.restore("effects", {name: np.empty(each) for name, each in shapes.items()})
             effects = Effects.from_dict(saved["effects"], arrays)
     except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its combination") from error
+        raise damaged(checkpoint.path, f"{error} in its combination") from error
     linear: list[Linear] = []
     if variants:
         like = [{"kernel": np.empty((each, horizon)), "bias": np.empty(horizon)} for each in inputs]
-        arrays = restore(folder, metadata["task"], "linear", like)
+        arrays = checkpoint.restore("linear", like)
         linear = [
             Linear(**each, variant=v, units=v.units(scaling), least=least, lags=lags)
             for each, (v, lags) in zip(arrays, variants, strict=True)

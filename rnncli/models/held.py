@@ -12,7 +12,7 @@ from typing import Any
 from rnncli.errors import CheckpointError
 from rnncli.options import as_words, with_options
 from rnncli.settings import Setting, settings_of
-from rnncli.training.stored import METADATA, SUFFIX, is_exported, latest_step, saved_steps, stored
+from rnncli.training.stored import METADATA, SUFFIX, from_latest, is_exported, metadata_in, saved_steps, stored
 
 _SETTINGS = {"forecast": "ForecastSettings", "charlm": "CharlmSettings", "sentiment": "SentimentSettings"}
 _TRAIN = {"forecast": "forecast", "charlm": "charlm train", "sentiment": "sentiment"}
@@ -44,14 +44,19 @@ class Held:
     @classmethod
     def of(cls, path: Path) -> "Held":
         """The checkpoint in a folder or file. Raises CheckpointError: there is none, or it is damaged."""
-        metadata = stored(path)
+        if is_exported(path):
+            step, metadata = path, stored(path)
+        else:
+            step, metadata = from_latest(path, "TASK", lambda step: (step, metadata_in(step)))
         if metadata["task"] not in _SETTINGS or not isinstance(metadata.get("config"), dict):
             raise CheckpointError(f"the checkpoint in '{path}' is damaged: it is of the task {metadata['task']!r}")
-        if is_exported(path):
-            return cls(path, metadata, path.stat().st_size, path.stat().st_mtime)
-        step = latest_step(path)
-        files = [Path(folder, name) for folder, _, names in os.walk(step) for name in names]
-        return cls(path, metadata, sum(file.stat().st_size for file in files), (step / METADATA).stat().st_mtime)
+        try:
+            if is_exported(path):
+                return cls(path, metadata, path.stat().st_size, path.stat().st_mtime)
+            files = [Path(folder, name) for folder, _, names in os.walk(step) for name in names]
+            return cls(path, metadata, sum(file.stat().st_size for file in files), (step / METADATA).stat().st_mtime)
+        except FileNotFoundError:  # a training that saves has replaced it
+            return cls.of(path)
 
     @property
     def task(self) -> str:

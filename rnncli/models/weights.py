@@ -9,7 +9,7 @@ import jax
 from flax import nnx
 
 from rnncli.library import load
-from rnncli.training.loop import leaf_name
+from rnncli.training.step import leaf_name
 
 
 class Weights(NamedTuple):

@@ -28,15 +28,13 @@ from rnncli.sentiment.task import TASK, Classifier, SentimentTask, check_choices
 from rnncli.sentiment.text import Ragged, Vocabulary, Words, split_all
 from rnncli.sentiment.warm import warm_start
 from rnncli.settings import Chosen, distributed
-from rnncli.training.checkpoint import CheckpointWriter, restore
+from rnncli.training.checkpoint import check_folder
 from rnncli.training.devices import operands, use_device
 from rnncli.training.events import Doing, Listener, Note, follow, ignore
 from rnncli.training.model import TrainedModel, with_precision
+from rnncli.training.restoring import open_checkpoint
 from rnncli.training.runner import run
 from rnncli.training.settings import COLD, NOT_SAVED, PrecisionChoice, Saving, WarmStart
-from rnncli.training.stored import read_metadata
-
-_RENAMED = {"encoder.stack.": "stack."}  # leaves of the network, as checkpoints before schema 3 have them
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -215,8 +213,7 @@ def train(
     on_event: Listener = ignore,
 ) -> Model:
     """The same as `fit`, with parameters that were checked; parts that are `given` are not read."""
-    if saving.checkpoint is not None:
-        CheckpointWriter(saving)  # refuses a folder that may not be written before the texts are read
+    check_folder(saving)  # refuses a folder that may not be written before the texts are read
     task = task_of(source, chosen, given=given, preset=preset, warm=warm, on_event=on_event)
     result, prepared = follow(run(task, saving), on_event), task.prepared
     classifier: Classifier = result.scored.details
@@ -274,7 +271,8 @@ def load_model(folder: Path, precision: PrecisionChoice = "float32") -> Model:
 
     Raises CheckpointError: there is none, or it is damaged.
     """
-    metadata = read_metadata(folder, TASK)
+    checkpoint = open_checkpoint(folder, TASK)
+    metadata = checkpoint.metadata
     try:
         settings = SentimentSettings(**metadata["config"])
         classes = tuple(metadata["classes"])
@@ -283,9 +281,8 @@ def load_model(folder: Path, precision: PrecisionChoice = "float32") -> Model:
     except (KeyError, TypeError, ValueError, ParameterError) as error:
         raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
     network = empty_network(settings, vocabulary.size, len(classes), operands(precision, settings.units))
-    renamed = _RENAMED if metadata["schema"] < 3 else {}
-    nnx.update(network, restore(folder, TASK, "best", nnx.state(network, nnx.Param), renamed))
-    linear = from_arrays(jax.tree.map(np.asarray, restore(folder, TASK, "ngram", empty_arrays(ngrams, len(classes)))))
+    nnx.update(network, checkpoint.restore("best", nnx.state(network, nnx.Param)))
+    linear = from_arrays(jax.tree.map(np.asarray, checkpoint.restore("ngram", empty_arrays(ngrams, len(classes)))))
     encoder = SentenceEncoder(settings.embeddings) if settings.sentences else None
     return Model(
         settings=settings,

@@ -7,7 +7,7 @@ from types import FrameType
 
 import typer
 
-from rnncli.errors import ParameterError, RnncliError
+from rnncli.errors import Interrupted, ParameterError, RnncliError
 from rnncli.models.settings import One
 from rnncli.options import verb
 from rnncli.output import Output, json_text
@@ -60,14 +60,17 @@ def serve(one: One, listening: Listening, output: Output, device: Device) -> Non
             output.write(address)
             how = {"log_level": "error", "access_log": False, "timeout_graceful_shutdown": _LAST_REQUESTS}
             server = uvicorn.Server(uvicorn.Config(served, lifespan="on", **how))
-            end = server.handle_exit
+            end, heard = server.handle_exit, []
 
             def handle_exit(sig: int, frame: FrameType | None) -> None:
+                heard.append(sig)
                 served.state.close()  # streams end, and nothing is begun
                 end(sig, frame)
 
             server.handle_exit = handle_exit
             server.run(sockets=[listener])
+            if heard:
+                raise Interrupted(heard[0], "")
 
 
 def _listen(listening: Listening) -> socket.socket:

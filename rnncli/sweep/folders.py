@@ -7,8 +7,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from rnncli.errors import CheckpointError
+from rnncli.training.checkpoint import CheckpointWriter
 from rnncli.training.settings import Saving
-from rnncli.training.stored import latest_step, saved_steps
+from rnncli.training.stored import from_latest, saved_steps
 
 SUFFIX = ".sweep"  # of the folder with the trainings, beside that of the best model
 
@@ -43,13 +44,7 @@ def place_of(saving: Saving) -> Iterator[Path]:
         shutil.rmtree(before, ignore_errors=True)
 
 
-def keep(folder: Path, wanted: Path) -> None:
+def keep(folder: Path, writer: CheckpointWriter) -> None:
     """Put a copy of a checkpoint's latest step into another; what it held before goes, other files stay."""
-    before = saved_steps(wanted)
-    number = 1 + max((int(step.name) for step in before), default=0)
-    wanted.mkdir(parents=True, exist_ok=True)
-    with tempfile.TemporaryDirectory(prefix=".", dir=wanted) as temporary:
-        shutil.copytree(latest_step(folder), Path(temporary) / "step")
-        (Path(temporary) / "step").rename(wanted / str(number))
-    for step in before:
-        shutil.rmtree(step, ignore_errors=True)
+    from_latest(folder, "TASK", writer.copy)
+    writer.close()

@@ -29,6 +29,7 @@ def in_processes(
     for job in range(jobs):
         shares.put(cores[job::jobs])
     with stop_requests() as stop, ProcessPoolExecutor(jobs, spawn, _begin, (shares, device)) as pool:
+        stop.can_save = True  # the processes will
         running = {pool.submit(_run, function, item): item for item in items}
         pending = set(running)
         while pending:

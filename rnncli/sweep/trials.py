@@ -2,7 +2,6 @@
 
 import itertools
 import shutil
-import signal
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
@@ -19,6 +18,7 @@ from rnncli.training.checkpoint import CheckpointWriter
 from rnncli.training.events import Doing, Event, Finished, Listener, Note, Progress, follow, ignore, silent
 from rnncli.training.runner import run
 from rnncli.training.settings import DeviceChoice, Saving
+from rnncli.training.signals import ask_to_stop
 from rnncli.training.stored import saved_steps, stored
 from rnncli.training.task import Task
 from rnncli.training.together import Together
@@ -56,8 +56,14 @@ class Sweep:
 
         Raises ParameterError: a choice is not possible. Raises CheckpointError: a folder cannot be used.
         """
-        if self.saving.checkpoint is not None:
-            CheckpointWriter(self.saving)  # refuses a folder that may not be written before anything is trained
+        writer = None if self.saving.checkpoint is None else CheckpointWriter(self.saving)
+        try:
+            return self._run(writer)
+        finally:
+            if writer is not None:
+                writer.close()
+
+    def _run(self, writer: CheckpointWriter | None) -> Swept:
         first = self.chosen.get("seed", self.chosen.cls.seed)
         seeds = [(first + number) % 2**32 for number in range(self.sweeping.seeds)]
         outcomes = [Outcome(values) for values in self.choices]
@@ -81,8 +87,8 @@ class Sweep:
             best = Trial.of(outcomes.index(ranked[0]), seed, ranked[0].values, place)
             metadata, figure = stored(best.folder), best.figure(self.figures)
             assert figure is not None
-            if self.saving.checkpoint is not None:
-                keep(best.folder, self.saving.checkpoint)
+            if writer is not None:
+                keep(best.folder, writer)
         return Swept(ranked, best, metadata, figure[1], self.saving.checkpoint, time.monotonic() - self.begun, whole)
 
     def _rounds(self, trials: list[Trial], outcomes: list[Outcome]) -> bool:
@@ -249,7 +255,7 @@ def _until(deadline: float | None, listener: Listener) -> Listener:
         listener(event)
         if deadline is not None and isinstance(event, Progress) and time.monotonic() > deadline and not stopped:
             stopped = True
-            signal.raise_signal(signal.SIGTERM)
+            ask_to_stop()
 
     return on_event
 

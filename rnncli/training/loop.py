@@ -67,11 +67,6 @@ class Plan(NamedTuple):
         return left if self.evaluate_every is None else min(left, self.evaluate_every - place % self.evaluate_every)
 
 
-def leaf_name(path: tuple[Any, ...]) -> str:
-    """A parameter's place in its model, as in `stack.forward.0.kernel`."""
-    return jax.tree_util.keystr(path, simple=True, separator=".")
-
-
 def initial_state(model: nnx.Module, optimizer: optax.GradientTransformation, carry: Any = ()) -> TrainState:
     """The state before the first step. `carry` is what the loss hands from batch to batch.
 

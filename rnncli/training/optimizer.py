@@ -8,7 +8,8 @@ from typing import Any
 import jax
 import optax
 
-from rnncli.training.loop import Params, Plan, leaf_name
+from rnncli.training.loop import Params, Plan
+from rnncli.training.step import leaf_name
 
 
 def make_optimizer(

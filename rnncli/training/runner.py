@@ -9,9 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from rnncli.errors import Interrupted, RnncliError
-from rnncli.training.checkpoint import CheckpointWriter, restore, resumable
+from rnncli.training.checkpoint import CheckpointWriter, resumable
 from rnncli.training.events import Diverged, Doing, Evaluated, Event, Finished, Note, Progress, Saved, Stopped
 from rnncli.training.loop import Params, Report, TrainState, fit, initial_state
+from rnncli.training.restoring import STATE
 from rnncli.training.settings import NOT_SAVED, Saving
 from rnncli.training.signals import stop_requests
 from rnncli.training.task import Result, Task
@@ -33,11 +34,14 @@ def run(task: Task, saving: Saving = NOT_SAVED) -> Iterator[Event]:
         RnncliError: the loss was no number from the start.
     """
     training = Run(task, saving)
-    yield from training.begin()
-    if task.plan.steps:
-        yield Doing("compiling the training, and measuring how many devices are fastest")
-    yield from training.train()
-    yield from training.finish()
+    try:
+        yield from training.begin()
+        if task.plan.steps:
+            yield Doing("compiling the training, and measuring how many devices are fastest")
+        yield from training.train()
+        yield from training.finish()
+    finally:
+        training.close()
 
 
 class _Pace:
@@ -93,13 +97,13 @@ class Run:
     def _resume(self) -> Iterator[Event]:
         folder = self._saving.checkpoint
         assert folder is not None
-        metadata = resumable(folder, self.task.name, self.metadata())
-        if metadata is None:
+        saved = resumable(folder, self.task.name, self.metadata())
+        if saved is None:
             yield Note(f"nothing to resume in '{folder}': training starts from the beginning")
             return
-        self.state = restore(folder, self.task.name, "state", self.state)
-        self.history = list(metadata["history"])
-        was, settings = metadata["config"]["epochs"], self.task.settings
+        self.state = saved.restore(STATE, self.state)
+        self.history = list(saved.metadata["history"])
+        was, settings = saved.metadata["config"]["epochs"], self.task.settings
         if was != settings.epochs and settings.schedule == "cosine":
             done = int(self.state.step) / self.task.plan.steps_per_epoch
             change = "stretched" if settings.epochs > was else "shortened"
@@ -122,6 +126,7 @@ class Run:
         )
         with stop_requests() as stop:
             for report in reports:
+                stop.can_save = True
                 yield from self.hear(report)
                 if stop.signal is not None and not report.finished:
                     yield from self.stop(report, stop.signal)
@@ -175,7 +180,7 @@ class Run:
             yield Saved(self._writer.folder, int(self.state.step))
 
     def close(self) -> None:
-        """Wait until all is on the disk."""
+        """Let others write to the folder."""
         if self._writer is not None:
             self._writer.close()
 

@@ -116,6 +116,11 @@ class Steps:
         return lax.fori_loop(0, steps, body, state)
 
 
+def leaf_name(path: tuple[Any, ...]) -> str:
+    """A parameter's place in its model, as in `stack.forward.0.kernel`."""
+    return jax.tree_util.keystr(path, simple=True, separator=".")
+
+
 def specs_of(state: TrainState) -> TrainState:
     """What of a moving state each of several devices has that share batches: all but its part of the carry."""
     return whole(state)._replace(carry=jax.tree.map(lambda each: split(each, 0), state.carry))

@@ -77,30 +77,35 @@ class Together:
             Interrupted: Ctrl-C or SIGTERM came; what was trained is saved.
         """
         runs = [Run(task, saving) for task, saving in zip(tasks, savings, strict=True)]
-        for number, run in enumerate(runs):
-            yield from ((number, event) for event in run.begin())
-            run.pace.start(int(run.state.step))
-        failed: dict[int, RnncliError] = {}
-        if len({int(run.state.step) for run in runs}) == 1:
-            yield 0, Doing(f"compiling the trainings of {len(runs)} seeds as one program")
-            yield from self._train(runs, failed)
-        else:
+        try:
+            for number, run in enumerate(runs):
+                yield from ((number, event) for event in run.begin())
+                run.pace.start(int(run.state.step))
+            failed: dict[int, RnncliError] = {}
+            if len({int(run.state.step) for run in runs}) == 1:
+                yield 0, Doing(f"compiling the trainings of {len(runs)} seeds as one program")
+                yield from self._train(runs, failed)
+            else:
+                for number, run in enumerate(runs):
+                    try:
+                        yield from ((number, event) for event in run.train())
+                    except RnncliError as error:
+                        failed[number] = error
             for number, run in enumerate(runs):
                 try:
-                    yield from ((number, event) for event in run.train())
+                    if number in failed:
+                        raise failed[number]
+                    yield from ((number, event) for event in run.finish())
                 except RnncliError as error:
-                    failed[number] = error
-        for number, run in enumerate(runs):
-            try:
-                if number in failed:
-                    raise failed[number]
-                yield from ((number, event) for event in run.finish())
-            except RnncliError as error:
-                yield number, error
+                    yield number, error
+        finally:
+            for run in runs:
+                run.close()
 
     def _train(self, runs: Sequence[Run], failed: dict[int, RnncliError]) -> Iterator[tuple[int, Event]]:
         with stop_requests() as stop:
             for reports in self._fit(runs):
+                stop.can_save = True
                 for number, report in reports.items():
                     try:
                         yield from ((number, event) for event in runs[number].hear(report))
