@@ -15,12 +15,14 @@ from typing import Any, ClassVar
 import typer
 
 from rnncli import __version__, interrupts
-from rnncli.errors import DamageWarning, RnncliError, as_options
+from rnncli.errors import DamageWarning, RnncliError, as_options, printable
 from rnncli.options import with_options
 from rnncli.settings import Settings, setting
 from rnncli.verbs import LazyGroup
 
 _COLLECT_EVERY = 20_000  # new objects; Python's 700 or so cost a tenth of a short command while the libraries load
+
+_LONGEST = 600  # characters of a message
 
 
 class Commands(LazyGroup):
@@ -85,6 +87,9 @@ def run(arguments: list[str] | None = None) -> int:
         return interrupts.exit_code() or 130
     except MemoryError:
         return _out_of_memory()
+    except OSError as error:  # of the machine, where no message of our own was nearer
+        _complain(_of_system(error))
+        return interrupts.exit_code() or 1
     except Exception as error:
         if (code := interrupts.exit_code()) is not None:
             return code  # what a signal broke off may fail in any way
@@ -106,9 +111,20 @@ def _out_of_memory() -> int:
     return 1
 
 
+def _of_system(error: OSError) -> str:
+    """What the operating system refused."""
+    try:
+        Path.cwd()
+    except OSError:
+        return "the working folder is not there any more; change to another"
+    if error.filename is None:
+        return str(error.strerror or error)
+    return f"cannot use '{error.filename}': {error.strerror}"
+
+
 def _warn(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     if issubclass(category, DamageWarning):
-        print(as_options(f"warning: {message}"), file=sys.stderr)
+        print(printable(as_options(f"warning: {message}"), _LONGEST), file=sys.stderr)
     else:
         _show_warning(message, category, *where, **more)
 
@@ -117,7 +133,7 @@ _show_warning = warnings.showwarning
 
 
 def _complain(message: str) -> None:
-    print("error:", " ".join(message.split()), file=sys.stderr)
+    print("error:", printable(" ".join(message.split()), _LONGEST), file=sys.stderr)
 
 
 def guarded() -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import as_options
+from rnncli.errors import as_options, printable
 from rnncli.output import TERMINAL, Output, discard
 from rnncli.progress import Bar, Lines, Meter, rich_console
 from rnncli.training.devices import CompileClock, use_device
@@ -20,6 +20,7 @@ from rnncli.training.settings import Computing, Device
 if TYPE_CHECKING:
     from rich.table import Table
 
+_LONGEST = 600  # characters of a line
 _SILENT = 3.0  # seconds after which a command that tells nothing says what it does
 
 
@@ -67,11 +68,12 @@ class Console:
         if self.quiet:
             return
         self._not_doing()
+        text = printable(as_options(text), None if "\n" in text else _LONGEST)
         try:
             if isinstance(self._progress, Bar):
-                self._progress.say(as_options(text))
+                self._progress.say(text)
             else:
-                print(as_options(text), file=sys.stderr, flush=True)
+                print(text, file=sys.stderr, flush=True)
         except BrokenPipeError:
             self._be_quiet()
 
@@ -82,11 +84,11 @@ class Console:
         from rich import box
         from rich.table import Table
 
-        table = Table(title=title, box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
+        table = Table(title=printable(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
         for index, name in enumerate(header):
-            table.add_column(name, justify="left" if index == 0 else "right", overflow="fold")
+            table.add_column(printable(name), justify="left" if index == 0 else "right", overflow="fold")
         for index, row in enumerate(rows):
-            table.add_row(*row, style="bold" if index == style_row else None)
+            table.add_row(*map(printable, row), style="bold" if index == style_row else None)
         try:
             _print(table)
         except BrokenPipeError:
@@ -134,7 +136,7 @@ class Console:
         elif isinstance(event, Progress) and not self.quiet:
             if self._progress is None:
                 meter = Bar if sys.stderr.isatty() else Lines
-                self._progress = meter(label, self.say)
+                self._progress = meter(printable(label), self.say)
             self._progress.advance(event)
 
     def _end_progress(self) -> None:

@@ -83,9 +83,11 @@ class Lock:
         except OSError:  # a file system without locks
             file.close()
             return
-        file.truncate(0)
-        file.write(f"{os.getpid()}\n")
-        file.flush()
+        try:
+            file.truncate(0)
+            os.write(file.fileno(), f"{os.getpid()}\n".encode())
+        except OSError:  # the lock holds without it
+            pass
         self._file, self._path = file, folder / _LOCK
 
     def release(self) -> None:

@@ -14,6 +14,8 @@ Messages name parameters in backticks, as in "`window` 30". The command line sho
 import re
 
 _PARAMETER = re.compile(r"`([a-z_]+)`")
+# controls, and signs that turn the direction of writing around; half surrogates cannot be written
+_CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
 _POSITIONAL = ("series", "text", "data")
 _OTHERWISE = {"from_model": "from"}  # options that Python has a word of its own for
 
@@ -60,6 +62,17 @@ class Interrupted(RnncliError):
 
 class DamageWarning(UserWarning):
     """Something that was saved is damaged, and could be done without."""
+
+
+def printable(text: str, most: int | None = None) -> str:
+    """The text with control characters escaped, as a terminal would obey them; a longer one than `most` without middle.
+
+    Newlines and tabs stay.
+    """
+    shown = _CONTROL.sub(lambda match: match[0].encode("unicode_escape").decode(), text)
+    if most is None or len(shown) <= most:
+        return shown
+    return f"{shown[: most * 2 // 3]} … {shown[-most // 3 :]}"
 
 
 def as_options(message: str) -> str:

@@ -14,22 +14,24 @@ from itertools import chain
 from pathlib import Path
 from typing import Any, cast
 
+from rnncli import limits
 from rnncli.durable import put_in_place
 from rnncli.encodings import recoded
 from rnncli.errors import DataError, RnncliError
 
 _LONGEST_MAGIC = 6
 _PIECE = 2**16
+_BLOCK = 2**24  # bytes that are unpacked at once, at most
 _SUFFIXES = {".txt", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".gz", ".xz", ".bz2", ".zst"}  # no text ends so
 _TEMPORARY_EXTRA = 24  # bytes that the name of a temporary file adds to the file's own
 
 
-def read_bytes(source: str, encoding: str | None = None) -> bytes:
+def read_bytes(source: str, encoding: str | None = None, most: int = limits.MOST_IN_MEMORY) -> bytes:
     """All of a file, or of stdin for `-`. Compression is told by the content, so it works in a pipe too.
 
-    Text of an `encoding` comes as UTF-8.
+    Text of an `encoding` comes as UTF-8. Raises DataError: it cannot be read, or is larger than `most` bytes.
     """
-    return b"".join(read_blocks(source, encoding))
+    return limits.joined(read_blocks(source, encoding), name_of(source), most)
 
 
 def read_blocks(source: str, encoding: str | None = None) -> Iterator[bytes]:
@@ -50,21 +52,38 @@ def _unpacked(source: str) -> Iterator[bytes]:
         yield head
         yield from pieces
         return
-    # not by the openers of gzip, bz2 and lzma: some of these leave out in silence what follows a stream and is none
-    frame = None
-    try:
+    packed = 0
+
+    def counted() -> Iterator[bytes]:
+        nonlocal packed
         for piece in chain([head], pieces):
-            while piece := piece if frame else piece.lstrip(b"\0"):  # zeros may stand between and after the frames
-                frame = frame or make()
-                yield frame.decompress(piece)
-                if not frame.eof:
-                    break
-                piece, frame = frame.unused_data, None
-        if frame is not None:
-            raise EOFError("its end is missing")
+            packed += len(piece)
+            yield piece
+
+    try:
+        yield from limits.unpacked(_frames(counted(), make), lambda: packed, name_of(source))
     except (OSError, EOFError, ValueError, failure) as error:
         reason = f"its compressed content breaks off or is wrong ({error})"
         raise DataError(f"{name_of(source)} is damaged: {reason}") from error
+
+
+def _frames(pieces: Iterator[bytes], make: Callable[[], Any]) -> Iterator[bytes]:
+    """What compressed frames hold, one after the other. Raises EOFError: the last one has no end.
+
+    Not by the openers of gzip, bz2 and lzma: some of these leave out in silence what follows a stream and is none.
+    """
+    frame = None
+    for piece in pieces:
+        while piece := piece if frame else piece.lstrip(b"\0"):  # zeros may stand between and after the frames
+            frame = frame or make()
+            yield frame.decompress(piece, _BLOCK)
+            while not frame.eof and (more := frame.decompress(getattr(frame, "unconsumed_tail", b""), _BLOCK)):
+                yield more
+            if not frame.eof:
+                break
+            piece, frame = frame.unused_data, None
+    if frame is not None:
+        raise EOFError("its end is missing")
 
 
 def names_file(text: str) -> bool:

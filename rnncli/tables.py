@@ -10,9 +10,11 @@ import csv
 import io
 import json
 import re
+import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
+from rnncli import limits
 from rnncli.encodings import advice
 from rnncli.errors import DataError
 from rnncli.files import name_of, read_bytes
@@ -82,11 +84,16 @@ def _decode(raw: bytes, name: str) -> str:
     if b"\x00" in raw:
         raise DataError(f"{name} is a binary file; tables are read as CSV, TSV, Parquet, JSON Lines or Excel")
     try:
-        return raw.decode("utf-8-sig")
+        return with_newlines(raw).decode("utf-8-sig")
     except UnicodeDecodeError as error:
         line = raw[: error.start].count(b"\n") + 1
         byte = f"byte 0x{raw[error.start]:02x} at offset {error.start} (line {line})"
         raise DataError(f"{name} is not UTF-8: {byte}; {advice(raw)}") from error
+
+
+def with_newlines(raw: bytes) -> bytes:
+    """The text with newlines at the ends of its lines, where these are carriage returns alone, as of old Excel."""
+    return raw if b"\n" in raw else raw.replace(b"\r", b"\n")
 
 
 def _read_separated(text: str, name: str) -> "pd.DataFrame":
@@ -213,11 +220,16 @@ def _record(line: str, index: int, name: str) -> object:
 
 
 def _read_parquet(raw: bytes, name: str) -> "pd.DataFrame":
-    import pandas as pd
+    import pyarrow as pa
+    import pyarrow.parquet as parquet
 
     try:
-        return pd.read_parquet(io.BytesIO(raw))
-    except (ValueError, OSError) as error:
+        file = parquet.ParquetFile(io.BytesIO(raw))
+        cells = file.metadata.num_rows * max(1, file.metadata.num_columns)
+        if cells > limits.MOST_CELLS and not limits.lifted():
+            raise limits.too_much(name, f"has {cells:,} cells, and tables of up to {limits.MOST_CELLS:,} are read")
+        return file.read().to_pandas()
+    except (ValueError, OSError, pa.ArrowException) as error:
         raise DataError(f"{name} is a damaged Parquet file: {str(error).splitlines()[0]}") from error
 
 
@@ -226,9 +238,13 @@ def _read_excel(raw: bytes, name: str) -> "pd.DataFrame":
     import pandas as pd
 
     try:
+        with zipfile.ZipFile(io.BytesIO(raw)) as archive:
+            limits.check_unpacked(sum(each.file_size for each in archive.infolist()), len(raw), name)
         table = pd.read_excel(io.BytesIO(raw), engine="openpyxl")
     except ImportError as error:
         raise DataError(f"{name} is a workbook; install rnncli[excel], or save it as CSV") from error
+    except DataError:
+        raise
     except Exception as error:  # of a damaged archive, openpyxl raises what it runs into
         raise DataError(
             f"{name} is a damaged workbook: {str(error).splitlines()[0] if str(error) else error!r}"

@@ -272,7 +272,7 @@ BAD_VECTORS = {
     "nothing": (b"", "has no word vectors: it is empty"),
     "a binary file cut off": (binary()[:-5], "row 3 of .* is broken: the file ends in it, after 2 rows of 3"),
     "a damaged archive": (gzip.compress(LINES.encode(), mtime=0)[:-9], "damaged"),
-    "vectors of nothing": (b"1 0\na\n", "line 1 of .* says that the vectors have no numbers"),
+    "vectors of nothing": (b"1 0\na\n", "line 1 of .* says that the vectors have 0 numbers"),
     "several files": (zipped("a.txt", "b.txt"), r"holds 2 files \(a.txt, b.txt\); unpack one of them"),
 }
 

@@ -21,13 +21,13 @@ from rnncli.charlm.settings import CharlmSettings, Preset, TextSource
 from rnncli.charlm.task import TASK, CharlmTask
 from rnncli.charlm.vocabulary import Vocabulary
 from rnncli.charlm.warm import warm_start
-from rnncli.errors import CheckpointError, DataError, ParameterError
+from rnncli.errors import DataError
 from rnncli.settings import Chosen, distributed
 from rnncli.training.checkpoint import check_folder
 from rnncli.training.devices import operands, use_device
 from rnncli.training.events import Doing, Evaluated, Event, Listener, Note, follow, ignore
 from rnncli.training.model import TrainedModel, with_precision
-from rnncli.training.restoring import open_checkpoint
+from rnncli.training.restoring import loader, open_checkpoint
 from rnncli.training.runner import run
 from rnncli.training.settings import COLD, NOT_SAVED, PrecisionChoice, Saving, WarmStart
 
@@ -249,6 +249,7 @@ def _replayed(name: str | None, settings: CharlmSettings, corpus: Corpus, say: S
     return old.whole()
 
 
+@loader
 def load_model(folder: Path, precision: PrecisionChoice = "float32") -> Model:
     """The model in a checkpoint, its products in `precision`, whatever it was trained in.
 
@@ -256,12 +257,9 @@ def load_model(folder: Path, precision: PrecisionChoice = "float32") -> Model:
     """
     checkpoint = open_checkpoint(folder, TASK)
     metadata = checkpoint.metadata
-    try:
-        settings = CharlmSettings(**metadata["config"])
-        vocabulary = Vocabulary.from_dict(metadata["vocabulary"])
-        _ = metadata["sources"]["named"], metadata["sources"]["found"], metadata["data"]
-    except (KeyError, TypeError, ParameterError) as error:
-        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
+    settings = CharlmSettings(**metadata["config"])
+    vocabulary = Vocabulary.from_dict(metadata["vocabulary"])
+    _ = metadata["sources"]["named"], metadata["sources"]["found"], metadata["data"]
     network = empty_network(settings, vocabulary.size, operands(precision, settings.units))
     nnx.update(network, checkpoint.restore("best", nnx.state(network, nnx.Param)))
     return Model(settings=settings, network=network, metadata=metadata, folder=folder, vocabulary=vocabulary)

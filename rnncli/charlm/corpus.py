@@ -10,6 +10,7 @@ import json
 import os
 import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property, partial
 from pathlib import Path
@@ -89,7 +90,7 @@ def read_corpus(
     Raises DataError where nothing is there, a text is empty, bytes are not of the encoding, or a character is unknown.
     """
     sources = tuple(sources)
-    with tempfile.TemporaryFile() as file:
+    with _temporary() as file:
         reader = _Reader(file, settings, vocabulary, skip_unknown)
         if beginning is not None:
             reader.begin_with(beginning)
@@ -149,7 +150,7 @@ class _Reader:
         final[0] = vocabulary.boundary
         final[self._table[known]] = vocabulary.table()[known]
         self._file.seek(0)
-        with tempfile.TemporaryFile() as file:
+        with _temporary() as file:
             for block in iter(partial(self._file.read, _BLOCK), b""):
                 _put(file, final[np.frombuffer(block, _PROVISIONAL)])
             return Corpus(vocabulary, _mapped(file, vocabulary.dtype, self._size), sources, self._documents)
@@ -182,15 +183,28 @@ class _Reader:
 
 
 def _put(file: IO[bytes], tokens: np.ndarray) -> None:
-    try:
+    with _room():
         file.write(tokens.tobytes())
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Raises DataError: there is no room for the tokens."""
+    try:
+        yield
     except OSError as error:
         what = f"cannot write the text's tokens to '{tempfile.gettempdir()}': {error.strerror}"
         raise DataError(f"{what}; set TMPDIR to a folder with room") from error
 
 
+def _temporary() -> IO[bytes]:
+    with _room():
+        return tempfile.TemporaryFile()
+
+
 def _mapped(file: IO[bytes], dtype: np.dtype, size: int) -> np.ndarray:
-    file.flush()
+    with _room():
+        file.flush()
     return np.memmap(file, dtype, "r", shape=(size,))
 
 

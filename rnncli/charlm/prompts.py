@@ -9,6 +9,7 @@ from rnncli.charlm.drawing import Prompt
 from rnncli.charlm.settings import Unknown
 from rnncli.errors import DataError, ParameterError
 from rnncli.files import name_of, read_bytes
+from rnncli.limits import LONGEST_PROMPT
 
 
 def read_prompt(model: Model, prompt: Prompt, unknown: Unknown, say: Callable[[str], None]) -> np.ndarray:
@@ -32,7 +33,7 @@ def _text(model: Model, prompt: Prompt) -> str:
     source = "-" if prompt.prompt == "-" else None if prompt.prompt_file is None else str(prompt.prompt_file)
     if source is None:
         return prompt.prompt or ""
-    raw = read_bytes(source)
+    raw = read_bytes(source, most=LONGEST_PROMPT)
     if model.vocabulary.kind == "bytes":
         return raw.decode("utf-8", "surrogateescape")
     encoding = model.settings.encoding

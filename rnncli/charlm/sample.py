@@ -38,6 +38,9 @@ class _Loop(NamedTuple):
     place: Array  # of the next symbol, counted from the end of the prompt
 
 
+_EXTREMES = 1e-6, 1e6  # of what divides logits
+
+
 class Degrees(NamedTuple):
     """The settings of a `Drawing` that a compiled program is told, so that it serves any."""
 
@@ -48,9 +51,9 @@ class Degrees(NamedTuple):
 
     @classmethod
     def of(cls, drawing: Drawing) -> "Degrees":
-        """Those of a drawing, float32."""
-        each = drawing.temperature, drawing.top_p, drawing.min_p, drawing.repetition_penalty
-        return cls(*map(np.float32, each))
+        """Those of a drawing, float32; beyond `_EXTREMES`, nothing would change but that floats overflow."""
+        temperature, penalty = np.clip([drawing.temperature, drawing.repetition_penalty], *_EXTREMES)
+        return cls(*map(np.float32, (temperature, drawing.top_p, drawing.min_p, penalty)))
 
 
 def compiled_for(drawing: Drawing) -> Drawing:

@@ -54,7 +54,11 @@ class Vocabulary:
 
     @classmethod
     def from_dict(cls, stored: dict[str, Any]) -> "Vocabulary":
-        """The vocabulary that `as_dict` described."""
+        """The vocabulary that `as_dict` described. Raises KeyError, TypeError, ValueError: it is something else."""
+        kinds = {"kind": str, "lowercase": bool, "separator": str | None, "documents": bool}
+        wrong = [name for name, kind in kinds.items() if not isinstance(stored[name], kind)]
+        if wrong:
+            raise TypeError(f"{wrong[0]} {stored[wrong[0]]!r}")
         symbols = range(256) if stored["kind"] == "bytes" else map(ord, stored["symbols"])
         return cls(**{**stored, "symbols": tuple(symbols)})
 

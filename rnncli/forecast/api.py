@@ -26,6 +26,7 @@ from rnncli.settings import Chosen, distributed
 from rnncli.training.devices import use_device
 from rnncli.training.events import Doing, Listener, Note, follow, ignore
 from rnncli.training.model import TrainedModel, with_precision
+from rnncli.training.restoring import loader
 from rnncli.training.runner import run
 from rnncli.training.settings import COLD, NOT_SAVED, Saving, WarmStart
 from rnncli.training.task import Result
@@ -264,6 +265,7 @@ def document(model: Model) -> dict[str, Any]:
     return described(_panel_of(model.result), model.source)
 
 
+@loader
 def load_model(folder: Path) -> Model:
     """The model in a checkpoint. Raises CheckpointError: there is none, or it is damaged."""
     checkpoint, settings, scaling, network = load_parts(folder)

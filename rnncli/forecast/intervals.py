@@ -17,7 +17,7 @@ import numpy as np
 
 from rnncli.forecast.origins import Origins
 
-_GRID = np.linspace(0.0, 1.0, 201)  # shares whose quantiles are kept
+GRID = np.linspace(0.0, 1.0, 201)  # shares whose quantiles are kept
 _LEVELS = (0.05, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8, 0.9, 0.95)  # quantiles that the CRPS is taken over
 _POWERS = (0.0, 0.5, 1.0)  # of the level
 SHARE = 0.8  # of the truth, that intervals hold by default
@@ -67,9 +67,9 @@ class Intervals:
         growth = np.where(growth > 0, growth, 1.0)
         population = np.sort((told / growth)[known])
         if not len(population):
-            return cls(sizes, growth, np.zeros(len(_GRID)), span, power, usual)
+            return cls(sizes, growth, np.zeros(len(GRID)), span, power, usual)
         # the share of a population of n that lies below its k-th value is k / (n + 1): the last is for what is to come
-        ranks = np.clip(np.ceil(_GRID * (len(population) + 1)) - 1, 0, len(population) - 1)
+        ranks = np.clip(np.ceil(GRID * (len(population) + 1)) - 1, 0, len(population) - 1)
         return cls(sizes, growth, population[ranks.astype(int)], span, power, usual)
 
     def missed(self, forecast: np.ndarray, origins: Origins) -> np.ndarray:
@@ -103,7 +103,7 @@ class Intervals:
         Not `conformal`: as far as it would of a normal distribution with errors of that size.
         """
         if conformal:
-            factor = float(np.interp(share, _GRID, self.quantiles))
+            factor = float(np.interp(share, GRID, self.quantiles))
         else:  # the mean size of a normal deviate is √(2/π) of its deviation
             factor = NormalDist().inv_cdf((1 + min(share, 0.999999)) / 2) * (np.pi / 2) ** 0.5
         units = self._units(origins) * self.sizes[origins.series]

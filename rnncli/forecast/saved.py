@@ -2,30 +2,30 @@
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, get_args
 
 import numpy as np
 from flax import nnx
 
-from rnncli.errors import CheckpointError, DataError, ParameterError
+from rnncli.errors import DataError, ParameterError
 from rnncli.forecast.columns import NO_TIME
 from rnncli.forecast.combination import Combination, systems_of
 from rnncli.forecast.covariates import NO_COVARIATES, Encoding, encode
 from rnncli.forecast.effects import Effects
 from rnncli.forecast.ensemble import empty_forecaster
-from rnncli.forecast.intervals import Intervals
+from rnncli.forecast.intervals import GRID, Intervals
 from rnncli.forecast.linear import Linear, Variant
 from rnncli.forecast.network import NetworkForecaster
 from rnncli.forecast.normalize import Scaling
 from rnncli.forecast.panel import Panel
 from rnncli.forecast.reading import read, table
 from rnncli.forecast.series import Series
-from rnncli.forecast.settings import ForecastSettings
+from rnncli.forecast.settings import ForecastSettings, Normalize
 from rnncli.forecast.source import SeriesSource, columns_of
 from rnncli.forecast.task import TASK
 from rnncli.forecast.weights import Weights
 from rnncli.tables import UNNAMED
-from rnncli.training.restoring import Checkpoint, open_checkpoint
+from rnncli.training.restoring import Checkpoint, loader, open_checkpoint
 from rnncli.training.stored import damaged
 
 # columns by their name in a checkpoint, and the settings that choose others
@@ -98,6 +98,7 @@ def encoding_of(metadata: Mapping[str, Any]) -> Encoding | None:
     return Encoding.from_dict(saved) if saved else None
 
 
+@loader
 def load_parts(folder: Path) -> tuple[Checkpoint, ForecastSettings, Scaling, Any]:
     """What is saved, settings, units and network of a checkpoint.
 
@@ -105,15 +106,9 @@ def load_parts(folder: Path) -> tuple[Checkpoint, ForecastSettings, Scaling, Any
     """
     checkpoint = open_checkpoint(folder, TASK)
     metadata = checkpoint.metadata
-    try:
-        settings = ForecastSettings(**metadata["config"])
-        scaling = Scaling.from_dict(metadata["scaling"])
-    except (KeyError, TypeError, ValueError, ParameterError) as error:
-        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
-    try:
-        encoding = encoding_of(metadata)
-    except (KeyError, TypeError, ValueError) as error:
-        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its covariates") from error
+    settings = ForecastSettings(**metadata["config"])
+    scaling, encoding = Scaling.from_dict(metadata["scaling"]), encoding_of(metadata)
+    _check_series(metadata["series"], scaling)
     network = empty_forecaster(settings, NO_COVARIATES if encoding is None else encoding.sizes)
     nnx.update(network, checkpoint.restore("best", nnx.state(network, nnx.Param)))
     return checkpoint, settings, scaling, network
@@ -136,7 +131,7 @@ def combination_in(checkpoint: Checkpoint, settings: ForecastSettings, model: An
         simple = systems_of(settings.horizon, settings.season, (), network)
         count = len(scaling.plain.mean)
         weights = Weights({}, {name: np.ones((count, len(each))) for name, each in simple.items()}, {})
-        intervals = Intervals(np.zeros(count), np.ones(settings.horizon), np.zeros(201))
+        intervals = Intervals(np.zeros(count), np.ones(settings.horizon), np.zeros(len(GRID)))
         return Combination("network", settings.horizon, settings.season, (), network, weights, intervals)
     sizes, window, horizon = model.sizes, settings.window, settings.horizon
     try:
@@ -144,6 +139,8 @@ def combination_in(checkpoint: Checkpoint, settings: ForecastSettings, model: An
         variants = [(Variant(*each[:3]), each[3] if len(each) > 3 else 0) for each in saved["linear"]]
         intervals = Intervals.from_dict(saved["intervals"])
         inputs = [window + lags * sizes.past for _, lags in variants]
+        if any(lags and not sizes.past for _, lags in variants):
+            raise ValueError("lags of covariates that the model does not have")
         effects = None
         if saved.get("effects"):
             count = len(scaling.plain.mean)
@@ -162,4 +159,42 @@ def combination_in(checkpoint: Checkpoint, settings: ForecastSettings, model: An
         ]
     kept = network if settings.has_network else None
     how = settings.system, horizon, settings.season
-    return Combination(*how, linear, kept, weights, intervals, effects, settings.classical)
+    combination = Combination(*how, linear, kept, weights, intervals, effects, settings.classical)
+    _check_sizes(combination, len(scaling.plain.mean))
+    return combination
+
+
+def _check_series(series: Mapping[str, Any] | None, scaling: Scaling) -> None:
+    """Raises ValueError, TypeError, KeyError: the names and units are not those of so many series."""
+    counts = {each.shape for units in (scaling.plain, scaling.log) if units is not None for each in units}
+    if len(counts) != 1 or len(next(iter(counts))) != 1:
+        raise ValueError("units of different numbers of series")
+    words = [] if series is None else [series[name] for name in ("target", "time", "step", "fill", "id")]
+    if not all(isinstance(word, str | None) for word in words):
+        raise TypeError("columns without a name")
+    names = {} if series is None else {name: series[name] for name in ("ids", "targets")}
+    for name, each in names.items():
+        wrong = not isinstance(each, list) or len(each) != len(scaling.plain.mean)
+        if wrong or not all(isinstance(text, str | None) for text in each):
+            raise ValueError(f"{name} of another number of series")
+
+
+def _check_sizes(combination: Combination, count: int) -> None:
+    """Raises ValueError: weights, intervals or variants are not those of these systems and so many series."""
+    weights, intervals = combination.weights, combination.intervals
+    variants = {name: len(each) for name, each in combination.systems.items()}
+    for name, number in variants.items():
+        if weights.variants[name].shape != (count, number):
+            raise ValueError(f"weights of {name} of another size")
+    for each_table in (weights.systems, weights.errors):
+        if any(name not in variants or each.shape != (count,) for name, each in each_table.items()):
+            raise ValueError("weights of other systems, or of another size")
+    if combination.system == "auto" and not weights.systems:
+        raise ValueError("no weights")
+    if intervals.sizes.shape != (count,) or intervals.growth.shape != (combination.horizon,):
+        raise ValueError("intervals of another size")
+    if intervals.quantiles.shape != (len(GRID),) or not 0 <= intervals.span <= 10**6:
+        raise ValueError("quantiles of another number")
+    for each in combination.linear:
+        if each.variant.normalize not in get_args(Normalize) or not 0 <= each.lags <= 10**6:
+            raise ValueError(f"a linear map of the kind {each.variant!r}")

@@ -11,7 +11,6 @@ import jax
 import numpy as np
 from flax import nnx
 
-from rnncli.errors import CheckpointError, ParameterError
 from rnncli.sentiment.batches import Encoded
 from rnncli.sentiment.calibration import Calibration
 from rnncli.sentiment.data import Part, described, read_parts, split_data, with_classes
@@ -32,7 +31,7 @@ from rnncli.training.checkpoint import check_folder
 from rnncli.training.devices import operands, use_device
 from rnncli.training.events import Doing, Listener, Note, follow, ignore
 from rnncli.training.model import TrainedModel, with_precision
-from rnncli.training.restoring import open_checkpoint
+from rnncli.training.restoring import loader, open_checkpoint
 from rnncli.training.runner import run
 from rnncli.training.settings import COLD, NOT_SAVED, PrecisionChoice, Saving, WarmStart
 
@@ -266,6 +265,7 @@ def task_of(
     return SentimentTask(prepare(data, chosen, preset, say, start))
 
 
+@loader
 def load_model(folder: Path, precision: PrecisionChoice = "float32") -> Model:
     """The model in a checkpoint, its products in `precision`, whatever it was trained in.
 
@@ -273,13 +273,10 @@ def load_model(folder: Path, precision: PrecisionChoice = "float32") -> Model:
     """
     checkpoint = open_checkpoint(folder, TASK)
     metadata = checkpoint.metadata
-    try:
-        settings = SentimentSettings(**metadata["config"])
-        classes = tuple(metadata["classes"])
-        vocabulary = Vocabulary(metadata["vocabulary"], settings.oov_buckets)
-        calibration, ngrams = Calibration.from_dict(metadata), int(metadata["ngrams"])
-    except (KeyError, TypeError, ValueError, ParameterError) as error:
-        raise CheckpointError(f"the checkpoint in '{folder}' is damaged: {error} in its configuration") from error
+    settings = SentimentSettings(**metadata["config"])
+    classes = tuple(metadata["classes"])
+    vocabulary = Vocabulary(metadata["vocabulary"], settings.oov_buckets)
+    calibration, ngrams = Calibration.from_dict(metadata), int(metadata["ngrams"])
     network = empty_network(settings, vocabulary.size, len(classes), operands(precision, settings.units))
     nnx.update(network, checkpoint.restore("best", nnx.state(network, nnx.Param)))
     linear = from_arrays(jax.tree.map(np.asarray, checkpoint.restore("ngram", empty_arrays(ngrams, len(classes)))))

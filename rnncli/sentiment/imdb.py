@@ -6,6 +6,7 @@ Maas et al. 2011, "Learning Word Vectors for Sentiment Analysis".
 import tarfile
 import zlib
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +45,16 @@ def write_imdb_reviews(archive: Path, folder: Path) -> None:
 
     label = tfds.features.ClassLabel(names=list(_CLASSES))
     features = tfds.features.FeaturesDict({"text": tfds.features.Text(), "label": label})
-    try:
+    with opened(archive):
         _SET.write(folder, features, {split: _reviews(archive, split) for split in _SPLITS})
-    except (tarfile.TarError, EOFError, zlib.error) as error:
+
+
+@contextmanager
+def opened(archive: Path) -> Iterator[None]:
+    """Raises DataError where the block finds the archive damaged."""
+    try:
+        yield
+    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as error:
         raise DataError(f"the archive of {NAME} is damaged ({error}); name labelled DATA instead") from error
 
 

@@ -20,7 +20,7 @@ from rnncli.encodings import advice
 from rnncli.errors import DataError
 from rnncli.files import name_of, read_bytes
 from rnncli.sentiment.settings import Columns
-from rnncli.tables import SEPARATORS, separator_of, table_from, table_of
+from rnncli.tables import SEPARATORS, separator_of, table_from, table_of, with_newlines
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -124,7 +124,7 @@ def _column_of(table: "pd.DataFrame", wanted: str | None, names: Collection[str]
 
 def _decoded_lines(raw: bytes, name: str) -> list[str]:
     """The lines, which are records here; only a newline ends one."""
-    lines = raw.removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    lines = with_newlines(raw.removeprefix(b"\xef\xbb\xbf")).split(b"\n")
     if not lines[-1]:
         lines.pop()
     return [decoded(line, index, name, raw) for index, line in enumerate(lines, 1)]
@@ -143,7 +143,11 @@ def decoded(line: bytes, index: int, name: str, beside: bytes = b"") -> str:
 
 def _is_table(line: str) -> bool:
     """Whether a first line is the header of a table with a usual name."""
-    cells = {cell.strip().lower() for cell in next(csv.reader([line], delimiter=separator_of(line)), [])}
+    try:
+        first = next(csv.reader(line.splitlines(), delimiter=separator_of(line)), [])
+    except csv.Error:  # whoever reads the table says what is wrong
+        return True
+    cells = {cell.strip().lower() for cell in first}
     return len(cells) > 1 and bool(cells.intersection(_TEXT_NAMES + _LABEL_NAMES))
 
 

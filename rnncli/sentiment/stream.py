@@ -10,6 +10,7 @@ from typing import Any, Literal
 
 from rnncli.errors import DataError, ParameterError
 from rnncli.files import name_of, names_file, read_blocks
+from rnncli.limits import LONGEST_LINE, lifted, too_much
 from rnncli.sentiment.records import decoded, is_folder
 from rnncli.tables import rows_of, separator_of, table_of
 
@@ -82,9 +83,13 @@ class _Lines:
 
     def _split(self) -> Iterator[bytes]:
         begun: list[bytes] = []  # pieces of a line without its end
+        size = 0
         for block in self._blocks:
             first, *others = block.split(b"\n")
             begun.append(first)
+            size = 0 if others else size + len(first)
+            if size > LONGEST_LINE and not lifted():
+                raise too_much(self.name, f"has a line of more than {LONGEST_LINE / 2**20:,.0f} MiB")
             if others:
                 whole = [b"".join(begun), *others[:-1]]
                 for index, line in enumerate(whole, 1):

@@ -5,21 +5,37 @@ words that are asked for are kept.
 """
 
 import io
+import lzma
 import re
 import zipfile
 import zlib
 from collections.abc import Collection, Iterator
 from contextlib import contextmanager
 from itertools import chain
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from rnncli.errors import DataError
 from rnncli.files import name_of, read_blocks
+from rnncli.limits import unpacked
 
-_HEADER = re.compile(rb"\d+ \d+\s*")
-_LONGEST = 2**20  # bytes of a line
+_HEADER = re.compile(rb"\d{1,15} \d{1,15}\s*")
+_LONGEST = 2**22  # bytes of a row
+_MOST_NUMBERS = 2**17  # of a vector
+
+
+_UNPACKING = (
+    zipfile.BadZipFile,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    OSError,
+    ValueError,
+    NotImplementedError,
+    RuntimeError,
+)
 
 
 class WordVectors(NamedTuple):
@@ -67,18 +83,27 @@ class _Row(NamedTuple):
 
 
 def _rows(file: io.BufferedReader, name: str) -> Iterator[_Row]:
-    head = file.readline()
+    head = _line(file, 1, name)
     if not _HEADER.fullmatch(head):
         yield from _text_rows(file, name, head, 1, None)
         return
     count, dimension = map(int, head.split())
-    if not dimension:
-        raise DataError(f"line 1 of {name} says that the vectors have no numbers")
+    if not 0 < dimension <= _MOST_NUMBERS:
+        raise DataError(
+            f"line 1 of {name} says that the vectors have {dimension} numbers; 1 to {_MOST_NUMBERS:,} are read"
+        )
     second = file.readline(_LONGEST)
     if _is_text(second, dimension):
         yield from _text_rows(file, name, second, 2, dimension)
     else:
         yield from _binary_rows(file, name, second, count, dimension)
+
+
+def _line(file: io.BufferedReader, index: int, name: str) -> bytes:
+    line = file.readline(_LONGEST + 1)
+    if len(line) > _LONGEST:
+        raise DataError(f"line {index} of {name} has more than {_LONGEST:,} bytes; it is no file of word vectors")
+    return line
 
 
 def _is_text(line: bytes, dimension: int) -> bool:
@@ -98,11 +123,13 @@ def _text_rows(file: io.BufferedReader, name: str, line: bytes, index: int, dime
         if not row and not file.peek(1):
             return  # a blank line at the end
         dimension = row.count(b" ") if dimension is None else dimension
+        if dimension > _MOST_NUMBERS:
+            raise DataError(f"{where} has {dimension:,} numbers; a vector has {_MOST_NUMBERS:,} at most")
         word, *numbers = row.rsplit(b" ", dimension)  # a word may have spaces in it, as some of GloVe's have
         if len(numbers) != dimension or not dimension:
             raise DataError(f"{where} is broken: it has {row.count(b' ')} numbers after the word, not {dimension}")
         yield _Row(word, row[len(word) + 1 :], True, dimension, where)
-        line, index = file.readline(), index + 1
+        line, index = _line(file, index + 1, name), index + 1
 
 
 def _binary_rows(file: io.BufferedReader, name: str, begun: bytes, count: int, dimension: int) -> Iterator[_Row]:
@@ -113,6 +140,8 @@ def _binary_rows(file: io.BufferedReader, name: str, begun: bytes, count: int, d
         word = bytearray()
         while (byte := rest.read(1)) not in (b" ", b""):
             word += byte
+            if len(word) > _LONGEST:
+                raise DataError(f"{where} is broken: its word has no end")
         numbers = rest.read(4 * dimension)
         if len(numbers) < 4 * dimension:
             raise DataError(f"{where} is broken: the file ends in it, after {index - 1} rows of {count}")
@@ -148,9 +177,11 @@ def _opened(source: str) -> Iterator[io.BufferedReader]:
             if len(members) != 1:
                 names = ", ".join(members)[:200]
                 raise DataError(f"'{source}' holds {len(members)} files ({names}); unpack one of them")
+            packed = Path(source).stat().st_size
             with archive.open(members[0]) as file:
-                yield io.BufferedReader(_Blocks(iter(lambda: file.read(2**16), b"")))
-    except (zipfile.BadZipFile, EOFError, zlib.error, NotImplementedError, RuntimeError) as error:
+                blocks = unpacked(iter(lambda: file.read(2**16), b""), lambda: packed, f"'{source}'")
+                yield io.BufferedReader(_Blocks(blocks))
+    except _UNPACKING as error:
         raise DataError(f"'{source}' cannot be unpacked: {error}") from error
 
 

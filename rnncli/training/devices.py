@@ -2,6 +2,8 @@
 
 import os
 import platform
+import subprocess
+import sys
 import warnings
 import zlib
 from contextlib import suppress
@@ -20,6 +22,11 @@ def use_device(device: DeviceChoice = "auto") -> None:
 
     _prepare_processor()
     _remember_compilations()
+    try:
+        jax.devices()
+    except RuntimeError as error:
+        reason = str(error).splitlines()[0].partition(" (set JAX_PLATFORMS")[0]
+        raise RnncliError(f"JAX finds no device: {reason}; see JAX_PLATFORMS in the environment") from error
     if device == "auto":
         return
     try:
@@ -96,11 +103,35 @@ def _prepare_processor() -> None:
 
     if "XLA_FLAGS" not in os.environ:
         os.environ["XLA_FLAGS"] = "--xla_backend_extra_options=xla_cpu_use_multi_output_fusion"
+    else:
+        _check_flags(os.environ["XLA_FLAGS"])
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     forced = "xla_force_host_platform_device_count" in os.environ["XLA_FLAGS"]
     if not forced and jax.config.jax_num_cpu_devices == -1:  # pyright: ignore[reportAttributeAccessIssue]
         with suppress(RuntimeError):  # JAX refuses where it has made its devices already
             jax.config.update("jax_num_cpu_devices", cores)
+
+
+def _check_flags(flags: str) -> None:
+    """Try flags that the user set in a process of its own, once: XLA ends the process at one that it does not know.
+
+    Raises RnncliError: it does.
+    """
+    if not flags.strip():
+        return
+    try:
+        known = cache_folder() / f"flags-{zlib.crc32(flags.encode('utf-8', 'replace')):08x}"
+        if known.exists():
+            return
+        command = [sys.executable, "-c", "import jax; jax.devices()"]
+        tried = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False, timeout=60)
+    except (OSError, RuntimeError, subprocess.SubprocessError):
+        return
+    said = next((line for line in tried.stderr.splitlines() if "XLA_FLAGS" in line), None)
+    if tried.returncode and said is not None:
+        raise RnncliError(f"XLA refuses its flags: {said.partition('] ')[2] or said}; change it in the environment")
+    with suppress(OSError):
+        known.touch()
 
 
 def _processor() -> str:

@@ -1,16 +1,17 @@
 """Reading checkpoints: metadata and arrays of one step, which are what was saved, bit for bit, or are not read."""
 
+import functools
 import hashlib
-from collections.abc import Collection, Mapping
+from collections.abc import Callable, Collection, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import jax
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
-from rnncli.errors import CheckpointError
+from rnncli.errors import CheckpointError, ParameterError
 from rnncli.training.orbax import plain_path, quiet, reason_of
 from rnncli.training.step import leaf_name
 from rnncli.training.stored import DIGESTS, damaged, from_latest, is_exported, metadata_in, of_task, safetensors
@@ -19,6 +20,8 @@ STATE = "state"  # the item that training goes on from; prediction does without 
 _THREADS = 2  # that compute digests
 
 Flat = dict[str, Any]  # leaf name → array
+Parameters = ParamSpec("Parameters")
+Loaded = TypeVar("Loaded")
 
 
 class Checkpoint:
@@ -128,3 +131,22 @@ def digest_of(flat: Mapping[str, Any]) -> str:
 
     with ThreadPoolExecutor(_THREADS) as pool:
         return hashlib.blake2b(b"".join(pool.map(one, sorted(flat))), digest_size=16).hexdigest()
+
+
+def loader(load: Callable[Parameters, Loaded]) -> Callable[Parameters, Loaded]:
+    """A function that makes a model of the checkpoint in its first argument, which is damaged where that fails."""
+
+    @functools.wraps(load)
+    def loading(*given: Parameters.args, **how: Parameters.kwargs) -> Loaded:
+        try:
+            return load(*given, **how)
+        except _ODD as error:
+            told = str(error).splitlines()[0] if str(error) else type(error).__name__
+            what = f"{told} in its configuration" if isinstance(error, ParameterError) else f"{told} in its metadata"
+            raise CheckpointError(f"the checkpoint in '{given[0]}' is damaged: {what}") from error
+
+    return loading
+
+
+# what metadata of other types or sizes than were saved lead to
+_ODD = (KeyError, TypeError, ValueError, AttributeError, IndexError, ArithmeticError, ParameterError, MemoryError)
