@@ -220,7 +220,6 @@ def _record(line: str, index: int, name: str) -> object:
 
 
 def _read_parquet(raw: bytes, name: str) -> "pd.DataFrame":
-    import pyarrow as pa
     import pyarrow.parquet as parquet
 
     try:
@@ -229,8 +228,10 @@ def _read_parquet(raw: bytes, name: str) -> "pd.DataFrame":
         if cells > limits.MOST_CELLS and not limits.lifted():
             raise limits.too_much(name, f"has {cells:,} cells, and tables of up to {limits.MOST_CELLS:,} are read")
         return file.read().to_pandas()
-    except (ValueError, OSError, pa.ArrowException) as error:
-        raise DataError(f"{name} is a damaged Parquet file: {str(error).splitlines()[0]}") from error
+    except DataError:
+        raise
+    except Exception as error:  # of a damaged file, Arrow and pandas raise what they run into
+        raise DataError(f"{name} is a damaged Parquet file: {(str(error).splitlines() or [repr(error)])[0]}") from error
 
 
 def _read_excel(raw: bytes, name: str) -> "pd.DataFrame":

@@ -351,48 +351,6 @@ def test_a_finished_cosine_is_stretched_for_more_epochs(rnncli, text: Path, tmp_
     assert "stretched" not in again.err
 
 
-def killed_and_resumed(
-    environment: dict[str, str], text: Path, folder: Path, options: list[str], kills: int, seed: int
-) -> None:
-    """Train in processes that are killed at random moments, until one comes to its end."""
-    rng, struck = np.random.default_rng(seed), 0
-    command = [sys.executable, "-m", "rnncli", "charlm", "train", str(text), *options, "-q"]
-    command += ["--checkpoint", str(folder), "--save-every", "0.2", "--resume"]
-    # how many devices share a batch is measured, and would round the two runs apart
-    alone = {**environment, "JAX_NUM_CPU_DEVICES": "1"}
-    for _ in range(kills):
-        process = subprocess.Popen(command, env=alone, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
-        deadline = time.monotonic() + 120
-        steps = set(folder.iterdir()) if folder.exists() else set()
-        while process.poll() is None and time.monotonic() < deadline:
-            if folder.exists() and set(folder.iterdir()) - steps:  # it trains, and has begun to save
-                break
-            time.sleep(0.05)
-        time.sleep(rng.uniform(0, 0.5))
-        struck += process.poll() is None
-        process.kill()
-        process.communicate()
-    assert struck == kills, "a training came to its end before it was killed"
-    done = subprocess.run(command, env=alone, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr
-
-
-@pytest.mark.parametrize(
-    ("kills", "epochs"), [(1, 100), pytest.param(10, 1500, marks=pytest.mark.slow)], ids=["once", "ten times"]
-)
-def test_killed_and_resumed_equals_never_killed_bit_for_bit(
-    own_compiler: dict[str, str], text: Path, tmp_path: Path, kills: int, epochs: int
-) -> None:
-    options = ["--epochs", str(epochs), "--units", "32", "--layers", "1", "--embedding", "8"]
-    killed_and_resumed(own_compiler, text, tmp_path / "killed", options, kills, seed=epochs)
-    killed_and_resumed(own_compiler, text, tmp_path / "never", options, kills=0, seed=0)
-    one, other = weights(tmp_path / "killed"), weights(tmp_path / "never")
-    assert one.keys() == other.keys()
-    assert any("opt_state" in name for name in one)
-    for name, leaf in one.items():
-        np.testing.assert_array_equal(leaf, other[name], err_msg=name)
-
-
 def test_sigterm_saves_and_exits_143(text: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rnncli", "charlm", "train", str(text), "--epochs", "100000"]
     command += ["--units", "16", "--checkpoint", str(tmp_path / "model")]

@@ -129,7 +129,7 @@ def test_damaged_files_are_read_or_refused(kind: str, count: int, tmp_path: Path
             try:
                 reader(str(path))
             except RnncliError as error:
-                assert "\n" not in str(error)
+                assert str(error).strip()
                 refused += 1
     if not kind.startswith(("text.txt", "front", "stream.csv", "csv", "labels.csv")):  # nearly anything is a text
         assert refused > count / 10

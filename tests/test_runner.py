@@ -6,6 +6,7 @@ import time
 from pathlib import Path
 
 import jax
+import jax.numpy as jnp
 import numpy as np
 import pytest
 from flax import nnx
@@ -146,6 +147,37 @@ def test_a_loss_that_is_no_number(monkeypatch: pytest.MonkeyPatch) -> None:
     result = follow(run(task), events.append)
     assert any(isinstance(event, Diverged) for event in events)
     assert result.untrained_is_best
+
+
+class Fragile(nnx.Module):
+    """Divides by zero where a batch has one certain word."""
+
+    def __init__(self, word: np.ndarray):
+        self.word = tuple(word.tolist())
+
+    def __call__(self, letters, hidden):
+        there = (letters == jnp.array(self.word)[:, None]).all(0).any()
+        return hidden / jnp.where(there, 0.0, 1.0)
+
+
+class FragileNetwork(Network):
+    def __init__(self, rngs: nnx.Rngs, word: np.ndarray):
+        super().__init__(rngs)
+        self.fragile = Fragile(word)
+
+    def __call__(self, letters, key=None):
+        return self.output(self.fragile(letters, self.stack(self.embedding(letters), key=key)[0]))
+
+
+def test_the_module_is_named_where_a_loss_that_is_no_number_comes_from() -> None:
+    task = Tagger(settings())
+    seventh = task.batches.order(0)[6][0]
+    task.model = FragileNetwork(nnx.Rngs(0), np.asarray(task.data["letters"])[:, seventh])
+    with pytest.raises(RnncliError, match=r"at step 7, first in fragile \(Fragile\); lower `learning_rate`"):
+        follow(run(task, Saving(detect_anomaly=True)))
+    wild = {"learning_rate": 1e30, "clip": 0.0, "schedule": "constant"}
+    with pytest.raises(RnncliError, match=r"at step \d+, (as the parameter|first in|in the loss)"):
+        follow(run(Tagger(settings(**wild)), Saving(detect_anomaly=True)))
 
 
 def test_progress_counts_examples(tmp_path: Path) -> None:

@@ -138,6 +138,7 @@ def test_the_config_of_a_document_holds_every_setting_under_its_name(cls: type[S
         "resume",
         "overwrite",
         "save_every",
+        "detect_anomaly",
         "log",
         "tensorboard",
         "profile",

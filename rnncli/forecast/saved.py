@@ -164,6 +164,11 @@ def combination_in(checkpoint: Checkpoint, settings: ForecastSettings, model: An
     return combination
 
 
+def _shares(weights: np.ndarray) -> bool:
+    """Whether each is a number from 0 to 1."""
+    return bool(((weights >= 0) & (weights <= 1.000001)).all())
+
+
 def _check_series(series: Mapping[str, Any] | None, scaling: Scaling) -> None:
     """Raises ValueError, TypeError, KeyError: the names and units are not those of so many series."""
     counts = {each.shape for units in (scaling.plain, scaling.log) if units is not None for each in units}
@@ -184,12 +189,12 @@ def _check_sizes(combination: Combination, count: int) -> None:
     weights, intervals = combination.weights, combination.intervals
     variants = {name: len(each) for name, each in combination.systems.items()}
     for name, number in variants.items():
-        if weights.variants[name].shape != (count, number):
+        if weights.variants[name].shape != (count, number) or not _shares(weights.variants[name]):
             raise ValueError(f"weights of {name} of another size")
     for each_table in (weights.systems, weights.errors):
         if any(name not in variants or each.shape != (count,) for name, each in each_table.items()):
             raise ValueError("weights of other systems, or of another size")
-    if combination.system == "auto" and not weights.systems:
+    if combination.system == "auto" and not (weights.systems and all(map(_shares, weights.systems.values()))):
         raise ValueError("no weights")
     if intervals.sizes.shape != (count,) or intervals.growth.shape != (combination.horizon,):
         raise ValueError("intervals of another size")

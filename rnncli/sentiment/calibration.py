@@ -29,6 +29,8 @@ class Calibration:
         best, thresholds = stored.get("best_system", "model"), dict(stored.get("thresholds", {}))
         if best not in temperatures:
             raise ValueError(f"the system {best!r}")
+        if not all(1e-6 < each < 1e6 for each in temperatures.values()):
+            raise ValueError(f"the temperatures {temperatures}")
         return cls(temperatures, thresholds, best)
 
     def probabilities(self, logits: Mapping[str, np.ndarray], *, several: bool = False) -> dict[str, np.ndarray]:

@@ -54,7 +54,7 @@ def opened(archive: Path) -> Iterator[None]:
     """Raises DataError where the block finds the archive damaged."""
     try:
         yield
-    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError) as error:
+    except (tarfile.TarError, EOFError, zlib.error, OSError, ValueError, TypeError, LookupError) as error:
         raise DataError(f"the archive of {NAME} is damaged ({error}); name labelled DATA instead") from error
 
 

@@ -135,7 +135,7 @@ class Sweep:
         for _, members in itertools.groupby(trials, lambda trial: trial.number):
             seeds = list(members)
             task, ended = None, {}
-            if self.deadline is None and one_beginning(seeds):
+            if self.deadline is None and not self.saving.detect_anomaly and one_beginning(seeds):
                 listener = self.listener(f"{index + 1}-{index + len(seeds)}/{count} {seeds[0].choice}")
                 task, ended = self._together(seeds, epochs, _quieter(listener) if index else listener)
             for trial in seeds:
@@ -178,7 +178,7 @@ class Sweep:
 
     def _saving(self, trial: Trial) -> Saving:
         there = bool(saved_steps(trial.folder))
-        return Saving(checkpoint=trial.folder, resume=there, save_every=self.saving.save_every)
+        return replace(self.saving, checkpoint=trial.folder, resume=there, overwrite=False)
 
     def one(self, trial: Trial, epochs: int | None, listener: Listener, task: Task | None = None) -> Ended:
         """Train once, or go on; a training that was whole before stays as it is where it cannot be whole again."""

@@ -20,6 +20,7 @@ import optax
 from flax import nnx
 from jax import Array
 
+from rnncli.training.anomaly import find_anomaly
 from rnncli.training.batches import Batches
 from rnncli.training.events import Metrics
 from rnncli.training.parallel import copied, fastest, gathered, possible, spread, spread_copies, whole
@@ -39,6 +40,7 @@ class Report(NamedTuple):
     train_loss: float  # mean over the steps of this epoch so far
     metrics: Metrics | None  # of the evaluation, when there was one
     finished: bool  # the last report: all epochs done, patience at its end, or the loss no longer a number
+    anomaly: str = ""  # where a loss that is no number came from, if that was asked for
 
 
 class Plan(NamedTuple):
@@ -156,6 +158,8 @@ def fit(
     plan: Plan,
     state: TrainState,
     devices: int | None = None,
+    *,
+    watch: bool = False,
 ) -> Iterator[Report]:
     """Train `model`'s architecture from `state`, `initial_state` or a restored one; yield after each dispatch.
 
@@ -164,7 +168,8 @@ def fit(
     the next report is asked for. The untrained model is evaluated too, as the first candidate for the best.
 
     So many `devices` share each batch; None: as many as trained this state before, so that it goes on bit for bit, or,
-    if that is not known or not possible, as are fastest.
+    if that is not known or not possible, as are fastest. To `watch` means to find out where a loss that is no number
+    came from; it keeps a copy of the state.
     """
     specs = specs_of(moving(state))
     program = Steps(model, optimizer, loss_of, plan.steps_per_epoch)
@@ -197,9 +202,13 @@ def fit(
     state = course.begun(state)
     while not course.over(state):
         arrays, steps = course.next()
+        kept = copied(moving(state)) if watch else None
         state = with_best(program.on(count)(moving(state), data, arrays, jnp.int32(steps), course.key), state)
         report = course.advanced(state, steps)
         state = report.state
+        if kept is not None and not math.isfinite(report.train_loss):
+            found = find_anomaly(model, loss_of, program, kept, gathered(data), arrays, steps, course.key)
+            report = report._replace(anomaly=found)
         yield report._replace(state=gathered(state))
         if report.finished:
             return

@@ -122,7 +122,15 @@ class Run:
         task = self.task
         self.pace.start(int(self.state.step))
         reports = fit(
-            task.model, task.optimizer, task.loss, task.evaluate, task.data, task.batches, task.plan, self.state
+            task.model,
+            task.optimizer,
+            task.loss,
+            task.evaluate,
+            task.data,
+            task.batches,
+            task.plan,
+            self.state,
+            watch=self._saving.detect_anomaly,
         )
         with stop_requests() as stop:
             for report in reports:
@@ -140,7 +148,7 @@ class Run:
         """
         self.state = report.state
         if not math.isfinite(report.train_loss):
-            yield self._diverged(report.step)
+            yield self._diverged(report)
             return
         yield self._progress(report)
         if time.monotonic() - self._saved > self._saving.save_every and not report.finished:
@@ -226,10 +234,12 @@ class Run:
         loss = self.task.evaluate(report.state.params)["loss"]
         return report.state.params if loss < float(report.state.best_loss) else None
 
-    def _diverged(self, step: int) -> Diverged:
+    def _diverged(self, report: Report) -> Diverged:
         """Raises RnncliError: nothing was trained before that could be kept."""
         settings = self.task.settings
+        step = report.step
         advice = f"lower `learning_rate` (now {settings.learning_rate:g}) or `clip` (now {settings.clip:g})"
+        advice = f"{report.anomaly}; {advice}" if report.anomaly else f"{advice}; `detect_anomaly` names the module"
         if not int(self.state.best_step) and not self.task.has_prior:
             raise RnncliError(f"the loss is not a number after step {step}; {advice}")
         return Diverged(step, advice)

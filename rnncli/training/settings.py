@@ -66,6 +66,7 @@ class Saving(Settings):
     resume: bool = setting(False, "Go on with the training saved in --checkpoint.")
     overwrite: bool = setting(False, "Replace the model in --checkpoint.")
     save_every: float = setting(15.0, "Time between checkpoints.", POSITIVE, "SECONDS")
+    detect_anomaly: bool = setting(False, "Name the module where a loss that is not a number comes from.")
 
     def __post_init__(self) -> None:
         super().__post_init__()
