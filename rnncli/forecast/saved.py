@@ -174,6 +174,10 @@ def _check_series(series: Mapping[str, Any] | None, scaling: Scaling) -> None:
     counts = {each.shape for units in (scaling.plain, scaling.log) if units is not None for each in units}
     if len(counts) != 1 or len(next(iter(counts))) != 1:
         raise ValueError("units of different numbers of series")
+    if not all(
+        np.isfinite(each.mean).all() and (each.std > 0).all() for each in (scaling.plain, scaling.log or scaling.plain)
+    ):
+        raise ValueError("units that are no numbers")
     words = [] if series is None else [series[name] for name in ("target", "time", "step", "fill", "id")]
     if not all(isinstance(word, str | None) for word in words):
         raise TypeError("columns without a name")
