@@ -131,3 +131,47 @@ def test_predictions_do_not_depend_on_how_many_come_at_once(rnncli, tmp_path: Pa
     path.write_text("\n".join(texts[:7]) + "\n")
     rows = whole.splitlines()
     assert rnncli("sentiment", "predict", path, "--checkpoint", folder, "-q").out.splitlines() == rows[: len(rows) - 33]
+
+
+# machines that are not as they should be
+
+
+@pytest.mark.parametrize(
+    ("line", "said"),
+    [
+        ("JAX_PLATFORMS=foo {sample}", "JAX finds no device: Unable to initialize backend 'foo'"),
+        ("XLA_FLAGS=--foo {sample}", "XLA refuses its flags: Unknown flag in XLA_FLAGS: --foo"),
+        ("{sample} > /dev/full", "cannot write to stdout: No space left on device"),
+        ("{sample} --output /dev/full", "cannot write '/dev/full': No space left on device"),
+        (
+            "mkdir gone; cd gone; rmdir ../gone; " + TRAIN.replace("sales", "../sales") + " -q --checkpoint m",
+            "the working folder is not there",
+        ),
+    ],
+)
+def test_what_is_wrong_with_the_machine_is_told_in_a_line(
+    shell: Shell, place: Path, model: Path, line: str, said: str
+) -> None:
+    result = shell(line.format(sample=f"rnncli charlm sample --checkpoint {model} --length 20"), cwd=place)
+    assert (result.returncode, result.stdout, result.stderr.count("\n")) == (1, "", 1)
+    assert said in result.stderr
+
+
+def test_an_output_keeps_the_rights_of_the_file_that_it_replaces(rnncli, place: Path, model: Path) -> None:
+    for rights in (0o600, 0o640):
+        (place / "out.txt").touch()
+        (place / "out.txt").chmod(rights)
+        rnncli("charlm", "sample", "--checkpoint", model, "--length", 5, "--output", place / "out.txt")
+        assert (place / "out.txt").stat().st_mode & 0o777 == rights
+        assert len((place / "out.txt").read_text()) == 5
+
+
+def test_extreme_temperatures_draw_as_their_limits_do(rnncli, model: Path) -> None:
+    def drawn(temperature: str) -> str:
+        result = rnncli("charlm", "sample", "--checkpoint", model, "--length", 80, "--temperature", temperature)
+        assert (result.code, result.err) == (0, "")
+        return result.out
+
+    assert drawn("1e300") == drawn("1e6") == drawn("1e38")
+    assert drawn("1e-300") == drawn("0")
+    assert len(set(drawn("1e300"))) > 10
