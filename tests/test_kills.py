@@ -31,7 +31,7 @@ TASKS = {
     "sentiment": ["sentiment", "train", "labels.csv", "--units", "16", "--embedding", "8", "--patience", "0"],
 }
 FEW = {"forecast": (1, 300), "charlm": (1, 100), "sentiment": (2, 60)}  # kills, and epochs that are enough for them
-MANY = {"forecast": (50, 20_000), "charlm": (50, 6_000), "sentiment": (50, 3_000)}
+MANY = {"forecast": (50, 9_000), "charlm": (50, 4_000), "sentiment": (50, 2_000)}
 
 
 def environment() -> dict[str, str]:
@@ -55,12 +55,17 @@ def names(folder: Path) -> set[str]:
 def trained(task: str, place: Path, folder: Path, epochs: int, kills: int) -> int:
     """Train in processes that are killed at random moments, until so many were, and one comes to its end."""
     command = [sys.executable, "-m", "rnncli", *TASKS[task], "--epochs", str(epochs), "-q", "--resume"]
-    command += ["--checkpoint", str(folder), "--save-every", "0.05"]
+    command += ["--checkpoint", str(folder), "--save-every"]
     draw, struck = np.random.default_rng(0), 0
     while struck < kills:
         before = names(folder)
         process = subprocess.Popen(
-            command, env=environment(), cwd=place, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True
+            [*command, "0.05"],
+            env=environment(),
+            cwd=place,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            text=True,
         )
         while process.poll() is None and not names(folder) - before - {".lock"}:  # until it begins to save
             time.sleep(0.002)
@@ -69,7 +74,7 @@ def trained(task: str, place: Path, folder: Path, epochs: int, kills: int) -> in
         said = process.communicate()[1]
         assert process.returncode == -signal.SIGKILL, f"it ended before it was killed {kills} times: {said}"
         struck += 1
-    done = subprocess.run(command, env=environment(), cwd=place, capture_output=True, text=True, check=False)
+    done = subprocess.run([*command, "9"], env=environment(), cwd=place, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
     return struck
 

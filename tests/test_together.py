@@ -23,7 +23,7 @@ from rnncli.training.settings import NOT_SAVED, Saving
 from rnncli.training.stored import read_metadata
 from rnncli.training.together import Together
 
-SEEDS = [3, 4, 5]
+SEEDS = [3, 4]
 
 
 def close(one, other) -> None:
@@ -39,19 +39,15 @@ def trained(tasks, savings=None) -> dict[int, list]:
 
 
 def test_each_seed_equals_the_one_that_is_trained_alone() -> None:
-    tasks = [Tagger(settings(seed=seed, epochs=6)) for seed in SEEDS]
+    tasks, losses = [Tagger(settings(seed=seed, epochs=4)) for seed in SEEDS], set()
     for task, events in zip(tasks, trained(tasks).values(), strict=True):
         alone = follow(run(Tagger(task.settings)))
         result = events[-1].result
         close(result.params, alone.params)
         assert result.best_epoch == alone.best_epoch
-        assert [point["validation"] for point in result.history] == pytest.approx(
-            [point["validation"] for point in alone.history], rel=1e-5
-        )
-    losses = {
-        task.evaluate(events[-1].result.params)["loss"]
-        for task, events in zip(tasks, trained(tasks).values(), strict=True)
-    }
+        found = [point["validation"] for point in result.history]
+        assert found == pytest.approx([point["validation"] for point in alone.history], rel=1e-5)
+        losses.add(found[-1])
     assert len(losses) == len(SEEDS)
 
 
@@ -88,10 +84,10 @@ def test_a_stop_saves_all_and_they_go_on_as_one(tmp_path: Path, monkeypatch: pyt
         for number, what in program.run(tasks, savings()):
             heard.append((number, type(what)))
             evaluations += isinstance(what, Evaluated)
-            if evaluations == 4:
+            if evaluations == 3:
                 signal.raise_signal(signal.SIGTERM)
                 evaluations += 1
-    assert [number for number, kind in heard if kind is Stopped] == [0, 1, 2]
+    assert [number for number, kind in heard if kind is Stopped] == [0, 1]
     monkeypatch.setattr(together.Run, "train", lambda self: pytest.fail("trained alone"))
     resumed = trained(tasks, savings(resume=True))
     monkeypatch.undo()
@@ -130,7 +126,7 @@ def test_one_program_is_chosen_where_it_was_measured_to_be_faster(
     assert not Together(task, SEEDS).gains(), "over before another program is compiled"
     assert not list(tmp_path.iterdir())
     monkeypatch.setattr(parallel, "_WORTH_MEASURING", 0)
-    for times, found in (({0: 1.0, 1: 0.5, 2: 0.4}, True), ({0: 1.0, 1: 0.5, 2: 0.3}, False)):
+    for times, found in (({0: 0.8, 1: 0.6, 2: 0.5}, True), ({0: 0.8, 1: 0.5, 2: 0.4}, False)):
         monkeypatch.setattr(parallel, "_times", lambda run, counts, steps, times=times: dict(times))
         assert Together(task, SEEDS).gains() is found
         monkeypatch.setattr(parallel, "_times", lambda *_: pytest.fail("measured again"))
@@ -153,8 +149,8 @@ def test_a_sweep_takes_one_program_for_the_seeds_where_that_gains(
     monkeypatch.setattr(Together, "run", lambda self, *given: runs.append("together") or one(self, *given))
     monkeypatch.setattr(trials, "run", lambda *given: runs.append("alone") or alone(*given))
     common = ["forecast", path, "--cell", "gru", "--units", 4, "--window", 8, "--horizon", 2, "--epochs", 2, "--json"]
-    document = json.loads(rnncli(*common, "--sweep", "layers=1,2", "--seeds", 2).out)
-    assert runs == (["together"] * 2 if gain else ["alone"] * 4)
+    document = json.loads(rnncli(*common, "--sweep", "layers=1", "--seeds", 2).out)
+    assert runs == (["together"] if gain else ["alone"] * 2)
     figures = {row["values"]["layers"]: row["figures"] for row in document["sweep"]["rows"]}
     single = json.loads(rnncli(*common, "--seed", 1, "--checkpoint", tmp_path / "m").out)
     assert figures[1][1] == pytest.approx(single["scores"]["validation"]["model"]["mase"], rel=1e-4)
