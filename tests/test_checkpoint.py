@@ -259,7 +259,8 @@ def test_a_stop_between_any_two_of_them_leaves_a_whole_step(tmp_path: Path, monk
         writer._lock.release()  # as the kernel does
         outcomes.append(number_in(folder))
         CheckpointWriter(Saving(checkpoint=folder, resume=True)).close()
-        assert [path.name for path in folder.iterdir()] == [str(outcomes[-1])], "and nothing is left of it"
+        left = {path.name for path in folder.iterdir()}
+        assert {str(outcomes[-1])} <= left <= {"1", "2", "3"}, "and nothing is left of it"
         if ended:
             break
     assert sorted(outcomes) == outcomes
@@ -409,3 +410,50 @@ def test_saving_a_model_frees_its_folder(tmp_path: Path) -> None:
     assert [path.name for path in (tmp_path / "m").iterdir()] == ["1"]
     save_model(tmp_path / "m", {"task": "test", "number": 2}, overwrite=True, **items(2))
     assert number_in(tmp_path / "m") == 2
+
+
+def test_a_training_that_saved_nothing_removes_nothing(tmp_path: Path) -> None:
+    folder = saved(tmp_path / "run", 1, 2)
+    for file in (folder / "2" / "best").rglob("*"):
+        if file.is_file():
+            file.write_bytes(b"")
+    for saving in (Saving(checkpoint=folder, resume=True), Saving(checkpoint=folder, overwrite=True)):
+        CheckpointWriter(saving).close()
+        with pytest.warns(UserWarning, match="damaged"):
+            assert number_in(folder) == 1
+    writer = CheckpointWriter(Saving(checkpoint=folder, resume=True))
+    writer.go_on_from(folder / "1")
+    writer.save({"task": "test", "number": 3}, **items(3))
+    assert sorted(step.name for step in saved_steps(folder)) == ["1", "3"], "two that are whole"
+    writer.close()
+
+
+def test_a_lock_that_was_removed_is_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = durable.Lock(tmp_path)
+    taken = durable.fcntl.flock  # pyright: ignore[reportOptionalMemberAccess]
+
+    def after_release(file: object, how: int) -> None:
+        monkeypatch.setattr(durable.fcntl, "flock", taken)
+        first.release()
+        taken(file, how)  # pyright: ignore
+
+    monkeypatch.setattr(durable.fcntl, "flock", after_release)
+    second = durable.Lock(tmp_path)
+    with pytest.raises(BlockingIOError):
+        durable.Lock(tmp_path)
+    second.release()
+
+
+def test_quiet_ends_with_the_last_thread() -> None:
+    import warnings
+
+    from rnncli.training.orbax import quiet
+
+    before = list(warnings.filters)
+    one, other = quiet(), quiet()
+    one.__enter__()
+    other.__enter__()
+    one.__exit__(None, None, None)
+    assert warnings.filters != before
+    other.__exit__(None, None, None)
+    assert list(warnings.filters) == before

@@ -154,3 +154,18 @@ def test_a_sweep_takes_one_program_for_the_seeds_where_that_gains(
     figures = {row["values"]["layers"]: row["figures"] for row in document["sweep"]["rows"]}
     single = json.loads(rnncli(*common, "--seed", 1, "--checkpoint", tmp_path / "m").out)
     assert figures[1][1] == pytest.approx(single["scores"]["validation"]["model"]["mase"], rel=1e-4)
+
+
+def test_a_seed_that_has_ended_is_saved_though_the_others_are_stopped(tmp_path: Path) -> None:
+    tasks = [Tagger(settings(seed=seed, epochs=12, patience=1, learning_rate=0.08)) for seed in range(6)]
+    savings = [Saving(checkpoint=tmp_path / str(number)) for number in range(6)]
+    seen: dict[int, float] = {}
+    told = False
+    with pytest.raises(Interrupted, match="saved; go on with `resume`"):
+        for number, what in Together(tasks[0], range(6)).run(tasks, savings):
+            if isinstance(what, Evaluated):
+                seen[number] = what.epoch
+                if not told and max(seen.values()) - min(seen.values()) > 1:
+                    told = True
+                    signal.raise_signal(signal.SIGTERM)
+    assert all(read_metadata(tmp_path / str(number), "tagger")["history"] for number in range(6))

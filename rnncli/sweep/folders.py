@@ -26,13 +26,15 @@ def place_of(saving: Saving) -> Iterator[Path]:
         return
     model = saving.checkpoint if saving.checkpoint.name not in ("", "..") else saving.checkpoint.resolve()
     place = model.with_name(model.name + SUFFIX)
+    before = place.with_name(f".{place.name}")
+    if before.exists() and not place.exists():  # a sweep that was to replace it came to nothing, and was killed
+        before.rename(place)
     if place.exists() and not (saving.resume or saving.overwrite):
         raise CheckpointError(
             f"'{place}' already holds trainings of a sweep; go on with `resume`, or replace them with `overwrite`"
         )
     if saving.resume and not place.exists() and saved_steps(model):
         raise CheckpointError(f"'{model}' holds a model of no sweep; `resume` it alone, or choose another `checkpoint`")
-    before = place.with_name(f".{place.name}")
     if saving.overwrite and place.exists():
         shutil.rmtree(before, ignore_errors=True)
         place.rename(before)

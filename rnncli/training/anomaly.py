@@ -25,6 +25,8 @@ def find_anomaly(
     for number in range(steps):
         rest = jax.tree.map(lambda each, number=number: np.roll(np.asarray(each), -number, 0), batches)
         before = copied(state)
+        if program.begins_epoch(int(before.step)):
+            before = before._replace(carry=jax.tree.map(jnp.zeros_like, before.carry))
         state = program.on(1)(state, data, rest, jnp.int32(1), key)
         if not bool(jnp.isfinite(state.epoch_loss)):
             batch = jax.tree.map(lambda each: each[0], rest)

@@ -13,7 +13,6 @@ writes to a folder at a time; readers need no lock, as a step that has its name 
 A model that predicts may also be one file of safetensors, with the same metadata in its header.
 """
 
-import errno
 import json
 import os
 import shutil
@@ -24,7 +23,7 @@ from typing import Any
 import numpy as np
 from orbax.checkpoint import v1 as ocp
 
-from rnncli.durable import Lock, put_in_place, remove_folder
+from rnncli.durable import Lock, holder_of, put_in_place, remove_folder
 from rnncli.errors import CheckpointError
 from rnncli.files import whole_file
 from rnncli.training.orbax import plain_path, quiet, reason_of
@@ -68,6 +67,16 @@ def check_folder(saving: Saving) -> None:
     folder = saving.checkpoint
     if folder is None:
         return
+    _check(folder, saving)
+    place = next((path for path in (folder.absolute(), *folder.absolute().parents) if os.path.exists(path)), None)  # noqa: PTH110
+    if place is None or not (place.is_dir() and os.access(place, os.W_OK)):
+        raise CheckpointError(f"cannot write to '{folder}': '{place}' is no folder that you may write to")
+    if (holder := holder_of(folder)) is not None:
+        raise _in_use(folder, holder)
+
+
+def _check(folder: Path, saving: Saving) -> None:
+    """Refuse what is in the folder, unless somebody said what to do with it."""
     if os.path.exists(folder):  # noqa: PTH110 - Path.exists raises where a name is too long
         _check_free(folder, wanted=saving.overwrite or saving.resume)
         if saved_steps(folder) and not (saving.overwrite or saving.resume):
@@ -75,11 +84,6 @@ def check_folder(saving: Saving) -> None:
                 f"'{folder}' already holds a checkpoint; go on with `resume`, replace it with `overwrite`, "
                 "or choose another `checkpoint`"
             )
-    place = next((path for path in (folder.absolute(), *folder.absolute().parents) if os.path.exists(path)), None)  # noqa: PTH110
-    if place is None or not (place.is_dir() and os.access(place, os.W_OK)):
-        raise CheckpointError(f"cannot write to '{folder}': '{place}' is no folder that you may write to")
-    if folder.is_dir():
-        _locked(folder).release()
 
 
 class CheckpointWriter:
@@ -95,13 +99,24 @@ class CheckpointWriter:
         self.folder = folder = saving.checkpoint
         self._made = _make(folder)
         self._lock = _locked(folder)
+        self._closed = False
+        try:
+            _check(folder, saving)  # somebody may have saved there since
+        except CheckpointError:
+            self._lock.release()
+            raise
         for left in folder.glob(".*"):
             if left.name.startswith(_SAVING) or left.name.endswith(".removed"):  # of a process that was killed
                 shutil.rmtree(left, ignore_errors=True)
-        before = saved_steps(folder)
-        self._step = max((int(step.name) for step in before), default=0)
-        self._replaced = set() if saving.resume else {step.name for step in before}  # with the first save
-        self._closed = False
+        steps = sorted(saved_steps(folder), key=lambda step: int(step.name))
+        self._step = int(steps[-1].name) if steps else 0
+        # the steps that are worth keeping: what this training goes on from, and what it saves
+        self._own = [steps[-1].name] if steps and saving.resume else []
+        self._saves = 0
+
+    def go_on_from(self, step: Path) -> None:
+        """Training goes on from that step; a later one is damaged."""
+        self._own = [step.name]
 
     def save(self, metadata: dict[str, Any], **items: Any) -> None:
         """Write the items (pytrees of arrays) and the metadata (JSON types); what was saved last stays, too.
@@ -117,14 +132,16 @@ class CheckpointWriter:
             put_in_place(temporary, self.folder / str(self._step))
         except CheckpointError:
             raise
-        except Exception as error:  # Orbax raises what it runs into
+        except BaseException as error:  # Orbax raises what it runs into
             for left in self.folder.glob(f"{_SAVING}*"):
                 remove_folder(left)
+            if not isinstance(error, Exception):
+                raise
             size = sum(leaf.nbytes for leaves in flat.values() for leaf in leaves.values()) / 1e6
             told = f"cannot save to '{self.folder}': {reason_of(error)}; a checkpoint takes {size:.1f} MB"
             before = "; what was saved before is whole" if saved_steps(self.folder) else ""
             raise CheckpointError(told + before) from error
-        self._keep(_KEPT)
+        self._saved()
 
     def copy(self, step: Path) -> None:
         """Take over a step of another checkpoint. Raises CheckpointError: it is damaged, or cannot be written."""
@@ -137,22 +154,29 @@ class CheckpointWriter:
         except OSError as error:
             remove_folder(temporary)
             raise CheckpointError(f"cannot save to '{self.folder}': {reason_of(error)}") from error
+        self._saved()
 
     def close(self) -> None:
-        """Keep the latest step alone, and let others write to the folder."""
+        """Keep the step that was saved last alone, and let others write to the folder."""
         if self._closed:
             return
         self._closed = True
-        self._keep(1)
+        if self._saves:
+            self._keep(1)
         self._lock.release()
         if self._made and not saved_steps(self.folder):
             with suppress(OSError):
                 self.folder.rmdir()
 
+    def _saved(self) -> None:
+        self._saves += 1
+        self._own.append(str(self._step))
+        self._keep(_KEPT)
+
     def _keep(self, count: int) -> None:
-        steps = sorted(saved_steps(self.folder), key=lambda step: int(step.name))
-        for step in steps[:-1]:
-            if step in steps[:-count] or step.name in self._replaced:
+        """Remove all steps but the last ones of this training."""
+        for step in saved_steps(self.folder):
+            if step.name not in self._own[-count:]:
                 remove_folder(step)
 
 
@@ -211,13 +235,14 @@ def _locked(folder: Path) -> Lock:
     try:
         return Lock(folder)
     except BlockingIOError as error:
-        whose = f" by process {error.args[1]}" if error.args[1] else ""
-        raise CheckpointError(
-            f"'{folder}' is being written{whose}; wait for its end, or choose another `checkpoint`"
-        ) from error
+        raise _in_use(folder, error.args[1]) from error
     except OSError as error:
-        reason = os.strerror(errno.EACCES) if error.errno is None else error.strerror
-        raise CheckpointError(f"cannot write to '{folder}': {reason}") from error
+        raise CheckpointError(f"cannot write to '{folder}': {error.strerror}") from error
+
+
+def _in_use(folder: Path, holder: str) -> CheckpointError:
+    whose = f" by process {holder}" if holder else ""
+    return CheckpointError(f"'{folder}' is being written{whose}; wait for its end, or choose another `checkpoint`")
 
 
 def _check_free(folder: Path, *, wanted: bool) -> None:

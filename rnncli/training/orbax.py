@@ -5,9 +5,10 @@ import os
 import re
 import sys
 import tempfile
+import threading
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -45,23 +46,40 @@ class _WithoutEchoes:
             self._hook(raised)
 
 
+_lock, _depth, _restore = threading.Lock(), 0, ExitStack()  # of the threads in `quiet`, how many there are
+
+
 @contextmanager
 def quiet() -> Iterator[None]:
-    """Orbax raises what matters, and spills it over warnings and logs as well."""
+    """Orbax raises what matters, and spills it over warnings and logs as well.
+
+    Several threads may be in here at once: the last one that leaves puts all back.
+    """
+    global _depth
+    with _lock:
+        _depth += 1
+        if _depth == 1:
+            _silence()
+    try:
+        yield
+    finally:
+        with _lock:
+            _depth -= 1
+            if _depth == 0:
+                _restore.close()
+
+
+def _silence() -> None:
     if not isinstance(sys.unraisablehook, _WithoutEchoes):
         sys.unraisablehook = _WithoutEchoes(sys.unraisablehook)
-    hook, verbosity = sys.unraisablehook, absl_logging.get_verbosity()
+    _restore.callback(setattr, sys, "unraisablehook", sys.unraisablehook)
+    _restore.callback(absl_logging.set_verbosity, absl_logging.get_verbosity())
+    _restore.callback(logging.disable, logging.root.manager.disable)
+    _restore.enter_context(warnings.catch_warnings())
     absl_logging.set_verbosity(absl_logging.FATAL)
     sys.unraisablehook = lambda _: None
-    logging.disable(logging.ERROR)
-    try:
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            yield
-    finally:
-        logging.disable(logging.NOTSET)
-        absl_logging.set_verbosity(verbosity)
-        sys.unraisablehook = hook
+    logging.disable(max(logging.ERROR, logging.root.manager.disable))
+    warnings.simplefilter("ignore")
 
 
 def reason_of(error: BaseException) -> str:

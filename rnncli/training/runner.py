@@ -48,7 +48,7 @@ class _Pace:
     """Steps a second. The first dispatch does not count, as it compiles."""
 
     def __init__(self) -> None:
-        self.begun = self._since = time.monotonic()
+        self.begun = self._since = self._ended = time.monotonic()
         self._first = self._from = self._reports = 0
 
     def start(self, step: int) -> None:
@@ -89,10 +89,10 @@ class Run:
 
     def begin(self) -> Iterator[Event]:
         """Take up what is saved, if that is wanted, and make the folder this training's."""
-        if self._saving.resume:
-            yield from self._resume()
         if self._saving.checkpoint is not None:
             self._writer = CheckpointWriter(self._saving)
+        if self._saving.resume:
+            yield from self._resume()
 
     def _resume(self) -> Iterator[Event]:
         folder = self._saving.checkpoint
@@ -102,6 +102,8 @@ class Run:
             yield Note(f"nothing to resume in '{folder}': training starts from the beginning")
             return
         self.state = saved.restore(STATE, self.state)
+        if self._writer is not None:
+            self._writer.go_on_from(saved.path)
         self.history = list(saved.metadata["history"])
         was, settings = saved.metadata["config"]["epochs"], self.task.settings
         if was != settings.epochs and settings.schedule == "cosine":
@@ -136,10 +138,11 @@ class Run:
             for report in reports:
                 stop.can_save = True
                 yield from self.hear(report)
-                if stop.signal is not None and not report.finished:
+                if stop.signal is not None:
                     yield from self.stop(report, stop.signal)
                     raise self.interrupted(report, stop.signal)
-        self.pace.end()
+            self.pace.end()
+            yield from self.save()
 
     def hear(self, report: Report) -> Iterator[Event]:
         """Take note of where training stands, and save it from time to time.
@@ -156,9 +159,8 @@ class Run:
             yield from self.save(self._better(report) if not int(report.state.best_step) else None)
 
     def finish(self) -> Iterator[Event]:
-        """Save and score what was trained."""
+        """Score what was trained and saved, and save the scores."""
         task, state = self.task, self.state
-        yield from self.save()
         yield Doing("scoring")
         best_epoch = int(state.best_step) / task.plan.steps_per_epoch
         scored = task.score(state.best_params, best_epoch)

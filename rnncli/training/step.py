@@ -67,6 +67,10 @@ class Steps:
         self._optimizer, self._loss_of, self._steps_per_epoch = optimizer, loss_of, steps_per_epoch
         self.on = cache(self._on)
 
+    def begins_epoch(self, step: int) -> bool:
+        """Whether a step is the first of an epoch, where the carry is zero."""
+        return step % self._steps_per_epoch == 0
+
     def _on(self, devices: int) -> Program:
         """The program that shares each batch among so many devices."""
 

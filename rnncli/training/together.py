@@ -111,14 +111,24 @@ class Together:
                         yield from ((number, event) for event in runs[number].hear(report))
                     except RnncliError as error:
                         failed[number] = error
-                    if report.finished:
+                    if report.finished and number not in failed:
                         runs[number].pace.end()
-                unfinished = {number: report for number, report in reports.items() if not report.finished}
-                if stop.signal is not None and unfinished:
-                    for number, report in unfinished.items():
-                        yield from ((number, event) for event in runs[number].stop(report, stop.signal))
-                    number, report = next(iter(unfinished.items()))
-                    raise runs[number].interrupted(report, stop.signal)
+                        yield from self._kept(number, runs[number].save(), failed)
+                if stop.signal is not None:
+                    for number, report in reports.items():
+                        if number not in failed:
+                            yield from self._kept(number, runs[number].stop(report, stop.signal), failed)
+                    number, report = next(iter(reports.items()))
+                    raise failed.get(number) or runs[number].interrupted(report, stop.signal)
+
+    def _kept(
+        self, number: int, saving: Iterator[Event], failed: dict[int, RnncliError]
+    ) -> Iterator[tuple[int, Event]]:
+        """The events of a save; one that fails is no reason to leave out the others."""
+        try:
+            yield from ((number, event) for event in saving)
+        except RnncliError as error:
+            failed[number] = error
 
     def _fit(self, runs: Sequence[Run]) -> Iterator[dict[int, Report]]:
         """Train all; yield the reports of those that have not come to their end, after each dispatch.
