@@ -7,6 +7,7 @@ later: a handler of Python's waits for the end of what a library computes, so a 
 Only the standard library is imported here, and little of it: this is the first module that is loaded.
 """
 
+import atexit
 import os
 import signal
 import sys
@@ -67,6 +68,9 @@ def leave(code: int) -> None:
             if stream is sys.stdout and sys.stderr is not None:
                 with suppress(OSError):
                     print(f"error: cannot write to stdout: {error.strerror}", file=sys.stderr, flush=True)
+    if "multiprocessing.resource_tracker" in sys.modules:  # what processes shared is theirs to give back
+        with suppress(Exception):
+            atexit._run_exitfuncs()
     os._exit(code)
 
 

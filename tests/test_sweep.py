@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from samples import monthly_sales
 
+from rnncli.durable import holder_of
 from rnncli.errors import ParameterError
 from rnncli.sentiment.settings import SEARCH, SentimentSettings
 from rnncli.sweep.outcomes import Trial
@@ -166,7 +167,8 @@ def test_the_folder_of_a_training_stays_below_that_of_the_sweep() -> None:
 
 @pytest.mark.slow
 def test_sigterm_ends_all_processes_and_a_sweep_goes_on(text: Path, tmp_path: Path) -> None:
-    sweep = ["charlm", "train", str(text), "--units", "4", "--sweep", "layers=1,2", "--epochs", "100000", "--jobs", "2"]
+    sweep = ["charlm", "train", str(text), "--units", "4", "--sweep", "layers=1,2,3", "--epochs", "100000"]
+    sweep += ["--jobs", "2"]
     command = [sys.executable, "-m", "rnncli", *sweep, "--checkpoint", str(tmp_path / "m"), "--save-every", "1"]
     with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
         for _ in range(600):
@@ -177,6 +179,11 @@ def test_sigterm_ends_all_processes_and_a_sweep_goes_on(text: Path, tmp_path: Pa
         assert process.wait(30) == 143
         assert process.stderr is not None
         assert process.stderr.read().splitlines()[-1].endswith("stopped; go on with --resume")
+    folders = sorted((tmp_path / "m.sweep").iterdir())
+    assert [path.name for path in folders] == ["layers=1,seed=0", "layers=2,seed=0"]
+    for folder in folders:
+        assert holder_of(folder) is None, "a process goes on by itself"
+        assert not list(folder.glob(".*"))
 
 
 def test_choices_are_all_combinations_and_of_a_search_without_names_those_of_the_task() -> None:
