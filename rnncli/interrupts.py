@@ -30,7 +30,8 @@ class Stop(KeyboardInterrupt):
 def listen() -> None:
     """Hear both signals, from now on until the process ends."""
     for code in _SIGNALS:
-        signal.signal(code, _hear)
+        if signal.getsignal(code) is not signal.SIG_IGN:  # as of Ctrl-C in what a shell's script began with &
+            signal.signal(code, _hear)
     if not hasattr(signal, "set_wakeup_fd") or threading.current_thread() is not threading.main_thread():
         return
     read, write = os.pipe()

@@ -12,6 +12,7 @@ os.environ.setdefault(
     " --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false",
 )
 
+import signal
 import subprocess
 import sys
 import tempfile
@@ -24,6 +25,9 @@ import pytest
 from rnncli.cli import run
 
 jax.config.update("jax_num_cpu_devices", 2)
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # where a script began the tests with &; commands inherit it
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # Programs that several tests, or their subprocesses, need are compiled once: pytest-xdist's workers inherit the folder
 # from the process that starts them. What the environment names is kept, for the next time.
