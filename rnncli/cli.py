@@ -15,14 +15,12 @@ from typing import Any, ClassVar
 import typer
 
 from rnncli import __version__, interrupts
-from rnncli.errors import DamageWarning, RnncliError, as_options, printable
+from rnncli.errors import LONGEST, DamageWarning, RnncliError, as_options, printable
 from rnncli.options import with_options
 from rnncli.settings import Settings, setting
 from rnncli.verbs import LazyGroup
 
 _COLLECT_EVERY = 20_000  # new objects; Python's 700 or so cost a tenth of a short command while the libraries load
-
-_LONGEST = 600  # characters of a message
 
 
 class Commands(LazyGroup):
@@ -124,7 +122,7 @@ def _of_system(error: OSError) -> str:
 
 def _warn(message: Warning | str, category: type[Warning], *where: Any, **more: Any) -> None:
     if issubclass(category, DamageWarning):
-        print(printable(as_options(f"warning: {message}"), _LONGEST), file=sys.stderr)
+        print(printable(as_options(f"warning: {message}"), LONGEST), file=sys.stderr)
     else:
         _show_warning(message, category, *where, **more)
 
@@ -133,7 +131,7 @@ _show_warning = warnings.showwarning
 
 
 def _complain(message: str) -> None:
-    print("error:", printable(" ".join(message.split()), _LONGEST), file=sys.stderr)
+    print("error:", printable(" ".join(message.split()), LONGEST), file=sys.stderr)
 
 
 def guarded() -> int:

@@ -10,7 +10,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
 
-from rnncli.errors import as_options, printable
+from rnncli.errors import LONGEST, as_options, printable
 from rnncli.output import TERMINAL, Output, discard
 from rnncli.progress import Bar, Lines, Meter, rich_console
 from rnncli.training.devices import CompileClock, use_device
@@ -20,7 +20,6 @@ from rnncli.training.settings import Computing, Device
 if TYPE_CHECKING:
     from rich.table import Table
 
-_LONGEST = 600  # characters of a line
 _SILENT = 3.0  # seconds after which a command that tells nothing says what it does
 
 
@@ -68,7 +67,7 @@ class Console:
         if self.quiet:
             return
         self._not_doing()
-        text = printable(as_options(text), None if "\n" in text else _LONGEST)
+        text = printable(as_options(text), None if "\n" in text else LONGEST)
         try:
             if isinstance(self._progress, Bar):
                 self._progress.say(text)

@@ -16,6 +16,7 @@ import re
 _PARAMETER = re.compile(r"`([a-z_]+)`")
 # controls, and signs that turn the direction of writing around; half surrogates cannot be written
 _CONTROL = re.compile("[\x00-\x08\x0b-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069\ud800-\udfff]")
+LONGEST = 600  # characters of a message, as a terminal shows it
 _POSITIONAL = ("series", "text", "data")
 _OTHERWISE = {"from_model": "from"}  # options that Python has a word of its own for
 

@@ -226,9 +226,8 @@ def in_one(program: Together, tasks: list[Task], savings: list[Saving], listener
 
 def one_beginning(trials: list[Trial]) -> bool:
     """Whether these trainings are all to begin, or all to go on."""
-    return len({"scores" in stored(trial.folder) if saved_steps(trial.folder) else None for trial in trials}) == 1 and (
-        not saved_steps(trials[0].folder) or "scores" not in stored(trials[0].folder)
-    )
+    ended = {"scores" in stored(trial.folder) if saved_steps(trial.folder) else None for trial in trials}
+    return ended in ({None}, {False})
 
 
 def _alone(sweep: Sweep, epochs: int | None, trial: Trial) -> Ended:
