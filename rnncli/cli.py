@@ -32,6 +32,7 @@ class Commands(LazyGroup):
         "sentiment": ("rnncli.sentiment.cli", "Labelled texts: train a classifier, label others, explain."),
         "lecture": ("rnncli.lecture.cli", "The systems of the lecture, each with the command that trains it."),
         "models": ("rnncli.models.cli", "What saved models hold: list, show, compare, export them."),
+        "merge": ("rnncli.merge.cli", "What --shard printed in many processes, as one would have printed it."),
         "schema": ("rnncli.schema.cli", "The JSON schema of what a verb prints with --json."),
         "serve": ("rnncli.serve.cli", "A model over HTTP, with a page to try it."),
     }
@@ -89,6 +90,8 @@ def run(arguments: list[str] | None = None) -> int:
         _complain(_of_system(error))
         return interrupts.exit_code() or 1
     except Exception as error:
+        if (group := _group()) is not None and "JaxRuntimeError" in type(error).__name__:
+            group.wait_for_the_end()
         if (code := interrupts.exit_code()) is not None:
             return code  # what a signal broke off may fail in any way
         if "RESOURCE_EXHAUSTED" in str(error):  # what XLA calls it; its exception class is not public
@@ -130,7 +133,11 @@ def _warn(message: Warning | str, category: type[Warning], *where: Any, **more: 
 _show_warning = warnings.showwarning
 
 
+_told = [""]  # the last error
+
+
 def _complain(message: str) -> None:
+    _told[0] = message
     print("error:", printable(" ".join(message.split()), LONGEST), file=sys.stderr)
 
 
@@ -140,7 +147,14 @@ def guarded() -> int:
     warnings.showwarning = _warn
     interrupts.orderly(True)
     try:
-        return run()
+        code = run()
     except Exception:
         traceback.print_exc()
-        return 1
+        code = 1
+    group = _group()
+    return code if group is None else group.end(code, _told[0])
+
+
+def _group() -> Any:
+    """The module of the processes that train together, where it is in use."""
+    return sys.modules.get("rnncli.training.processes")

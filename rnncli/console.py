@@ -6,6 +6,7 @@ Rich is loaded where it draws.
 import sys
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any
@@ -13,7 +14,8 @@ from typing import TYPE_CHECKING, Any
 from rnncli.errors import LONGEST, as_options, printable
 from rnncli.output import TERMINAL, Output, discard
 from rnncli.progress import Bar, Lines, Meter, rich_console
-from rnncli.training.devices import CompileClock, use_device
+from rnncli.training import processes
+from rnncli.training.devices import CompileClock, use_machine
 from rnncli.training.events import Diverged, Doing, Event, Finished, Listener, Note, Progress, Saved, Stopped
 from rnncli.training.settings import Computing, Device
 
@@ -36,7 +38,9 @@ class Console:
         self.clock = CompileClock()
         if device is not None:
             self.clock.start()
-            use_device(device.device)
+            use_machine(device)
+            if not processes.first():  # another one shows and writes
+                self.output, self.quiet = replace(output, output=None, **_no_plot(output)), True
         self._progress: Meter | None = None
         self._timer: threading.Timer | None = None
 
@@ -147,6 +151,10 @@ class Console:
         """Whoever read stderr has gone: let the work go on."""
         self.quiet = True
         discard(sys.stderr)
+
+
+def _no_plot(output: Output) -> dict[str, None]:
+    return {"plot": None} if hasattr(output, "plot") else {}
 
 
 def _print(table: "Table") -> None:

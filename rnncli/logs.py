@@ -2,12 +2,14 @@
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 from rnncli.errors import ParameterError, RnncliError
 from rnncli.files import check_writable
 from rnncli.output import json_text
+from rnncli.training import processes
 from rnncli.training.events import Evaluated, Event, Finished, Listener, Progress, Stopped
 from rnncli.training.settings import Log
 
@@ -22,6 +24,8 @@ def logged(log: Log) -> Iterator[Listener]:
     """
     with ExitStack() as stack:
         listeners: list[Listener] = []
+        if not processes.first():
+            log = replace(log, log=None, tensorboard=None, profile=None)
         if log.log is not None:
             listeners.append(_to_lines(log.log))
         if log.tensorboard is not None:

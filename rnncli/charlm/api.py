@@ -23,6 +23,7 @@ from rnncli.charlm.vocabulary import Vocabulary
 from rnncli.charlm.warm import warm_start
 from rnncli.errors import DataError
 from rnncli.settings import Chosen, distributed
+from rnncli.sharding import ALL, Sharding
 from rnncli.training.checkpoint import check_folder
 from rnncli.training.devices import operands, use_device
 from rnncli.training.events import Doing, Evaluated, Event, Listener, Note, follow, ignore
@@ -70,11 +71,12 @@ class Model(TrainedModel):
         return prompt + self.vocabulary.text(np.concatenate([each[:, 0] for each in drawn])) if drawn else prompt
 
     def stream(
-        self, prompt: np.ndarray, length: int, drawing: Drawing, *, samples: int = 1, seed: int = 0, **how: Any
+        self, prompt: np.ndarray, length: int, drawing: Drawing, *, samples: int | range = 1, seed: int = 0, **how: Any
     ) -> Iterator[np.ndarray]:
-        """Tokens `[n, samples]` that follow the prompt's, as they are drawn; `length` in all.
+        """Tokens `[n, B]` that follow the prompt's, as they are drawn, `length` in all.
 
-        `how` has `most`, the greatest number of them that is drawn at once.
+        `samples` are how many there are, or the numbers of those that are wanted. `how` has `most`, the greatest number
+        of tokens that is drawn at once.
         """
         kind = compiled_for(drawing)
         if kind not in self._samplers:
@@ -113,14 +115,27 @@ class Model(TrainedModel):
         part = text_to_evaluate(self, text, lambda _: None, skip_unknown=skip_unknown, **parameters)
         return self.measure(part.text, window)[0]
 
-    def measure(self, text: Text, window: int | None = None, kept: str | None = None) -> tuple[Metrics, Scored | None]:
-        """The metrics of a text in both protocols, and every character's score in the protocol `kept`."""
+    def measure(
+        self, text: Text, window: int | None = None, kept: str | None = None, sharding: Sharding = ALL
+    ) -> tuple[Metrics, Scored | None]:
+        """The metrics of a text in both protocols, and every character's score in the protocol `kept`.
+
+        The records of a `sharding` are the windows of the cold protocol, and the streams of the carried one.
+        """
         scorer, params = Scorer(self.network), nnx.state(self.network, nnx.Param)
-        carried = scorer.carried(params, text)
-        metrics, scored = {"carried": carried.metrics()}, carried if kept == "carried" else None
+        carried = scorer.carried(params, text, share=sharding.slice)
+        metrics, scored = _metrics("carried", carried), carried if kept == "carried" else None
         del carried  # five bytes a character
-        cold = scorer.cold(params, text, window or self.settings.evaluation_window)
-        return metrics | {"cold": cold.metrics()}, cold if kept == "cold" else scored
+        cold = scorer.cold(params, text, window or self.settings.evaluation_window, sharding.slice)
+        metrics |= _metrics("cold", cold)
+        if not metrics:
+            raise DataError(f"the text has too few windows for `shard` {sharding.shard}")
+        return metrics, cold if kept == "cold" else scored
+
+
+def _metrics(protocol: str, scored: Scored) -> Metrics:
+    """None for a share of a text that has no characters in this protocol."""
+    return {protocol: scored.metrics()} if len(scored.nats) else {}
 
 
 def fit(text: Any = None, *, preset: Preset = "default", on_event: Listener = ignore, **parameters: Any) -> Model:

@@ -11,6 +11,8 @@ from dataclasses import dataclass
 
 import numpy as np
 
+from rnncli.training.batches import ALL
+
 _SHORT = 16  # windows in a stream; of fewer, none is given up for the shift
 _AT_BEGINNING = 4  # of so many epochs, one begins with the text's first character
 
@@ -49,12 +51,13 @@ class _Batches:
         """The starts of the windows of `steps` steps of an epoch, from step `place` of it on: `[steps, B]`."""
         raise NotImplementedError
 
-    def __call__(self, step: int) -> tuple[np.ndarray, int]:
+    def __call__(self, step: int, rows: slice = ALL) -> tuple[np.ndarray, int]:
         """Tokens of the steps from `step` on, `[chunk, window + 1, B]`, and how many of these steps there are."""
         epoch, place = divmod(step, self.steps_per_epoch)
         steps = min(self.chunk, self.steps_per_epoch - place)
-        tokens = np.zeros((self.chunk, self.window + 1, self.batch), self.text.tokens.dtype)
-        for index, starts in enumerate(self.starts(epoch, place, steps)):
+        size = len(range(self.batch)[rows])
+        tokens = np.zeros((self.chunk, self.window + 1, size), self.text.tokens.dtype)
+        for index, starts in enumerate(self.starts(epoch, place, steps)[:, rows]):
             tokens[index] = self.text.windows(starts, self.window)
         return tokens, steps
 
@@ -135,11 +138,11 @@ class Replayed:
         """Steps in which the new text comes once."""
         return self.new.steps_per_epoch
 
-    def __call__(self, step: int) -> tuple[np.ndarray, int]:
+    def __call__(self, step: int, rows: slice = ALL) -> tuple[np.ndarray, int]:
         """Tokens of the steps from `step` on, `[chunk, window + 1, batch]`, and how many of these steps there are."""
         tokens, steps = self.new(step)
         old = np.zeros((*tokens.shape[:2], self.old.batch), tokens.dtype)
         for index in range(steps):
             epoch, place = divmod(step + index, self.old.steps_per_epoch)
             old[index] = self.old.text.windows(self.old.starts(epoch, place, 1)[0], self.window)
-        return np.concatenate([tokens, old], 2), steps
+        return np.concatenate([tokens, old], 2)[:, :, rows], steps

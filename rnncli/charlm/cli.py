@@ -21,8 +21,9 @@ from rnncli.errors import ParameterError
 from rnncli.options import verb
 from rnncli.output import Output, PlotOutput
 from rnncli.settings import Chosen
+from rnncli.sharding import Sharding
 from rnncli.sweep.settings import Sweeping
-from rnncli.training.settings import Computing, Device, WarmStart
+from rnncli.training.settings import Computing, Machine, WarmStart
 
 app = typer.Typer(
     help="Character language models: train one on a text, sample from it, measure it on another text.",
@@ -51,7 +52,7 @@ def train(
     sweeping: Sweeping,
     watching: Watching,
     output: PlotOutput,
-    device: Device,
+    device: Machine,
 ) -> None:
     """Train on a text (without one: TFDS' tiny_shakespeare), and score the best epoch on the text's end.
 
@@ -93,6 +94,7 @@ def sample(
     model: SavedCharModel,
     prompt: Prompt,
     extent: Extent,
+    sharding: Sharding,
     drawing: Drawing,
     unknown: UnknownCharacters,
     output: Output,
@@ -111,9 +113,14 @@ def sample(
                 raise ParameterError("`interactive` takes lines from stdin, one sample at a time; leave the rest out")
             Dialogue(loaded, drawing, extent, console.say).run(output)
             return
+        numbers = sharding.of(range(extent.num_samples))
+        if sharding.shard is not None and not output.json:
+            raise ParameterError("`shard` of samples: give `json`, as texts may have any line in them")
+        if not numbers:
+            return
         tokens = read_prompt(loaded, prompt, unknown.unknown, console.say)
-        drawn = loaded.stream(tokens, extent.length, drawing, samples=extent.num_samples, seed=extent.seed)
-        show.show_samples(drawn, tokens, loaded.vocabulary, extent, prompt.echo, output)
+        drawn = loaded.stream(tokens, extent.length, drawing, samples=numbers, seed=extent.seed)
+        show.show_samples(drawn, tokens, loaded.vocabulary, extent, prompt.echo, output, numbers)
 
 
 @verb(
@@ -128,6 +135,7 @@ def evaluate(
     source: TextSource,
     model: SavedCharModel,
     evaluation: Evaluation,
+    sharding: Sharding,
     unknown: UnknownCharacters,
     output: PlotOutput,
     device: Computing,
@@ -143,6 +151,9 @@ def evaluate(
 
     with Console(output, device) as console:
         begun = time.monotonic()
+        kept = evaluation.protocol if evaluation.per_char or output.plot else None
+        if sharding.shard is not None and kept:
+            raise ParameterError("`shard` of a text is of its windows; leave `per_char` and `plot` out")
         precision = "float32" if device.precision == "auto" else device.precision  # of scores, unless it is asked for
         loaded = api.load_model(model.checkpoint, precision)
         console.doing("reading and scoring the text")
@@ -155,7 +166,5 @@ def evaluate(
             encoding=evaluation.encoding,
         )
         window = evaluation.window or loaded.settings.evaluation_window
-        measured = loaded.measure(
-            part.text, window, evaluation.protocol if evaluation.per_char or output.plot else None
-        )
+        measured = loaded.measure(part.text, window, kept, sharding)
         show.show_evaluation(loaded, part, measured, window, time.monotonic() - begun, evaluation, console)

@@ -19,7 +19,8 @@ from jax import Array, lax
 from rnncli.charlm.drawing import Drawing
 from rnncli.charlm.model import Carries, CharModel
 from rnncli.charlm.vocabulary import Vocabulary
-from rnncli.training.parallel import WHOLE, possible, rows, sharded, split, spread, whole
+from rnncli.training.layout import WHOLE, Layout, rows, sharded, split, spread, whole
+from rnncli.training.parallel import possible
 
 _CHUNK = 512  # symbols a dispatch, at most: a text flows, and a dispatch costs little beside it
 _NOISE = 2**22  # random numbers a dispatch, at most
@@ -122,10 +123,10 @@ class Sampler:
             state: Any, loop: _Loop, seed: Array, degrees: Degrees, forced: Array, steps: Array
         ) -> tuple[_Loop, Array]:
             # a rule, not a measurement: samples have nothing to do with each other, and a core is idle without them
-            devices = possible(len(loop.token))[-1]
+            layout = Layout(possible(len(loop.token))[-1])
             parts = _parts(loop)
             arguments, results = (WHOLE, parts, WHOLE, WHOLE, WHOLE, WHOLE), (parts, split(forced[:, None], 1))
-            program = sharded(partial(generate, devices), arguments, results, devices)
+            program = sharded(partial(generate, layout), arguments, results, layout)
             return program(state, loop, seed, degrees, forced, steps)
 
         self._run = run
@@ -135,40 +136,44 @@ class Sampler:
         prompt: np.ndarray,
         length: int,
         *,
-        samples: int = 1,
+        samples: int | range = 1,
         seed: int = 0,
         params: Any = None,
         degrees: Degrees | None = None,
         most: int = _CHUNK,
     ) -> Iterator[np.ndarray]:
-        """Tokens that follow the prompt, `[n, samples]` a dispatch, `length` in all.
+        """Tokens that follow the prompt, `[n, B]` a dispatch, `length` in all, of B samples.
 
-        An empty prompt is a text's beginning; while a long one is read, empty arrays come. `params` replace the model's
-        own parameters, `degrees` those of the drawing. A dispatch has at most `most` steps; another number is compiled
-        anew.
+        `samples` are how many there are, or the numbers of those that are wanted: a sample depends on its number and
+        the seed, not on those beside it. An empty prompt is a text's beginning; while a long one is read, empty arrays
+        come. `params` replace the model's own parameters, `degrees` those of the drawing. A dispatch has at most `most`
+        steps; another number is compiled anew.
         """
         degrees = self._degrees if degrees is None else degrees
         state = self._state if params is None else nnx.merge_state(self._state, params)
         boundary = self._vocabulary.boundary
         # made by NumPy, as each operation of JAX outside the loop would be compiled by itself
-        shapes = jax.eval_shape(lambda: self._initial(samples))
+        numbers = range(samples) if isinstance(samples, int) else samples
+        size = len(numbers)
+        shapes = jax.eval_shape(lambda: self._initial(size))
         loop = _Loop(
             jax.tree.map(lambda carry: np.zeros(carry.shape, carry.dtype), shapes),
-            jax.device_put(np.full(samples, boundary, np.int32)),
-            jax.device_put(np.full((samples, _RECENT), _FREE, np.int32)),
+            jax.device_put(np.full(size, boundary, np.int32)),
+            jax.device_put(np.full((size, _RECENT), _FREE, np.int32)),
             jax.device_put(np.int32(-len(prompt))),
         )
-        devices = possible(samples)[-1]
+        layout = Layout(possible(size)[-1])
         # as `run` hands them on, or it would be compiled twice
-        state, loop = spread((state, loop), (whole(state), _parts(loop)), devices)
+        state, loop = spread((state, loop), (whole(state), _parts(loop)), layout)
+        drawn = np.array([seed, numbers.start, numbers.step], np.uint32)
         pending: tuple[Array, int, int] | None = None
-        chunk = max(1, min(most, _NOISE // (samples * self._vocabulary.size)))
+        chunk = max(1, min(most, _NOISE // (size * self._vocabulary.size)))
         for first in range(0, len(prompt) + length, chunk):
             steps = min(chunk, len(prompt) + length - first)
             forced = np.full(chunk, _FREE, np.int32)
             part = prompt[first : first + chunk]
             forced[: len(part)] = part
-            loop, tokens = self._run(state, loop, np.uint32(seed), degrees, forced, steps)
+            loop, tokens = self._run(state, loop, drawn, degrees, forced, steps)
             if pending is not None:  # the device goes on while these are looked at
                 yield from _after_prompt(*pending)
             pending = tokens, len(part), steps
@@ -191,7 +196,7 @@ def _generate(
     drawing: Drawing,
     exempt: np.ndarray,
     never: np.ndarray,
-    devices: int,
+    layout: Layout,
     state: Any,
     loop: _Loop,
     seed: Array,
@@ -204,7 +209,7 @@ def _generate(
     samples, symbols = len(loop.token), len(never)
     projected = model.projected_symbols() if symbols <= _FEW_SYMBOLS else None
     places = jnp.maximum(loop.place + jnp.arange(len(forced)), 0)
-    noise = _noise(seed, places, rows(samples, devices), symbols) if drawing.temperature else None
+    noise = _noise(seed[0], places, seed[1] + seed[2] * rows(samples, layout), symbols) if drawing.temperature else None
 
     def choose(logits: Array, recent: Array, index: Array) -> Array:
         logits = jnp.where(never, -jnp.inf, logits)

@@ -16,6 +16,8 @@ from jax import Array
 
 from rnncli.charlm.batches import Text
 from rnncli.charlm.model import Carries, CharModel, surprisals
+from rnncli.training.batches import ALL
+from rnncli.training.layout import beside, gathered
 
 _ROWS = 64  # windows or streams at a time, at most
 _CHUNK = 1024  # characters of each at a time, at most
@@ -53,64 +55,87 @@ class Scorer:
             logits, carries = nnx.merge(graph, params, rest)(windows[:-1], carries)
             return surprisals(logits, windows[1:]), logits.argmax(-1) == windows[1:], carries
 
-        self._run, self._initial = run, model.initial_carries
+        @jax.jit
+        def held(started: Array, carries: Carries) -> Carries:
+            return jax.tree.map(lambda carry: jnp.where(started[:, None], carry, 0.0), carries)
+
+        self._run, self._held, self._initial = run, held, model.initial_carries
         self._most = _NUMBERS // (model.embedding.count + 8 * model.stack.out_features)  # characters of a piece
 
-    def cold(self, params: Any, text: Text, window: int) -> Scored:
-        """Every character of the text, the state at zero before each window of `window` characters."""
+    def cold(self, params: Any, text: Text, window: int, share: slice = ALL) -> Scored:
+        """Every character of the text, the state at zero before each window of `window` characters.
+
+        Of the windows, only a `share`.
+        """
         window = min(window, len(text))
-        begins = np.arange(0, len(text), window)
+        begins = np.arange(0, len(text), window)[share]
         steps = min(_CHUNK, window)
         rows = max(1, min(_ROWS, self._most // steps))
         scored = _empty(len(begins) * window)
         for first in range(0, len(begins), rows):
             some = np.resize(begins[first : first + rows], rows)
-            carries = self._initial(rows)
+            slots = np.resize(np.arange(first, min(first + rows, len(begins))), rows) * window
+            carries = beside(params, self._initial(rows), 0)
             for place in range(0, window, steps):
-                carries = self._piece(params, text, some, place, steps, window, carries, scored)
-        return Scored(scored.nats[: len(text)], scored.hit[: len(text)])
+                carries = self._piece(params, text, (some, slots), place, steps, window, carries, scored)
+        return _cut(scored, begins, window, len(text))
 
-    def carried(self, params: Any, text: Text, *, streams: int | None = None, warm_up: int = _WARM_UP) -> Scored:
+    def carried(
+        self, params: Any, text: Text, *, streams: int | None = None, warm_up: int = _WARM_UP, share: slice = ALL
+    ) -> Scored:
         """Every character of the text, in one pass with the state handed on.
 
         A long text is cut into `streams` parts (one for each 131,072 characters, at most 64) that are read at once,
-        each from `warm_up` characters before its beginning, so that it starts with the state that it needs.
+        each from `warm_up` characters before its beginning, so that it starts with the state that it needs. Of the
+        parts, only a `share`.
         """
         size = len(text)
         if streams is None:
             streams = max(1, min(_ROWS, size // _STREAM))
         length = -(-size // streams)
-        streams = -(-size // length)
-        scored = _empty(streams * length)
-        begins = np.arange(streams) * length
-        carries = self._initial(streams)
-        for place, steps in _pieces(-warm_up if streams > 1 else 0, length, max(1, min(_CHUNK, self._most // streams))):
+        whole = -(-size // length)
+        begins = np.arange(whole)[share] * length
+        streams = len(begins)
+        scored, slots = _empty(streams * length), np.arange(streams) * length
+        if not streams:
+            return scored
+        carries = beside(params, self._initial(streams), 0)
+        for place, steps in _pieces(-warm_up if whole > 1 else 0, length, max(1, min(_CHUNK, self._most // streams))):
             # streams that have not reached the text's first character yet are held at zero
-            started = jnp.asarray(begins + place > 0)[:, None]
-            carries = jax.tree.map(lambda carry, started=started: jnp.where(started, carry, 0.0), carries)
-            carries = self._piece(params, text, begins, place, steps, length, carries, scored)
-        return Scored(scored.nats[:size], scored.hit[:size])
+            carries = self._held(beside(params, begins + place > 0, 0), carries)
+            carries = self._piece(params, text, (begins, slots), place, steps, length, carries, scored)
+        return _cut(scored, begins, length, size)
 
     def _piece(
         self,
         params: Any,
         text: Text,
-        begins: np.ndarray,
+        parts: tuple[np.ndarray, np.ndarray],
         place: int,
         steps: int,
         length: int,
         carries: Carries,
         scored: Scored,
     ) -> Carries:
-        """Scores `steps` characters of each part from `place` on into `scored`; a part has `length` characters."""
-        nats, hit, carries = self._run(params, text.windows(begins + place, steps), carries)
+        """Scores `steps` characters of each part from `place` on into `scored`; a part has `length` characters.
+
+        `parts` are their places in the text and in `scored`.
+        """
+        begins, slots = parts
+        nats, hit, carries = self._run(params, beside(params, text.windows(begins + place, steps), 1), carries)
         if place >= 0:
-            nats, hit = np.asarray(nats), np.asarray(hit)
+            nats, hit = (np.asarray(gathered(each)) for each in (nats, hit))
             kept = min(steps, length - place)
-            for row, begin in enumerate(begins):
-                part = slice(begin + place, begin + place + kept)
+            for row, slot in enumerate(slots):
+                part = slice(slot + place, slot + place + kept)
                 scored.nats[part], scored.hit[part] = nats[:kept, row], hit[:kept, row]
         return carries
+
+
+def _cut(scored: Scored, begins: np.ndarray, length: int, size: int) -> Scored:
+    """Without what stands behind the text's end, in the last of the parts."""
+    over = max(0, int(begins[-1]) + length - size) if len(begins) else 0
+    return Scored(scored.nats[: len(scored.nats) - over], scored.hit[: len(scored.hit) - over])
 
 
 def _empty(size: int) -> Scored:

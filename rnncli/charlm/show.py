@@ -78,12 +78,18 @@ def show_evaluation(
 
 
 def show_samples(
-    drawn: Iterator[np.ndarray], prompt: np.ndarray, vocabulary: Vocabulary, extent: Extent, echo: bool, output: Output
+    drawn: Iterator[np.ndarray],
+    prompt: np.ndarray,
+    vocabulary: Vocabulary,
+    extent: Extent,
+    echo: bool,
+    output: Output,
+    numbers: range,
 ) -> None:
-    """The samples: one flows as it is drawn, several stand one after the other, or one a line as JSON."""
+    """The samples with these numbers: one flows as it is drawn, several stand one after the other, or one a line as JSON."""
     start = vocabulary.raw(prompt) if echo else b""
-    flows = extent.num_samples == 1 and not output.json
-    samples = [Sample(vocabulary, extent.stop, kept=not flows) for _ in range(extent.num_samples)]
+    flows = len(numbers) == 1 and not output.json
+    samples = [Sample(vocabulary, extent.stop, kept=not flows) for _ in numbers]
     with output.stream() as write:
         if flows:
             write(start)
@@ -93,7 +99,7 @@ def show_samples(
                 write(texts[0])
             if all(sample.stopped for sample in samples):
                 break
-        for index, sample in enumerate(samples):
+        for index, sample in zip(numbers, samples, strict=True):
             rest = sample.end()
             if flows:
                 write(rest)

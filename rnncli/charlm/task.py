@@ -18,6 +18,7 @@ from rnncli.nn.dropout import DropoutKey
 from rnncli.nn.initial import initialised, with_parameters
 from rnncli.training.devices import computing_devices
 from rnncli.training.events import Metrics
+from rnncli.training.layout import gathered
 from rnncli.training.loop import Params, Plan
 from rnncli.training.optimizer import optimizer_of
 from rnncli.training.task import Scored
@@ -98,7 +99,7 @@ class CharlmTask:
             }
             for name, part in parts.items()
         }
-        return Scored(scores, details=with_parameters(self.model, params))
+        return Scored(scores, details=with_parameters(self.model, gathered(params)))
 
     @property
     def source(self) -> dict[str, Any]:

@@ -23,6 +23,7 @@ from rnncli.forecast.source import SeriesSource
 from rnncli.forecast.task import ForecastTask, Start
 from rnncli.forecast.warm import warm_start
 from rnncli.settings import Chosen, distributed
+from rnncli.sharding import ALL, Sharding
 from rnncli.training.devices import use_device
 from rnncli.training.events import Doing, Listener, Note, follow, ignore
 from rnncli.training.model import TrainedModel, with_precision
@@ -76,11 +77,18 @@ class Model(TrainedModel):
         return forecasts[0]
 
     def predict_all(
-        self, series: Any = None, *, horizon: int | None = None, on_event: Listener = ignore, **columns: Any
+        self,
+        series: Any = None,
+        *,
+        horizon: int | None = None,
+        sharding: Sharding = ALL,
+        on_event: Listener = ignore,
+        **columns: Any,
     ) -> list[Forecast]:
         """Forecast what follows each of several series, those of the training or others; see `predict`.
 
-        Series that the training had are forecast with what it found out of them, others with the means over all.
+        Series that the training had are forecast with what it found out of them, others with the means over all. Of
+        other series, only the share of a `sharding` is.
         """
         if self.metadata["series"] is None:
             raise CheckpointError("the model was trained on the lecture's synthetic data, not on a series")
@@ -103,7 +111,8 @@ class Model(TrainedModel):
                 raise ParameterError(f"`horizon` {horizon}: name the `series`, with what is known so far ahead")
             return self.combination.ahead(_panel_of(self.result), horizon)[1]
         source = SeriesSource(**columns)
-        panel = read_as_trained(self.metadata, series, source, lambda text: on_event(Note(text)), horizon or most)
+        how: Any = {"say": lambda text: on_event(Note(text)), "sharding": sharding}
+        panel = read_as_trained(self.metadata, series, source, horizon=horizon or most, **how)
         members = panel.members
         named, forecasts = self._combination_on(panel).ahead(panel, max(horizon or 0, most))
         for row, member in enumerate(members):

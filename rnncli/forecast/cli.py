@@ -12,8 +12,9 @@ from rnncli.forecast.verb_settings import Ahead, Alert, Backtesting, Quantiles, 
 from rnncli.options import Only, verb
 from rnncli.output import PlotOutput
 from rnncli.settings import Chosen
+from rnncli.sharding import Sharding
 from rnncli.sweep.settings import Sweeping
-from rnncli.training.settings import Computing, Device, Log, Saving, WarmStart
+from rnncli.training.settings import Computing, Device, Log, Machine, Saving, WarmStart
 from rnncli.verbs import DefaultVerbGroup
 
 app = typer.Typer(
@@ -45,7 +46,7 @@ def train(
     sweeping: Sweeping,
     log: Log,
     output: PlotOutput,
-    device: Device,
+    device: Machine,
 ) -> None:
     """Train on a series, score on held-out data beside the baselines, forecast the future.
 
@@ -82,6 +83,7 @@ def predict(
     source: PastSource,
     model: SavedForecaster,
     ahead: Ahead,
+    sharding: Sharding,
     quantiles: Quantiles,
     output: PlotOutput,
     device: Computing,
@@ -98,12 +100,15 @@ def predict(
         if ahead.follow:
             if output.plot is not None:
                 raise ParameterError("`follow` has no end, and `plot` would be drawn there; leave one out")
+            if sharding.shard is not None:
+                raise ParameterError("`shard` shares out the series of a table, `follow` takes what comes; choose one")
             from rnncli.forecast.follow import follow
 
             rows = follow(loaded, source.series, console.say, horizon=ahead.horizon, **columns)
             show.show_following(rows, quantiles, console)
             return
-        forecasts = loaded.predict_all(source.series, horizon=ahead.horizon, on_event=console.listener(), **columns)
+        how: Any = {"horizon": ahead.horizon, "sharding": sharding, "on_event": console.listener()}
+        forecasts = loaded.predict_all(source.series, **how, **columns)
         show.show_forecast(forecasts, quantiles, console)
 
 

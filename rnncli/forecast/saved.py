@@ -24,6 +24,7 @@ from rnncli.forecast.settings import ForecastSettings, Normalize
 from rnncli.forecast.source import SeriesSource, columns_of
 from rnncli.forecast.task import TASK
 from rnncli.forecast.weights import Weights
+from rnncli.sharding import ALL, Sharding
 from rnncli.tables import UNNAMED
 from rnncli.training.restoring import Checkpoint, loader, open_checkpoint
 from rnncli.training.stored import damaged
@@ -33,9 +34,16 @@ _COLUMNS = {"id": "id", "time": "time_column", "target": "target"}
 
 
 def read_as_trained(
-    metadata: Mapping[str, Any], series: Any, source: SeriesSource, say: Callable[[str], None], horizon: int
+    metadata: Mapping[str, Any],
+    series: Any,
+    source: SeriesSource,
+    say: Callable[[str], None],
+    horizon: int,
+    sharding: Sharding = ALL,
 ) -> Panel:
     """Series, read as those of a training were, with the future covariates of so many steps ahead.
+
+    Those with the same name in their `id` column, of several targets, are one record of a `sharding`.
 
     Raises DataError: they have other columns, or cannot be read.
     """
@@ -69,6 +77,10 @@ def read_as_trained(
         **kinds,
     )
     members = read(found, how, say)
+    kept = set(sharding.of(list(dict.fromkeys(each.id for each in members))))
+    members = [each for each in members if each.id in kept]
+    if not members:
+        raise DataError(f"there are too few series for `shard` {sharding.shard}")
     step = members[0].clock.step if members[0].clock else "row"
     if step != (wanted["step"] or "row"):
         trained = wanted["step"] or "row"

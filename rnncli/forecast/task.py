@@ -27,6 +27,7 @@ from rnncli.nn.dropout import DropoutKey
 from rnncli.nn.initial import initialised, with_parameters
 from rnncli.training.batches import Replayed, Shuffled
 from rnncli.training.events import Metrics
+from rnncli.training.layout import gathered
 from rnncli.training.loop import Params, Plan, evaluation, fit, initial_state
 from rnncli.training.optimizer import each_by_itself, optimizer_of
 from rnncli.training.task import Scored
@@ -120,7 +121,7 @@ class ForecastTask:
             if masked:  # series that begin within a window
                 self.data[f"{part} lengths"] = jax.device_put(np.minimum(origins.lengths, settings.window))
         self._reach = np.arange(settings.window + settings.horizon)
-        self._measure = evaluation(self.model, self._validation_error, self.data)
+        self._measure = evaluation(self.model, self._validation_error, self.data, "validation")
 
     @property
     def _outputs(self) -> int:
@@ -188,7 +189,7 @@ class ForecastTask:
         That is made by a network which is trained anew on all of the series, for as many epochs as were best.
         """
         data, settings = self.dataset, self.settings
-        model = with_parameters(self.model, params)
+        model = with_parameters(self.model, gathered(params))
         network = NetworkForecaster.of(model, data.rest.scaling, settings.least_of(len(data.panel)))
         if data.panel.split == "series":
             found = assess_series(data, settings, network)
@@ -223,7 +224,7 @@ class ForecastTask:
         arrays = {**self.data, "values": jax.device_put(self._scaled(data))}
         if plan.epochs:
             for report in fit(model, self.optimizer, self.loss, lambda _: nothing, arrays, batches, plan, state):
-                params = report.state.params
+                params = gathered(report.state.params)
         return params
 
     @property

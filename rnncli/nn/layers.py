@@ -40,6 +40,7 @@ class RecurrentStack(nnx.Module):
         recurrent_dropout: float = 0.0,
         kernel_dropout: float = 0.0,
         variational: bool = False,
+        remat: bool = False,
         operands: Operands = "float32",
         rngs: nnx.Rngs,
     ):
@@ -47,8 +48,9 @@ class RecurrentStack(nnx.Module):
 
         `dropout` falls on each layer's input (`input_dropout`, if given, on the first one's), `recurrent_dropout` on
         the state where it meets its kernel, `kernel_dropout` on the recurrent kernels themselves, one mask a batch
-        (DropConnect; Merity et al. 2017, arXiv 1708.02182).
+        (DropConnect; Merity et al. 2017, arXiv 1708.02182). `remat` is explained at `unroll`.
         """
+        self.remat = remat
         self.dropout, self.recurrent_dropout, self.variational = dropout, recurrent_dropout, variational
         self.input_dropout = dropout if input_dropout is None else input_dropout
         self.kernel_dropout = kernel_dropout
@@ -86,6 +88,7 @@ class RecurrentStack(nnx.Module):
             bidirectional=bidirectional,
             layer_norm=settings.layer_norm,
             variational=variational,
+            remat=settings.remat,
             operands=operands,
             rngs=rngs,
             **rates,
@@ -133,6 +136,7 @@ class RecurrentStack(nnx.Module):
                     reverse=reverse,
                     state_dropout=self._state_dropout(drop_key, cell, reverse, (steps, batch)),
                     kernel_dropout=self._kernel_dropout(drop_key, cell, reverse),
+                    remat=self.remat,
                 )
                 outputs.append(hidden)
                 finals.append(final)

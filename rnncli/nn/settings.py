@@ -59,6 +59,7 @@ class Network(Settings):
     layers: int = setting(2, "Recurrent layers.", Bounds(1, 1_000, metavar="N"))
     units: int = setting(128, "Units of a layer.", UNITS)
     layer_norm: bool = setting(False, "Normalise each gate's pre-activation.")
+    remat: bool = setting(False, "Compute states anew for the gradients: long windows need less memory.")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -6,6 +6,7 @@ import numpy as np
 
 from rnncli.sentiment.hub import Sentences
 from rnncli.sentiment.text import Ragged, Words
+from rnncli.training.batches import ALL
 
 Texts = Ragged | Sentences
 _SHORTEST = 32
@@ -75,15 +76,15 @@ class Bucketed:
             self._drawn = epoch, [runs[index] for index in generator.permutation(len(runs))]
         return self._drawn[1]
 
-    def __call__(self, step: int) -> tuple[Batch, int]:
+    def __call__(self, step: int, rows: slice = ALL) -> tuple[Batch, int]:
         """The batches of the dispatch that has step `step`, `[chunk, …]`, from that step on, and how many."""
         epoch, place = divmod(step, self.steps_per_epoch)
         for steps, run in self.runs(epoch):
             if place < len(run):
-                rows = np.resize(run[place:], (self.chunk, self.batch))
-                padded = self.texts.padded(rows.ravel(), steps)
-                tokens = padded.reshape(steps, *rows.shape, *padded.shape[2:]).swapaxes(0, 1)
-                lengths = self.texts.lengths[rows].astype(np.int32)
-                return Batch(tokens, lengths, self.labels[rows].astype(np.int32)), len(run) - place
+                own = np.resize(run[place:], (self.chunk, self.batch))[:, rows]
+                padded = self.texts.padded(own.ravel(), steps)
+                tokens = padded.reshape(steps, *own.shape, *padded.shape[2:]).swapaxes(0, 1)
+                lengths = self.texts.lengths[own].astype(np.int32)
+                return Batch(tokens, lengths, self.labels[own].astype(np.int32)), len(run) - place
             place -= len(run)
         raise AssertionError("an epoch has as many steps as its runs")  # pragma: no cover

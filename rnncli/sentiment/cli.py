@@ -1,11 +1,13 @@
 """The verbs of `rnncli sentiment`. Everything heavy is imported inside them."""
 
 import time
+from dataclasses import replace
 from functools import partial
 from typing import Any
 
 import typer
 
+from rnncli.errors import DataError
 from rnncli.options import verb
 from rnncli.output import Output, PlotOutput
 from rnncli.sentiment.settings import (
@@ -18,8 +20,9 @@ from rnncli.sentiment.settings import (
     SentimentSettings,
 )
 from rnncli.settings import Chosen
+from rnncli.sharding import Sharding
 from rnncli.sweep.settings import Sweeping
-from rnncli.training.settings import Computing, Device, Log, WarmStart
+from rnncli.training.settings import Computing, Log, Machine, WarmStart
 from rnncli.verbs import DefaultVerbGroup
 
 app = typer.Typer(
@@ -48,7 +51,7 @@ def train(
     sweeping: Sweeping,
     log: Log,
     output: PlotOutput,
-    device: Device,
+    device: Machine,
 ) -> None:
     """Train on labelled texts (without any: TFDS' imdb_reviews), and score the best epoch beside a linear model.
 
@@ -80,7 +83,9 @@ def train(
         "rnncli sentiment predict others.csv --text-column text --output labelled.csv",
     ],
 )
-def predict(labelling: Labelling, model: SavedClassifier, output: Output, device: Computing) -> None:
+def predict(
+    labelling: Labelling, model: SavedClassifier, sharding: Sharding, output: Output, device: Computing
+) -> None:
     """Label texts: a line 'label<TAB>probability' for each, as they come. --json: the probability of each class."""
     from rnncli.console import Console
     from rnncli.sentiment import api, show
@@ -89,6 +94,7 @@ def predict(labelling: Labelling, model: SavedClassifier, output: Output, device
 
     with Console(output, device) as console:
         records = records_of(list(labelling.text), labelling.text_column, labelling.encoding)
+        records = replace(records, groups=sharding.of_groups(records.groups))
         loaded = api.load_model(model.checkpoint, device.precision)
         threshold = labelling.threshold if labelling.threshold in (None, "f1") else float(labelling.threshold)
         how = {"explain": labelling.explain, "threshold": threshold, "otherwise": labelling.otherwise}
@@ -102,7 +108,9 @@ def predict(labelling: Labelling, model: SavedClassifier, output: Output, device
     app,
     examples=["rnncli sentiment evaluate others.csv --plot others.png", "rnncli sentiment evaluate others.csv --json"],
 )
-def evaluate(source: LabelledSource, model: SavedClassifier, output: PlotOutput, device: Computing) -> None:
+def evaluate(
+    source: LabelledSource, model: SavedClassifier, sharding: Sharding, output: PlotOutput, device: Computing
+) -> None:
     """Measure a model on labelled texts: accuracy, precision, recall and F1, confusion matrix, calibration.
 
     stdout is a table as CSV, a row each for the network, the linear model, and both together.
@@ -115,5 +123,9 @@ def evaluate(source: LabelledSource, model: SavedClassifier, output: PlotOutput,
         begun = time.monotonic()
         loaded = api.load_model(model.checkpoint, device.precision)
         console.doing("reading and scoring the texts")
-        evaluation = loaded.measure(read_labelled(source.data, source.columns, loaded.classes))
+        labelled = read_labelled(source.data, source.columns, loaded.classes)
+        labelled = replace(labelled, texts=sharding.of(labelled.texts), labels=sharding.of(labelled.labels))
+        if not labelled.texts:
+            raise DataError(f"{labelled.name} has too few records for `shard` {sharding.shard}")
+        evaluation = loaded.measure(labelled)
         show.show_evaluation(loaded, source.data, evaluation, time.monotonic() - begun, console)

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 import jax
@@ -14,6 +15,8 @@ from rnncli.sentiment.batches import padded_lengths
 from rnncli.sentiment.hub import Sentences
 from rnncli.sentiment.model import TextClassifier
 from rnncli.sentiment.text import Ragged
+from rnncli.training.devices import own_device
+from rnncli.training.layout import beside, gathered, on_grid
 
 _FEW = 8  # texts are computed together; of more, …
 _STEPS = 2**13  # … so many that their steps, with what is computed of them, stay in the processor's cache
@@ -39,7 +42,7 @@ class Scorer:
             return nnx.merge(graph, params, rest)(tokens, lengths)
 
         @jax.jit
-        def run_projected(params: Any, words: Any, tokens: Array, lengths: Array) -> Array:
+        def run_projected(params: Any, tokens: Array, lengths: Array, words: Any) -> Array:
             return nnx.merge(graph, params, rest).of_projected_words(words, tokens, lengths)
 
         self._run, self._run_projected = run, run_projected
@@ -50,18 +53,23 @@ class Scorer:
     def logits(self, params: Any, texts: Ragged | Sentences) -> np.ndarray:
         """The logits of texts, `[n, C]`, float32."""
         logits = np.zeros((len(texts), self._classes), np.float32)
+        if own_device().platform == "cpu" and jax.process_count() == 1:
+            params = gathered(params)
+        grid = on_grid(params)
         words = self._words(params) if self._projects and len(texts) >= _MANY_TEXTS else None
 
         def compute(batch: tuple[int, int, np.ndarray]) -> None:
             steps, size, rows = batch
             filled = np.resize(rows, size)
-            inputs = texts.padded(filled, steps), texts.lengths[filled].astype(np.int32)
-            output = self._run(params, *inputs) if words is None else self._run_projected(params, words, *inputs)
-            logits[rows] = np.asarray(output)[: len(rows)]
+            tokens = beside(params, texts.padded(filled, steps), 1)
+            lengths = beside(params, texts.lengths[filled].astype(np.int32), 0)
+            run = self._run if words is None else partial(self._run_projected, words=words)
+            logits[rows] = np.asarray(gathered(run(params, tokens=tokens, lengths=lengths)))[: len(rows)]
 
         batches = list(self._batches(texts.lengths))
-        # small products one after the other leave most of a processor idle, so batches share it
-        with ThreadPoolExecutor(min(len(batches), _THREADS) or 1) as pool:
+        # small products one after the other leave most of a processor idle, so batches share it; where devices share
+        # each batch, they come in the same order everywhere
+        with ThreadPoolExecutor(1 if grid else min(len(batches), _THREADS) or 1) as pool:
             for _ in pool.map(compute, batches):
                 pass  # which raises what a batch did
         return logits

@@ -33,6 +33,7 @@ from rnncli.sentiment.warm import Start
 from rnncli.sentiment.words import load_encoder, load_vectors, start_from, start_with_ratios
 from rnncli.settings import Chosen
 from rnncli.training.events import Metrics
+from rnncli.training.layout import gathered
 from rnncli.training.loop import Params, Plan
 from rnncli.training.optimizer import optimizer_of
 from rnncli.training.task import Scored
@@ -204,7 +205,7 @@ class SentimentTask:
             }
             for part, systems in logits.items()
         }
-        details = Classifier(with_parameters(self.model, params), calibration, measures)
+        details = Classifier(with_parameters(self.model, gathered(params)), calibration, measures)
         return Scored(as_dicts(measures, data.classes), calibration.as_dict(), details)
 
     @property

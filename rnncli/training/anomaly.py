@@ -10,7 +10,7 @@ import numpy as np
 from flax import nnx
 
 from rnncli.nn.dropout import DropoutKey
-from rnncli.training.parallel import copied, gathered
+from rnncli.training.layout import Layout, copied, gathered
 from rnncli.training.step import Loss, Steps, TrainState, leaf_name, sequences
 
 
@@ -27,7 +27,7 @@ def find_anomaly(
         before = copied(state)
         if program.begins_epoch(int(before.step)):
             before = before._replace(carry=jax.tree.map(jnp.zeros_like, before.carry))
-        state = program.on(1)(state, data, rest, jnp.int32(1), key)
+        state = program.on(Layout())(state, data, rest, jnp.int32(1), key)
         if not bool(jnp.isfinite(state.epoch_loss)):
             batch = jax.tree.map(lambda each: each[0], rest)
             rows = jnp.arange(sequences(rest))

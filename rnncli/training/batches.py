@@ -9,6 +9,8 @@ import jax.numpy as jnp
 import numpy as np
 from jax import Array
 
+ALL = slice(None)  # rows of a batch
+
 
 class Batches(Protocol):
     """The batches of a training.
@@ -19,10 +21,16 @@ class Batches(Protocol):
 
     steady: bool
 
-    def __call__(self, step: int) -> tuple[Any, int]:
+    @property
+    def batch(self) -> int:
+        """Sequences of a batch."""
+        ...
+
+    def __call__(self, step: int, rows: slice = ALL) -> tuple[Any, int]:
         """Arrays `[S, …]` with the batches of the n ≤ S steps from `step` on, all of one epoch, and n.
 
-        S is best the same each time, as each new one is compiled anew.
+        S is best the same each time, as each new one is compiled anew. Of each batch come the sequences `rows` alone:
+        those that are another process's need not be read.
         """
         ...
 
@@ -54,11 +62,11 @@ class Shuffled:
         order = jax.random.permutation(jax.random.fold_in(jax.random.fold_in(key, epoch), 1), self.examples)
         return jnp.resize(order, (self.steps_per_epoch, self.batch))
 
-    def __call__(self, step: int) -> tuple[np.ndarray, int]:
+    def __call__(self, step: int, rows: slice = ALL) -> tuple[np.ndarray, int]:
         """The indices of the next steps, `[chunk, B]`, and how many of them there are."""
         epoch, place = divmod(step, self.steps_per_epoch)
-        rows = self.order(epoch)[place : place + self.chunk]
-        return np.resize(rows, (self.chunk, self.batch)), len(rows)
+        batches = self.order(epoch)[place : place + self.chunk]
+        return np.resize(batches, (self.chunk, self.batch))[:, rows], len(batches)
 
 
 @dataclass
@@ -87,10 +95,10 @@ class Replayed:
         """Steps in which each new example comes once."""
         return self.new.steps_per_epoch
 
-    def __call__(self, step: int) -> tuple[np.ndarray, int]:
+    def __call__(self, step: int, rows: slice = ALL) -> tuple[np.ndarray, int]:
         """The indices of the next steps, `[chunk, batch]`, and how many of them there are."""
-        rows, steps = self.new(step)
+        new, steps = self.new(step)
         # drawn from the step, so that a training that goes on sees the same ones
-        old = [np.random.default_rng([self.seed, step + row]) for row in range(len(rows))]
+        old = [np.random.default_rng([self.seed, step + row]) for row in range(len(new))]
         drawn = [draw.integers(self.first, self.first + self.count, self.batch - self.new.batch) for draw in old]
-        return np.concatenate([rows, np.stack(drawn)], 1).astype(rows.dtype), steps
+        return np.concatenate([new, np.stack(drawn)], 1).astype(new.dtype)[:, rows], steps

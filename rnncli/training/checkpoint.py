@@ -26,12 +26,13 @@ from orbax.checkpoint import v1 as ocp
 from rnncli.durable import Lock, holder_of, put_in_place, remove_folder
 from rnncli.errors import CheckpointError
 from rnncli.files import whole_file
+from rnncli.training import processes
 from rnncli.training.orbax import plain_path, quiet, reason_of
-from rnncli.training.restoring import STATE, Checkpoint, described, flat_of, open_checkpoint
+from rnncli.training.restoring import STATE, Checkpoint, described, flat_of, held_of, open_checkpoint
 from rnncli.training.settings import Saving
 from rnncli.training.stored import DIGESTS, HEADER, SCHEMA, metadata_digest, metadata_in, safetensors, saved_steps
 
-_FREE = {"epochs", "patience"}  # settings that may change while a training goes on
+_FREE = {"epochs", "patience", "accumulate", "remat"}  # settings that may change while a training goes on
 _SAVING = ".saving-"  # how the name of a step begins that is being written
 _KEPT = 2  # steps, while training
 
@@ -65,7 +66,7 @@ def check_folder(saving: Saving) -> None:
     Raises CheckpointError: the folder holds a checkpoint or something else, is in use, or cannot be written.
     """
     folder = saving.checkpoint
-    if folder is None:
+    if folder is None or not processes.first():
         return
     _check(folder, saving)
     place = next((path for path in (folder.absolute(), *folder.absolute().parents) if os.path.exists(path)), None)  # noqa: PTH110
@@ -124,11 +125,11 @@ class CheckpointWriter:
         Raises CheckpointError: there is no room, or no permission. What was saved before is as it was.
         """
         self._step += 1
-        flat = {name: flat_of(tree) for name, tree in items.items()}
+        processes.agreed(self._step)  # which the others do not know
+        flat = {name: held_of(tree) for name, tree in items.items()}
         temporary = self.folder / f"{_SAVING}{self._step}"
         try:
-            with quiet(), plain_path(self.folder) as path:
-                ocp.save_checkpointables(f"{path}/{temporary.name}", flat, custom_metadata=_signed(metadata, flat))
+            _write(temporary, metadata, flat)
             put_in_place(temporary, self.folder / str(self._step))
         except CheckpointError:
             raise
@@ -178,6 +179,33 @@ class CheckpointWriter:
         for step in saved_steps(self.folder):
             if step.name not in self._own[-count:]:
                 remove_folder(step)
+
+
+class TakesPart:
+    """What the other processes do while the first one saves: they write their parts of arrays that all share."""
+
+    def __init__(self, folder: Path):
+        self.folder = folder
+
+    def save(self, metadata: dict[str, Any], **items: Any) -> None:
+        """See `CheckpointWriter.save`."""
+        (step,) = processes.agreed(0)
+        flat = {name: held_of(tree) for name, tree in items.items()}
+        try:
+            _write(self.folder / f"{_SAVING}{step}", metadata, flat)
+        except Exception as error:  # Orbax raises what it runs into
+            raise CheckpointError(f"cannot save to '{self.folder}': {reason_of(error)}") from error
+
+    def go_on_from(self, step: Path) -> None:
+        """The first process knows."""
+
+    def close(self) -> None:
+        """There is nothing to give back."""
+
+
+def _write(temporary: Path, metadata: dict[str, Any], flat: dict[str, Any]) -> None:
+    with quiet(), plain_path(temporary.parent) as path:
+        ocp.save_checkpointables(f"{path}/{temporary.name}", flat, custom_metadata=_signed(metadata, flat))
 
 
 def save_model(folder: Path, metadata: dict[str, Any], *, overwrite: bool = False, **items: Any) -> None:

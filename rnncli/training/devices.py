@@ -11,9 +11,26 @@ from pathlib import Path
 from typing import Any, Literal
 
 from rnncli.errors import RnncliError
-from rnncli.training.settings import DeviceChoice, PrecisionChoice
+from rnncli.training.settings import Device, DeviceChoice, Machine, PrecisionChoice
 
 _WORTH_BFLOAT16 = 96  # units
+
+
+def use_machine(machine: Device) -> None:
+    """Make ready where to compute: one device, or a grid of them, in this process or several.
+
+    Raises RnncliError: it is not there, or not free.
+    """
+    if not isinstance(machine, Machine):
+        use_device(machine.device)
+        return
+    from rnncli.training import joining, processes
+    from rnncli.training.layout import choose_layout
+
+    _prepare_processor()
+    joining.join(machine)
+    use_device(machine.device)
+    choose_layout(machine.mesh, processes.count())
 
 
 def use_device(device: DeviceChoice = "auto") -> None:
@@ -30,7 +47,7 @@ def use_device(device: DeviceChoice = "auto") -> None:
     if device == "auto":
         return
     try:
-        chosen = jax.devices(device)[0]
+        chosen = jax.local_devices(backend=device)[0]
     except RuntimeError as error:
         present = ", ".join(sorted({seen.platform for seen in jax.devices()}))
         advice = "leave `device` out to take the best of them"
@@ -44,6 +61,13 @@ def computing_devices() -> list[Any]:
 
     chosen = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
     return jax.devices() if chosen is None else jax.devices(getattr(chosen, "platform", chosen))
+
+
+def own_device() -> Any:
+    """The first of the computing devices of this process."""
+    import jax
+
+    return next(device for device in computing_devices() if device.process_index == jax.process_index())
 
 
 class CompileClock:

@@ -22,10 +22,23 @@ from jax import Array
 
 from rnncli.training.anomaly import find_anomaly
 from rnncli.training.batches import Batches
+from rnncli.training.devices import own_device
 from rnncli.training.events import Metrics
-from rnncli.training.parallel import copied, fastest, gathered, possible, spread, spread_copies, whole
+from rnncli.training.layout import (
+    Layout,
+    beside,
+    chosen_layout,
+    copied,
+    gathered,
+    kept_of,
+    own_rows,
+    put_together,
+    spread,
+    whole,
+)
+from rnncli.training.parallel import fastest, possible
 from rnncli.training.settings import Training
-from rnncli.training.step import Loss, Params, Steps, TrainState, moving, sequences, specs_of, with_best
+from rnncli.training.step import Loss, Params, Steps, TrainState, axis_of, layout_of, moving, with_best
 
 # evaluate(params) -> metrics; the entry "loss" decides which epoch is the best
 Evaluate = Callable[[Params], Metrics]
@@ -51,11 +64,13 @@ class Plan(NamedTuple):
     patience: int | None  # epochs without improvement before stopping early
     seed: int
     evaluate_every: int | None = None  # steps between evaluations in an epoch; None: only at its end
+    accumulate: int = 1  # parts of a batch that follow each other before an update
 
     @classmethod
     def of(cls, settings: Training, steps_per_epoch: int, evaluate_every: int | None = None) -> "Plan":
         """The plan that the settings ask for."""
-        return cls(steps_per_epoch, settings.epochs, settings.patience or None, settings.seed, evaluate_every)
+        patience = settings.patience or None
+        return cls(steps_per_epoch, settings.epochs, patience, settings.seed, evaluate_every, settings.accumulate)
 
     @property
     def steps(self) -> int:
@@ -88,15 +103,24 @@ def initial_state(model: nnx.Module, optimizer: optax.GradientTransformation, ca
     )
 
 
-def evaluation(model: nnx.Module, measure: Callable[[Any, Any], dict[str, Array]], data: Any) -> Evaluate:
-    """`measure(model, data)` as one compiled function of the model's parameters."""
+def evaluation(
+    model: nnx.Module, measure: Callable[[Any, Any], dict[str, Array]], data: dict[str, Any], shared: str
+) -> Evaluate:
+    """`measure(model, data)` as one compiled function of the model's parameters.
+
+    Devices share the first axis of those arrays of `data` whose names begin with `shared`, where it can be cut equally.
+    """
     graph, _, rest = nnx.split(model, nnx.Param, ...)
 
     @jax.jit
     def run(params: Params, data: Any) -> dict[str, Array]:
         return measure(nnx.merge(graph, params, rest), data)
 
-    return lambda params: {name: float(value) for name, value in run(params, data).items()}
+    def measured(params: Params) -> Metrics:
+        given = {name: beside(params, each, 0 if name.startswith(shared) else None) for name, each in data.items()}
+        return {name: float(value) for name, value in gathered(run(params, given)).items()}
+
+    return measured
 
 
 class Course:
@@ -105,6 +129,11 @@ class Course:
     def __init__(self, plan: Plan, batches: Batches, evaluate: Evaluate, state: TrainState):
         self._plan, self._batches, self._evaluate = plan, batches, evaluate
         self.step, self.key = int(state.step), jax.random.key(plan.seed)
+        self._rows = slice(None)  # of each batch, that this process gives
+
+    def share(self, layout: Layout) -> None:
+        """From now on, read those rows of batches alone that this process's devices need."""
+        self._rows = own_rows(self._batches.batch, layout)
 
     def begun(self, state: TrainState) -> TrainState:
         """The state with the untrained network as the first candidate for the best, if nothing was evaluated yet."""
@@ -122,7 +151,7 @@ class Course:
 
     def next(self) -> tuple[Any, int]:
         """Batches `[S, …]`, and how many of them are for the next dispatch."""
-        arrays, steps = self._batches(self.step)
+        arrays, steps = self._batches(self.step, self._rows)
         return arrays, min(steps, self._plan.until_evaluation(self.step))
 
     def advanced(self, state: TrainState, steps: int) -> Report:
@@ -139,12 +168,12 @@ class Course:
         return Report(state, self.step, epoch, train_loss, metrics, finished)
 
     def _evaluated(self, state: TrainState) -> tuple[TrainState, Metrics]:
-        params = gathered(state.params)
+        params = state.params
         metrics = self._evaluate(params)
         loss = np.float32(metrics["loss"])
         if loss < float(state.best_loss):
-            best_loss, best_step = jax.device_put((loss, np.int32(self.step)))
-            state = state._replace(best_params=copied(params), best_loss=best_loss, best_step=best_step)
+            best_loss, best_step = jax.device_put((loss, np.int32(self.step)), own_device())
+            state = state._replace(best_params=copied(kept_of(params)), best_loss=best_loss, best_step=best_step)
         return state, metrics
 
 
@@ -167,51 +196,76 @@ def fit(
     model itself is left alone: trained parameters are in the reports' states. A state that is yielded lives until
     the next report is asked for. The untrained model is evaluated too, as the first candidate for the best.
 
-    So many `devices` share each batch; None: as many as trained this state before, so that it goes on bit for bit, or,
-    if that is not known or not possible, as are fastest. To `watch` means to find out where a loss that is no number
-    came from; it keeps a copy of the state.
+    So many `devices` share each batch; None: those that `choose_layout` was told, or as many as trained this state
+    before, so that it goes on bit for bit, or, if that is not known or not possible, as are fastest. To `watch` means
+    to find out where a loss that is no number came from; it keeps a copy of the state.
     """
-    specs = specs_of(moving(state))
-    program = Steps(model, optimizer, loss_of, plan.steps_per_epoch)
+    program = Steps(model, optimizer, loss_of, plan.steps_per_epoch, plan.accumulate)
     course = Course(plan, batches, evaluate, state)
-
-    def fastest_devices(arrays: Any) -> int:
-        trials: dict[int, tuple[TrainState, Any]] = {}
-
-        def trial(count: int, steps: int) -> None:
-            if count not in trials:
-                trials[count] = spread_copies(moving(state), specs, count), spread(data, whole(data), count)
-            begun, given = trials[count]
-            ended = jax.block_until_ready(program.on(count)(begun, given, arrays, jnp.int32(steps), course.key))
-            trials[count] = ended, given
-
-        found = fastest(sequences(arrays), described(model, arrays), plan.steps - course.step, trial)
-        if trials:
-            trials.clear()
-            gc.collect()  # JAX lets go of the copies at the next collection, which may be long after
-        return found
-
-    count = devices or int(state.devices)
-    if devices is None and plan.steps:
-        arrays, _ = batches(0)
-        if count not in possible(sequences(arrays)):
-            count = fastest_devices(arrays)
-    count = max(count, 1)
-    state = with_best(spread_copies(moving(state)._replace(devices=jnp.int32(count)), specs, count), state)
-    data = spread(data, whole(data), count)
+    layout = _layout(program, model, data, state, batches, plan, devices)
+    course.share(layout)
+    state = with_best(on_devices(moving(state)._replace(devices=jnp.int32(layout.data)), layout), state)
+    data, key = spread((data, course.key), whole((data, course.key)), layout)
     state = course.begun(state)
     while not course.over(state):
         arrays, steps = course.next()
         kept = copied(moving(state)) if watch else None
-        state = with_best(program.on(count)(moving(state), data, arrays, jnp.int32(steps), course.key), state)
+        given = put_together(arrays, axis_of, batches.batch, layout)
+        state = with_best(program.on(layout)(moving(state), data, given, jnp.int32(steps), key), state)
         report = course.advanced(state, steps)
         state = report.state
         if kept is not None and not math.isfinite(report.train_loss):
             found = find_anomaly(model, loss_of, program, kept, gathered(data), arrays, steps, course.key)
             report = report._replace(anomaly=found)
-        yield report._replace(state=gathered(state))
+        yield report._replace(state=gathered(state) if layout.model == 1 else state)
         if report.finished:
             return
+
+
+def on_devices(state: TrainState, layout: Layout) -> TrainState:
+    """Copies of a moving state's arrays where a training wants them; their buffers may be donated."""
+    return spread(copied(state), layout_of(state, layout), layout)
+
+
+def _layout(
+    program: Steps,
+    model: nnx.Module,
+    data: Any,
+    state: TrainState,
+    batches: Batches,
+    plan: Plan,
+    devices: int | None,
+) -> Layout:
+    """The layout that was chosen, or that trained this state before, or that is fastest.
+
+    Raises ParameterError: a batch cannot be shared so.
+    """
+    if not plan.steps:
+        return Layout()
+    layout = chosen_layout() if devices is None else Layout(devices)
+    if layout is not None:
+        layout.check(batches.batch, plan.accumulate)
+        return layout
+    Layout().check(batches.batch, plan.accumulate)
+    part, count = batches.batch // plan.accumulate, int(state.devices)
+    if count in possible(part):
+        return Layout(count)
+    (arrays, _), trials = batches(0), {}
+
+    def trial(count: int, steps: int) -> None:
+        layout = Layout(count)
+        if count not in trials:
+            trials[count] = on_devices(moving(state), layout), spread(data, whole(data), layout)
+        begun, given = trials[count]
+        key = jax.random.key(plan.seed)
+        ended = jax.block_until_ready(program.on(layout)(begun, given, arrays, jnp.int32(steps), key))
+        trials[count] = ended, given
+
+    count = fastest(part, described(model, arrays), plan.steps - int(state.step), trial)
+    if trials:
+        trials.clear()
+        gc.collect()  # JAX lets go of the copies at the next collection, which may be long after
+    return Layout(count)
 
 
 def described(model: nnx.Module, arrays: Any) -> list[Any]:

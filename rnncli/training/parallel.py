@@ -1,12 +1,9 @@
-"""A batch sharded over the devices of one machine, where that is faster.
+"""How many devices of one machine share a batch fastest.
 
-Each device computes the gradients of its part of a batch; their mean is that of the whole batch, so the result depends
-on how many devices there are in its rounding alone. On a CPU a device is a core: small products, one after the other,
-leave all but one of them idle.
-
-Whether it is faster depends on the machine and on the sizes of network and batch, so it is measured: some steps on
-copies of the state, before a training that is long enough to gain from it. The answer is kept on the disk, and in the
-run's own state, as a run that goes on must round as it did.
+On a CPU a device is a core: small products, one after the other, leave all but one of them idle. Whether more are
+faster depends on the machine and on the sizes of network and batch, so it is measured: some steps on copies of the
+state, before a training that is long enough to gain from it. The answer is kept on the disk, and in the run's own
+state, as a run that goes on must round as it did.
 """
 
 import json
@@ -18,15 +15,8 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import jax
-import numpy as np
-from jax import Array, lax
-from jax.sharding import Mesh, NamedSharding, PartitionSpec
+from rnncli.training.devices import cache_folder, computing_devices, own_device
 
-from rnncli.training.devices import cache_folder, computing_devices
-
-_AXIS = "batch"
-WHOLE = PartitionSpec()  # the same on each device
 _LEAST_ROWS = 8  # sequences that a device should have
 _WORTH_MEASURING = 20.0  # seconds that a training would take on one device; a shorter one is over before it is known
 _GAIN = 0.95  # of the time; for less, more devices are not worth their trouble
@@ -38,72 +28,11 @@ _ROUND = 0.2  # seconds, at least
 Trial = Callable[[int, int], None]
 
 
-def split(array: Any, axis: int) -> PartitionSpec:
-    """The specification that shards an array along `axis`."""
-    return PartitionSpec(*(_AXIS if index == axis % array.ndim else None for index in range(array.ndim)))
-
-
-def over_first(tree: Any) -> Any:
-    """The specification that shards each array along its first axis, which numbers trainings, not sequences."""
-    return jax.tree.map(lambda _: PartitionSpec(_AXIS), tree)
-
-
-def mean(tree: Any, devices: int) -> Any:
-    """The mean over the devices, inside a function that is `sharded`."""
-    return tree if devices == 1 else lax.pmean(tree, _AXIS)
-
-
-def rows(count: int, devices: int) -> Array:
-    """The places in the whole batch of this device's `count` rows, inside a function that is `sharded`."""
-    first = 0 if devices == 1 else lax.axis_index(_AXIS) * count
-    return first + jax.numpy.arange(count)
-
-
-def sharded(function: Callable[..., Any], arguments: Any, results: Any, devices: int) -> Callable[..., Any]:
-    """The function on several devices at once; each of its arguments and results is `WHOLE` or `split` there."""
-    if devices == 1:
-        return function
-    return jax.shard_map(function, mesh=_mesh(devices), in_specs=arguments, out_specs=results, check_vma=False)
-
-
-def spread(tree: Any, specs: Any, devices: int) -> Any:
-    """The arrays on the devices, as `specs` say; on the first device they may be the same buffers as before."""
-    if devices == 1:
-        return tree
-    mesh = _mesh(devices)
-    return jax.tree.map(lambda array, spec: jax.device_put(array, NamedSharding(mesh, spec)), tree, specs)
-
-
-def spread_copies(tree: Any, specs: Any, devices: int) -> Any:
-    """Copies of the arrays on the devices, as `specs` say; their buffers may be donated."""
-    return spread(copied(tree), specs, devices)
-
-
-def whole(tree: Any) -> Any:
-    """`WHOLE` for each array."""
-    return jax.tree.map(lambda _: WHOLE, tree)
-
-
-@jax.jit
-def copied(tree: Any) -> Any:
-    """The arrays in buffers of their own."""
-    return jax.tree.map(jax.numpy.copy, tree)
-
-
-def gathered(tree: Any) -> Any:
-    """The arrays on the first device; those that are whole on each device are not copied."""
-
-    def first(array: Array) -> Array:
-        if len(array.sharding.device_set) == 1:
-            return array
-        return array.addressable_data(0) if array.is_fully_replicated else jax.device_put(array, computing_devices()[0])
-
-    return jax.tree.map(first, tree)
-
-
 def possible(batch: int) -> list[int]:
     """The numbers of devices that could share a batch equally: 1, 2, 4, …"""
     most = min(len(computing_devices()), batch // _LEAST_ROWS)
+    if own_device() is not computing_devices()[0]:  # of another process than the first of several
+        most = 1
     return [1] + [count for count in (2**power for power in range(1, 16)) if count <= most and batch % count == 0]
 
 
@@ -170,10 +99,6 @@ def _seconds(run: Trial, count: int, steps: int) -> float:
 def _name(what: Any) -> str:
     """What a measurement on this machine is remembered by."""
     return f"{zlib.crc32(json.dumps([what, computing_devices()[0].device_kind]).encode()):08x}"
-
-
-def _mesh(devices: int) -> Mesh:
-    return Mesh(np.array(computing_devices()[:devices]), (_AXIS,))
 
 
 def _file() -> Path:

@@ -12,6 +12,7 @@ import numpy as np
 from orbax.checkpoint import v1 as ocp
 
 from rnncli.errors import CheckpointError, ParameterError
+from rnncli.training.layout import gathered, is_own
 from rnncli.training.orbax import plain_path, quiet, reason_of
 from rnncli.training.step import leaf_name
 from rnncli.training.stored import DIGESTS, damaged, from_latest, is_exported, metadata_in, of_task, safetensors
@@ -114,6 +115,17 @@ def flat_of(tree: Any) -> Flat:
     return {leaf_name(path): leaf for path, leaf in leaves}
 
 
+def held_of(tree: Any) -> Flat:
+    """The leaves by their names, as Orbax takes them from one process or several.
+
+    Of several, each has the same arrays, which the first one writes, or its part of those that they share.
+    """
+    flat = flat_of(tree)
+    if jax.process_count() == 1:
+        return flat
+    return {name: np.asarray(leaf) if is_own(leaf) else leaf for name, leaf in flat.items()}
+
+
 def described(flat: Flat) -> dict[str, Any]:
     """What the metadata say of an item: its digest, and the type and shape of each leaf."""
     leaves = {name: [str(leaf.dtype), list(leaf.shape)] for name, leaf in flat.items()}
@@ -122,6 +134,7 @@ def described(flat: Flat) -> dict[str, Any]:
 
 def digest_of(flat: Mapping[str, Any]) -> str:
     """The BLAKE2b digest of arrays: of their names, types, shapes and bytes."""
+    flat = {name: leaf if is_own(leaf) else np.asarray(gathered(leaf)) for name, leaf in flat.items()}
 
     def one(name: str) -> bytes:
         array = np.ascontiguousarray(flat[name])

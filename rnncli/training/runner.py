@@ -9,8 +9,10 @@ from collections.abc import Iterator
 from typing import Any
 
 from rnncli.errors import Interrupted, RnncliError
-from rnncli.training.checkpoint import CheckpointWriter, resumable
+from rnncli.training import processes
+from rnncli.training.checkpoint import CheckpointWriter, TakesPart, resumable
 from rnncli.training.events import Diverged, Doing, Evaluated, Event, Finished, Note, Progress, Saved, Stopped
+from rnncli.training.layout import Layout, chosen_layout, cut, gathered, spread
 from rnncli.training.loop import Params, Report, TrainState, fit, initial_state
 from rnncli.training.restoring import STATE
 from rnncli.training.settings import NOT_SAVED, Saving
@@ -83,14 +85,16 @@ class Run:
         self.history: list[dict[str, float]] = []
         self.pace = _Pace()
         self._more: dict[str, Any] = {}
-        self._writer: CheckpointWriter | None = None
+        self._writer: CheckpointWriter | TakesPart | None = None
         self._saved = time.monotonic()
         self._validation: dict[str, float] | None = None
 
     def begin(self) -> Iterator[Event]:
         """Take up what is saved, if that is wanted, and make the folder this training's."""
-        if self._saving.checkpoint is not None:
-            self._writer = CheckpointWriter(self._saving)
+        folder = self._saving.checkpoint
+        if folder is not None:
+            self._writer = CheckpointWriter(self._saving) if processes.first() else TakesPart(folder)
+        processes.agreed(0)  # what the first one found in the folder is cleared up
         if self._saving.resume:
             yield from self._resume()
 
@@ -137,15 +141,20 @@ class Run:
         with stop_requests() as stop:
             for report in reports:
                 stop.can_save = True
-                yield from self.hear(report)
-                if stop.signal is not None:
-                    yield from self.stop(report, stop.signal)
-                    raise self.interrupted(report, stop.signal)
+                signal, due = processes.agreed(stop.signal or 0, int(self.save_is_due()))
+                yield from self.hear(report, save=due == 1)
+                if signal:
+                    yield from self.stop(report, signal)
+                    raise self.interrupted(report, signal)
             self.pace.end()
             yield from self.save()
 
-    def hear(self, report: Report) -> Iterator[Event]:
-        """Take note of where training stands, and save it from time to time.
+    def save_is_due(self) -> bool:
+        """Whether it is time to save."""
+        return time.monotonic() - self._saved > self._saving.save_every
+
+    def hear(self, report: Report, *, save: bool) -> Iterator[Event]:
+        """Take note of where training stands, and save it, if so told.
 
         Raises RnncliError: the loss is not a number, and nothing was trained before that could be kept.
         """
@@ -154,7 +163,7 @@ class Run:
             yield self._diverged(report)
             return
         yield self._progress(report)
-        if time.monotonic() - self._saved > self._saving.save_every and not report.finished:
+        if save and not report.finished:
             # before an evaluation in training, the untrained network is the best that the state knows
             yield from self.save(self._better(report) if not int(report.state.best_step) else None)
 
@@ -163,8 +172,9 @@ class Run:
         task, state = self.task, self.state
         yield Doing("scoring")
         best_epoch = int(state.best_step) / task.plan.steps_per_epoch
-        scored = task.score(state.best_params, best_epoch)
-        params = state.best_params if scored.params is None else scored.params
+        layout = chosen_layout() or Layout(max(1, int(state.devices)))
+        scored = task.score(spread(state.best_params, cut(state.best_params, layout), layout), best_epoch)
+        params = gathered(state.best_params if scored.params is None else scored.params)
         self._more |= {"scores": scored.scores, **scored.metadata}
         yield from self.save(scored.params)
         self.close()

@@ -5,7 +5,7 @@ from pathlib import Path
 from typing import Literal
 
 from rnncli.errors import ParameterError
-from rnncli.settings import COUNT, NOT_NEGATIVE, POSITIVE, RATE, SEED, Settings, setting
+from rnncli.settings import COUNT, NOT_NEGATIVE, POSITIVE, RATE, SEED, Bounds, Settings, setting
 
 Schedule = Literal["constant", "cosine"]
 DeviceChoice = Literal["auto", "cpu", "gpu", "tpu"]
@@ -26,6 +26,39 @@ class Device(Settings):
     device: DeviceChoice = setting("auto", "Where to compute.")
 
 
+def grid_of(mesh: str) -> dict[str, int]:
+    """The sizes of the axes that a text names. Raises ValueError: it names something else."""
+    sizes: dict[str, int] = {}
+    for part in mesh.split(","):
+        name, _, size = part.partition("=")
+        if name not in ("data", "model") or name in sizes or not size.isdecimal() or not 0 < int(size[:9]) < 10**6:
+            raise ValueError(f"{mesh!r} is no grid of devices; write it as in data=4,model=2")
+        sizes[name] = int(size)
+    return sizes
+
+
+def _grid(mesh: str) -> str:
+    grid_of(mesh)
+    return mesh
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine(Device):
+    """Computing."""
+
+    mesh: str | None = setting(
+        None,
+        "Devices that share each batch, and large arrays: data=4,model=2.",
+        metavar="GRID",
+        shown="as many as are fastest",
+        convert=_grid,
+    )
+    distributed: bool = setting(False, "Train with the other processes of a cluster: SLURM, Open MPI, Kubernetes, TPU.")
+    coordinator: str | None = setting(None, "Where process 0 of several listens.", None, "HOST:PORT")
+    num_processes: int | None = setting(None, "How many there are.", COUNT)
+    process_id: int | None = setting(None, "Which of them this is, from 0 on.", Bounds(0, 1_000_000, metavar="I"))
+
+
 @dataclass(frozen=True, kw_only=True)
 class Computing(Device, Precision):
     """Computing."""
@@ -42,6 +75,7 @@ class Training(Precision):
     warmup: float = setting(0.05, "Share of the steps with a rising rate (cosine).", RATE)
     clip: float = setting(1.0, "Largest norm of the gradient; 0: any.", NOT_NEGATIVE, "NORM")
     weight_decay: float = setting(0.01, "Of AdamW.", NOT_NEGATIVE, "RATE")
+    accumulate: int = setting(1, "Parts of a batch that follow each other, to need less memory.", COUNT)
     patience: int = setting(
         0, "Stop after N epochs without a better validation loss; 0: never. The best epoch is kept.", NOT_NEGATIVE
     )

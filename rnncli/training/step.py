@@ -14,7 +14,7 @@ from flax import nnx
 from jax import Array, lax
 
 from rnncli.nn.dropout import DropoutKey
-from rnncli.training.parallel import WHOLE, mean, over_first, rows, sharded, split, whole
+from rnncli.training.layout import WHOLE, Layout, cut, mean, over_first, rows, sharded, shardings, split, whole
 
 Params = Any  # a pytree of arrays: nnx.State as a model splits into it
 
@@ -54,7 +54,7 @@ class Program(Protocol):
 
 
 class Steps:
-    """The programs that train one architecture, for any number of devices or of seeds."""
+    """The programs that train one architecture, for any layout of devices, or for several seeds."""
 
     def __init__(
         self,
@@ -62,7 +62,10 @@ class Steps:
         optimizer: optax.GradientTransformation,
         loss_of: Loss,
         steps_per_epoch: int,
+        accumulate: int = 1,
     ):
+        """`accumulate` is how many parts of a batch follow each other, their gradients added up, before an update."""
+        self._accumulate = accumulate
         self._graph, _, self._rest = nnx.split(model, nnx.Param, ...)
         self._optimizer, self._loss_of, self._steps_per_epoch = optimizer, loss_of, steps_per_epoch
         self.on = cache(self._on)
@@ -71,45 +74,71 @@ class Steps:
         """Whether a step is the first of an epoch, where the carry is zero."""
         return step % self._steps_per_epoch == 0
 
-    def _on(self, devices: int) -> Program:
-        """The program that shares each batch among so many devices."""
+    def _on(self, layout: Layout) -> Program:
+        """The program for devices that lie so."""
 
         def run(state: TrainState, data: Any, batches: Any, steps: Array, key: Array) -> TrainState:
             parts = jax.tree.map(lambda each: split(each, axis_of(each)), batches)
             specs = specs_of(state)
             arguments = (specs, WHOLE, parts, WHOLE, WHOLE)
-            return sharded(partial(self._train, devices), arguments, specs, devices)(state, data, batches, steps, key)
+            moved = sharded(partial(self._train, layout), arguments, specs, layout)(state, data, batches, steps, key)
+            if layout.single:
+                return moved
+            return lax.with_sharding_constraint(moved, shardings(layout_of(state, layout), layout))
 
         return jax.jit(run, donate_argnums=0)
 
-    def together(self, devices: int) -> Program:
+    def together(self, layout: Layout) -> Program:
         """The program that trains several at once: states, batches and keys have them along their first axis.
 
-        They are spread over so many devices, which have to say nothing to each other.
+        They are spread over devices that have to say nothing to each other.
         """
-        each = jax.vmap(partial(self._train, 1), in_axes=(0, None, 0, None, 0))
+        each = jax.vmap(partial(self._train, Layout()), in_axes=(0, None, 0, None, 0))
 
         def run(state: TrainState, data: Any, batches: Any, steps: Array, key: Array) -> TrainState:
             specs, keys = over_first(state), over_first(key)
             arguments = (specs, WHOLE, over_first(batches), WHOLE, keys)
-            return sharded(each, arguments, specs, devices)(state, data, batches, steps, key)
+            return sharded(each, arguments, specs, layout)(state, data, batches, steps, key)
 
         return jax.jit(run, donate_argnums=0)
 
     def _loss(self, params: Params, carry: Any, data: Any, batch: Any, key: DropoutKey) -> tuple[Array, Any]:
         return self._loss_of(nnx.merge(self._graph, params, self._rest), carry, data, batch, key)
 
-    def _train(self, devices: int, state: TrainState, data: Any, batches: Any, steps: Array, key: Array) -> TrainState:
-        places = rows(sequences(batches), devices)
+    def _gradients(self, params: Params, carry: Any, data: Any, batch: Any, key: DropoutKey) -> Any:
+        """The loss of a batch, the carry for the next one, and the gradients: `((loss, carry), gradients)`."""
+        gradient = jax.value_and_grad(self._loss, has_aux=True)
+        if self._accumulate == 1:
+            return gradient(params, carry, data, batch, key)
+
+        def parts(array: Array, axis: int) -> Array:
+            """`[…, B, …]` → `[parts, …, B / parts, …]`."""
+            shape = (*array.shape[:axis], self._accumulate, -1, *array.shape[axis + 1 :])
+            return jnp.moveaxis(array.reshape(shape), axis, 0)
+
+        def add(total: Any, part: Any) -> tuple[Any, Any]:
+            carry, batch, places = part
+            (value, carry), grads = gradient(params, carry, data, batch, key._replace(rows=places))
+            return jax.tree.map(lambda sum, new: sum + new / self._accumulate, total, (value, grads)), carry
+
+        batches = jax.tree.map(lambda each: parts(each, axis_of(each[None]) - 1), batch)
+        carries = jax.tree.map(lambda each: parts(each, 0), carry)
+        zero = jnp.float32(0), jax.tree.map(jnp.zeros_like, params)
+        (value, grads), carries = lax.scan(add, zero, (carries, batches, parts(key.rows, 0)))
+        return (value, jax.tree.map(lambda each, like: each.reshape(like.shape), carries, carry)), grads
+
+    def _train(
+        self, layout: Layout, state: TrainState, data: Any, batches: Any, steps: Array, key: Array
+    ) -> TrainState:
+        places = rows(sequences(batches), layout)
 
         def body(number: Array, state: TrainState) -> TrainState:
             first = state.step % self._steps_per_epoch == 0
             carry = jax.tree.map(lambda each: jnp.where(first, jnp.zeros_like(each), each), state.carry)
             batch = jax.tree.map(lambda each: each[number], batches)
             drop = DropoutKey(jax.random.fold_in(key, state.step), places)
-            gradient = jax.value_and_grad(self._loss, has_aux=True)
-            (value, carry), grads = gradient(state.params, carry, data, batch, drop)
-            value, grads = mean((value, grads), devices)
+            (value, carry), grads = self._gradients(state.params, carry, data, batch, drop)
+            value, grads = mean((value, grads), layout)
             updates, opt_state = self._optimizer.update(grads, state.opt_state, state.params)
             params = optax.apply_updates(state.params, updates)
             total = jnp.where(first, 0.0, state.epoch_loss) + value
@@ -128,6 +157,12 @@ def leaf_name(path: tuple[Any, ...]) -> str:
 def specs_of(state: TrainState) -> TrainState:
     """What of a moving state each of several devices has that share batches: all but its part of the carry."""
     return whole(state)._replace(carry=jax.tree.map(lambda each: split(each, 0), state.carry))
+
+
+def layout_of(state: TrainState, layout: Layout) -> TrainState:
+    """The same, with large arrays cut among devices that share these."""
+    params, opt_state = cut((state.params, state.opt_state), layout)
+    return specs_of(state)._replace(params=params, opt_state=opt_state)
 
 
 def moving(state: TrainState) -> TrainState:

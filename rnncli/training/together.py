@@ -16,12 +16,13 @@ import jax.numpy as jnp
 from rnncli.errors import RnncliError
 from rnncli.training.devices import computing_devices
 from rnncli.training.events import Doing, Event
-from rnncli.training.loop import Course, Report, described, initial_state
-from rnncli.training.parallel import gathered, one_program_gains, over_first, spread, spread_copies, whole
+from rnncli.training.layout import Layout, gathered, over_first, spread, whole
+from rnncli.training.loop import Course, Report, described, initial_state, on_devices
+from rnncli.training.parallel import one_program_gains
 from rnncli.training.runner import Run
 from rnncli.training.settings import Saving
 from rnncli.training.signals import stop_requests
-from rnncli.training.step import Steps, TrainState, moving, sequences, specs_of, with_best
+from rnncli.training.step import Steps, TrainState, moving, sequences, with_best
 from rnncli.training.task import Task
 
 
@@ -32,10 +33,11 @@ class Together:
         """`task` is that of the first seed."""
         self._task, self._count = task, len(seeds)
         most = len(computing_devices())
-        self._devices = max(each for each in range(1, self._count + 1) if self._count % each == 0 and each <= most)
-        self._program = _steps(task).together(self._devices)
+        count = max(each for each in range(1, self._count + 1) if self._count % each == 0 and each <= most)
+        self._layout = Layout(count)
+        self._program = _steps(task).together(self._layout)
         self._keys = self._stacked([jax.random.key(seed) for seed in seeds])
-        self._data = spread(task.data, whole(task.data), self._devices)
+        self._data = spread(task.data, whole(task.data), self._layout)
         self._unstacked = jax.jit(lambda tree: [jax.tree.map(partial(_item, n), tree) for n in range(len(seeds))])
 
     def gains(self) -> bool:
@@ -49,11 +51,12 @@ class Together:
         def run(devices: int, number: int) -> None:
             number = min(number, most)
             if devices not in states:
-                begun = spread_copies(state, specs_of(state), devices) if devices else self._stacked([state] * count)
-                states[devices] = begun, spread(task.data, whole(task.data), max(devices, 1))
+                layout = Layout(max(devices, 1))
+                begun = on_devices(state, layout) if devices else self._stacked([state] * count)
+                states[devices] = begun, spread(task.data, whole(task.data), layout)
             begun, data = states[devices]
             if devices:
-                ended = steps.on(devices)(begun, data, arrays, jnp.int32(number), key)
+                ended = steps.on(Layout(devices))(begun, data, arrays, jnp.int32(number), key)
             else:
                 ended = self._advanced(begun, [arrays] * count, number)
             states[devices] = jax.block_until_ready(ended), data
@@ -108,7 +111,9 @@ class Together:
                 stop.can_save = True
                 for number, report in reports.items():
                     try:
-                        yield from ((number, event) for event in runs[number].hear(report))
+                        yield from (
+                            (number, event) for event in runs[number].hear(report, save=runs[number].save_is_due())
+                        )
                     except RnncliError as error:
                         failed[number] = error
                     if report.finished and number not in failed:
@@ -161,7 +166,7 @@ class Together:
     def _stacked(self, trees: Sequence[Any]) -> Any:
         """Trees of arrays as one, along the first axis, on the devices."""
         tree = jax.tree.map(lambda *arrays: jnp.stack(arrays), *trees)
-        return spread(tree, over_first(tree), self._devices)
+        return spread(tree, over_first(tree), self._layout)
 
     def _apart(self, tree: Any) -> list[Any]:
         """The reverse."""
@@ -169,7 +174,7 @@ class Together:
 
 
 def _steps(task: Task) -> Steps:
-    return Steps(task.model, task.optimizer, task.loss, task.plan.steps_per_epoch)
+    return Steps(task.model, task.optimizer, task.loss, task.plan.steps_per_epoch, task.plan.accumulate)
 
 
 def _item(index: int, array: jax.Array) -> jax.Array:

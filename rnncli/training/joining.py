@@ -1,0 +1,166 @@
+"""How several processes find each other, through `jax.distributed`, which ends a process by abort() where it fails."""
+
+import ctypes
+import os
+import signal
+import socket
+import sys
+import tempfile
+import threading
+import time
+from contextlib import suppress
+from pathlib import Path
+
+from rnncli.errors import ParameterError, RnncliError
+from rnncli.training.processes import SAVED, WHO, Group, belong_to, belongs_to, leave, watch
+from rnncli.training.settings import Machine
+
+_JOIN = float(os.environ.get("RNNCLI_JOIN_SECONDS", "60"))  # to find each other
+_NEVER = 3600  # seconds between JAX's own signs of life: ours come earlier, and in words
+_WORDS = 4_000  # characters of C++ that are shown where it ends the process
+_SHUTDOWN = 300  # seconds that JAX waits at the end for others
+
+
+def join(machine: Machine) -> None:
+    """Find the other processes, if there are any, and wait for them.
+
+    Raises:
+        ParameterError: it is not said where they are.
+        RnncliError: they are not there.
+    """
+    coordinator, processes, number = machine.coordinator, machine.num_processes, machine.process_id
+    if coordinator is None and processes is None and number is None:
+        if not machine.distributed:
+            return
+        coordinator, processes, number = _found()
+    if coordinator is None or processes is None or number is None:
+        raise ParameterError("`coordinator`, `num_processes` and `process_id` go together: give all three")
+    if number >= processes:
+        raise ParameterError(f"`process_id` {number} is not below `num_processes` {processes}; they begin at 0")
+    host, _, port = coordinator.rpartition(":")
+    if not host or not port.isdecimal():
+        raise ParameterError(f"`coordinator` {coordinator!r} is not HOST:PORT")
+    if processes == 1:
+        return
+    group = Group(number, processes, coordinator, os.dup(2), Path())
+    belong_to(group)
+    _keep_apart(group)
+    _reach(group, host, int(port))
+    _connect(group)
+    threading.Thread(target=watch, args=(group,), daemon=True).start()
+
+
+def _found() -> tuple[str, int, int]:
+    """What the cluster says. Raises ParameterError: there is none."""
+    from jax._src import clusters  # what `jax.distributed.initialize` asks, which would connect at once
+
+    try:
+        found = clusters.ClusterEnv.auto_detect_unset_distributed_params(None, None, None, None, None, int(_JOIN))
+    except (RuntimeError, ValueError, KeyError, OSError) as error:
+        raise ParameterError(f"`distributed`: {str(error).splitlines()[0]}") from error
+    coordinator, processes, number, _ = found
+    if coordinator is None or processes is None or number is None:
+        advice = "name it with `coordinator` HOST:PORT, `num_processes` N and `process_id` I"
+        raise ParameterError(f"`distributed` finds no SLURM, Open MPI, Kubernetes or TPU cluster here; {advice}")
+    return coordinator, processes, number
+
+
+def _keep_apart(group: Group) -> None:
+    """Let this process print nothing unless it is the first, and C++ nothing at all; catch its abort()."""
+    handle, name = tempfile.mkstemp(prefix="rnncli-", suffix=".log")
+    group.words = Path(name)
+    nowhere = os.open(os.devnull, os.O_WRONLY)
+    for stream, number in ((sys.stdout, 1), (sys.stderr, 2)):
+        stream.flush()
+        own = os.dup(nowhere if group.number else number)
+        encoding = {"encoding": stream.encoding, "errors": stream.errors}
+        setattr(sys, stream.name.strip("<>"), os.fdopen(own, "w", buffering=1 if number == 2 else -1, **encoding))
+    os.dup2(nowhere, 1)  # Gloo writes there
+    os.dup2(handle, 2)
+    os.close(nowhere)
+    os.close(handle)
+    with suppress(OSError, AttributeError):
+        ctypes.CDLL(None).signal(signal.SIGABRT, _on_abort)
+
+
+@ctypes.CFUNCTYPE(None, ctypes.c_int)
+def _on_abort(code: int) -> None:
+    """abort() calls this in its thread: that of JAX, which holds nothing of ours, where the coordinator is gone."""
+    own = belongs_to()
+    assert own is not None
+    words = ""
+    with suppress(OSError):
+        words = own.words.read_text(encoding="utf-8", errors="replace")
+    if "distributed service" not in words:  # something else went wrong, in C++
+        with suppress(OSError):
+            os.write(own.err, words[-_WORDS:].encode())
+        os._exit(128 + code)
+    if "incarnation" in words:  # JAX's word for which of several with one number it is
+        leave(own, f"two of the {own.count} processes have the same `process_id`; give each its own")
+    if not own.joined:
+        leave(own, _NOT_ALL.format(own.count, own.coordinator, _JOIN))
+    leave(own, f"process 0, the coordinator at {own.coordinator}, is gone; {SAVED}", to_all=True)
+
+
+_NOT_ALL = "not all of the {} processes came to {} within {:.0f} s"
+
+
+def _reach(group: Group, host: str, port: int) -> None:
+    """Wait until the coordinator listens; its own process looks whether it can.
+
+    Raises RnncliError: it does not, or another program listens there.
+    """
+    end = time.monotonic() + _JOIN
+    while True:
+        try:
+            if group.number == 0:
+                with socket.socket(socket.AF_INET6 if _has_ipv6() else socket.AF_INET) as trial:
+                    trial.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+                    trial.bind(("", port))
+            else:
+                socket.create_connection((host, port), 5).close()
+        except (OSError, OverflowError) as error:
+            if group.number and time.monotonic() < end and not isinstance(error, socket.gaierror):
+                time.sleep(0.2)
+                continue
+            reason = getattr(error, "strerror", None) or str(error)
+            if group.number == 0:
+                told = f"cannot listen at port {port} of `coordinator` {group.coordinator}: {reason}"
+            else:
+                told = f"process {group.number}: no coordinator at {group.coordinator} within {_JOIN:.0f} s: {reason}"
+            leave(group, told, to_all=True)
+        return
+
+
+def _has_ipv6() -> bool:
+    try:
+        with socket.socket(socket.AF_INET6) as trial:
+            trial.bind(("::", 0))
+    except OSError:
+        return False
+    return True
+
+
+def _connect(group: Group) -> None:
+    import jax
+    from jax._src import distributed
+
+    jax.config.update("jax_enable_preemption_service", False)  # signals are ours
+    port = group.coordinator.rpartition(":")[2]
+    try:
+        jax.distributed.initialize(
+            group.coordinator,
+            group.count,
+            group.number,
+            cluster_detection_method="deactivate",
+            coordinator_bind_address=f"{'[::]' if _has_ipv6() else '0.0.0.0'}:{port}",
+            initialization_timeout=max(1, round(_JOIN)),
+            heartbeat_timeout_seconds=_NEVER,
+            shutdown_timeout_seconds=_SHUTDOWN,
+        )
+    except RuntimeError as error:
+        told = _NOT_ALL.format(group.count, group.coordinator, _JOIN)
+        raise RnncliError(f"{told}: {str(error).splitlines()[0]}") from error
+    group.client = distributed.global_state.client
+    group.joined = True
+    group.client.key_value_set(f"{WHO}{group.number}", f"{socket.gethostname()}, process number {os.getpid()}")

@@ -1,0 +1,178 @@
+"""Several processes that train as one: how they find each other, agree, and end together.
+
+JAX connects them and exchanges the gradients; every process runs the same program on its own rows of each batch. What
+is here is what JAX leaves open: that decisions by the clock or by a signal are made by all at the same step, and that
+none is left waiting for one that is gone. Each process tells every second that it is alive; the first one watches the
+others. What ends one ends all, with a line that says which it was.
+"""
+
+import json
+import os
+import sys
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from rnncli.errors import LONGEST, as_options, printable
+
+_BEAT = 1.0  # seconds between two signs of life
+_SILENT = 30.0  # seconds without one, after which a process is taken for dead …
+_SUSPECTED = 6.0  # … and where an exchange with somebody has failed
+_LINGER = 3.0  # seconds that the first process waits for the others to hear why all end
+SAVED = "what was saved is whole: run all again with `resume`"
+_ALIVE, WHO, _ENDED, _SUSPECT = "rnncli/alive/", "rnncli/who/", "rnncli/ended", "rnncli/suspect"
+
+
+@dataclass
+class Group:
+    """The processes that this one belongs to."""
+
+    number: int
+    count: int
+    coordinator: str
+    err: int  # a copy of stderr, as that of C++ goes elsewhere
+    words: Path  # where it goes
+    client: Any = None
+    over: bool = False  # the end is known, and said
+    joined: bool = False
+
+
+_groups: list[Group] = []
+
+
+def first() -> bool:
+    """Whether this is the process that prints and writes: the only one, or the first of several."""
+    return not _groups or _groups[0].number == 0
+
+
+def count() -> int:
+    """How many processes there are."""
+    return _groups[0].count if _groups else 1
+
+
+def belong_to(group: Group) -> None:
+    """From now on this process is one of several."""
+    _groups.append(group)
+
+
+def belongs_to() -> Group | None:
+    """The processes that this one is one of; None alone."""
+    return _groups[0] if _groups else None
+
+
+def watch(group: Group) -> None:
+    """Tell that this process lives, and look whether all do."""
+    beats, seen = 0, {}
+    while not group.over:
+        with suppress(Exception):  # where the coordinator is gone, JAX ends this process
+            beats += 1
+            group.client.key_value_set(f"{_ALIVE}{group.number}", str(beats), allow_overwrite=True)
+            ended = _read(group, _ENDED)
+            if group.number == 0 and ended is None:
+                ended = _dead(group, seen)
+            if ended is not None and not group.over:
+                time.sleep(_BEAT if group.number == 0 else 0)  # what this process itself has to say comes first
+                leave(group, ended["message"], code=ended["code"], to_all=ended["death"])
+        time.sleep(_BEAT)
+
+
+def _dead(group: Group, seen: dict[str, tuple[str, float]]) -> dict[str, Any] | None:
+    """What ends all, where one has given no sign for long; `seen` is what was seen of each, and when."""
+    now = time.monotonic()
+    for name, beat in group.client.key_value_dir_get(_ALIVE):
+        if name not in seen or seen[name][0] != beat:
+            seen[name] = beat, now
+    patience = _SUSPECTED if _read(group, _SUSPECT) else _SILENT
+    for name, (_, when) in seen.items():
+        if now - when > patience:
+            number = name.rpartition("/")[2]
+            who = group.client.key_value_try_get(f"{WHO}{number}")
+            message = f"process {number} ({who}) is gone; {SAVED}"
+            return _tell(group, {"message": message, "code": 1, "death": True})
+    return None
+
+
+def _tell(group: Group, ended: dict[str, Any]) -> dict[str, Any]:
+    """Let all know what ends them; what was told first stands."""
+    with suppress(Exception):
+        group.client.key_value_set(_ENDED, json.dumps(ended))
+    return _read(group, _ENDED) or ended
+
+
+def _read(group: Group, key: str) -> Any:
+    try:
+        return json.loads(group.client.key_value_try_get(key))
+    except Exception:  # JAX's, where it is not there
+        return None
+
+
+def leave(group: Group, message: str, *, code: int = 1, to_all: bool = False) -> None:
+    """End this process with a line, which the first one writes, or each: the death of another explains its end."""
+    if not group.over:
+        group.over = True
+        with suppress(Exception):
+            sys.stdout.flush()
+        if message and (group.number == 0 or to_all):
+            line = f"error: {printable(as_options(' '.join(message.split())), LONGEST)}\n"
+            with suppress(OSError):
+                os.write(group.err, line.encode("utf-8", "backslashreplace"))
+        if group.number == 0 and group.joined:
+            time.sleep(_LINGER)
+    with suppress(OSError):
+        group.words.unlink()
+    os._exit(code)
+
+
+def agreed(*numbers: int) -> list[int]:
+    """The greatest of each number over all processes, which call this at the same place of the program."""
+    if not _groups:
+        return list(numbers)
+    import numpy as np
+    from jax.experimental import multihost_utils
+
+    gathered = multihost_utils.process_allgather(np.array(numbers, np.int32))
+    return [int(each) for each in np.max(gathered.reshape(count(), -1), 0)]
+
+
+def end(code: int, message: str) -> int:
+    """The end of the command in this process: with code 0 wait for the others, else end them, too.
+
+    `message` is what was said of an error. Returns the exit code.
+    """
+    if not _groups:
+        return code
+    group = _groups[0]
+    if not group.joined or group.over:
+        return code
+    if code == 0:
+        import jax
+
+        agreed(0)  # all have done their work
+        group.over = True
+        with suppress(Exception):
+            jax.distributed.shutdown()
+    else:
+        where = f"process {group.number} of {group.count}: " if group.number else ""
+        told = _tell(group, {"message": f"{where}{message}", "code": code, "death": False})
+        group.over = True
+        if group.number == 0:
+            time.sleep(_LINGER)
+        else:
+            code = told["code"]
+            time.sleep(_LINGER)  # the first one says it
+    with suppress(OSError):
+        group.words.unlink()
+    return code
+
+
+def wait_for_the_end() -> None:
+    """An exchange with another process failed: that one is gone, and the watch will say which. Does nothing alone."""
+    if not _groups or _groups[0].over:
+        return
+    group = _groups[0]
+    with suppress(Exception):
+        group.client.key_value_set(_SUSPECT, "1")
+    time.sleep(2 * _SILENT)
+    leave(group, f"an exchange between processes failed, and all seem to be there; {SAVED}", to_all=True)
