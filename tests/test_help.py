@@ -49,6 +49,9 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Path:
     for name in ("reviews.csv", "others.csv"):
         (folder / name).write_text("text,label\n" + "".join(texts))
     (folder / "comments.txt").write_text("what a film\nno\n")
+    for part in range(2):
+        (folder / f"part-{part}.txt").write_text(f"pos\t0.{part}\n")
+        (folder / f"store-{part}.csv").write_text(f"store,date,forecast\n{part},2024-01,1\n{part},2024-02,2\n")
     quick = ["--units", "4", "--epochs", "1", "-q"]
     models = {"checkpoints/forecast": ["forecast", str(folder / "sales.csv"), "--horizon", "2"]}
     models["checkpoints/charlm"] = ["charlm", "train", str(folder / "book.txt")]
@@ -96,7 +99,7 @@ def test_help_is_short_to_ask_for_and_laid_out_in_groups(rnncli, verb: str) -> N
     ]
     assert sections[-1] == "Examples"
     assert {"Output", "Help"} <= set(sections)
-    assert ("Computing" in sections) == (not verb.startswith(("models", "schema")))
+    assert ("Computing" in sections) == (not verb.startswith(("models", "schema", "merge")))
     assert "(default)" not in long.out
     for example in verbs()[verb].examples:
         assert f"  {example}\n" in long.out, "an example that cannot be copied"

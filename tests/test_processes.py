@@ -212,8 +212,8 @@ def test_a_signal_to_one_saves_and_ends_all(place: Path, tmp_path: Path) -> None
 
 
 def test_bad_input_is_one_line_of_the_first_process(place: Path) -> None:
-    grid = all_begun(2, [*CHARLM, "--mesh", "data=8"], place)
-    batch = all_begun(2, [*CHARLM, "--batch-size", "9"], place)
+    grid = all_begun(2, [*CHARLM, "--checkpoint", "a", "--mesh", "data=8"], place)
+    batch = all_begun(2, [*CHARLM, "--checkpoint", "b", "--batch-size", "9"], place)
     port = free_port()
     missing = [*CHARLM[:2], "missing.txt", *CHARLM[3:]]
     text = [begun([*CHARLM, *group(port, 2, 0)], place), begun([*missing, *group(port, 2, 1)], place)]

@@ -12,13 +12,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from rnncli.nn.dropout import DropoutKey
+from rnncli.sentiment import ngram
 from rnncli.sentiment.calibration import best_thresholds
 from rnncli.sentiment.data import Dataset, Part
 from rnncli.sentiment.defaults import for_data
 from rnncli.sentiment.explain import Explainer
 from rnncli.sentiment.metrics import calibration_error, fit_temperature, log_loss, measure, probabilities
 from rnncli.sentiment.model import TextClassifier
-from rnncli.sentiment.ngram import NgramModel, _ngrams, fit_ngram
+from rnncli.sentiment.ngram import NgramModel, _hashes, _ngrams, fit_ngram
 from rnncli.sentiment.ratios import log_count_ratios
 from rnncli.sentiment.score import Scorer
 from rnncli.sentiment.settings import SentimentSettings
@@ -256,7 +257,9 @@ def test_the_n_gram_model_is_taken_apart_into_its_words(data: st.DataObject) -> 
     words = st.lists(st.sampled_from(["good", "bad", "film", "not", "odd"]), max_size=8)
     texts = [" ".join(each) for each in data.draw(st.lists(words, min_size=1, max_size=4))]
     split = split_all(texts, SMALL)
-    known = np.unique(np.concatenate([_ngrams(split)[0], [np.uint64(7)]]))[::2]  # some are not known
+    known = np.unique(np.concatenate([_ngrams(split.texts, _hashes(split.spellings))[0], [np.uint64(7)]]))[
+        ::2
+    ]  # some are not known
     rng = np.random.default_rng(0)
     model = NgramModel(
         known, rng.normal(size=(len(known), 3)).astype(np.float32), np.array([0.1, 0.2, 0.3], np.float32)
@@ -343,6 +346,17 @@ def test_the_linear_baseline_is_a_sum_over_words_and_pairs() -> None:
     assert found[5, 1] == pytest.approx(by_hand + model.bias[1], abs=1e-5)
     unseen = model.logits(split_all(["", "zzz"], SMALL))
     np.testing.assert_allclose(unseen, np.tile(model.bias, (2, 1)))
+
+
+def test_of_very_many_texts_some_are_drawn(monkeypatch: pytest.MonkeyPatch) -> None:
+    words = split_all(["good", "bad"] * 50, SMALL)
+    labels = np.array([0, 1] * 50)
+    whole = fit_ngram(words, labels, 2, words, labels)
+    monkeypatch.setattr(ngram, "_MOST_TEXTS", 20)
+    some, again = (fit_ngram(words, labels, 2, words, labels) for _ in range(2))
+    assert (some.logits(words).argmax(1) == labels).all()
+    np.testing.assert_array_equal(some.weights, again.weights)
+    assert (some.weights != whole.weights).any()
 
 
 def test_the_linear_baseline_of_texts_that_share_nothing_is_the_classes_share() -> None:

@@ -147,7 +147,7 @@ def test_the_config_of_a_document_holds_every_setting_under_its_name(cls: type[S
         "quiet",
         "output",
     }
-    elsewhere |= {"tensorboard", "profile"}
+    elsewhere |= {"mesh", "distributed", "coordinator", "num_processes", "process_id"}
     elsewhere |= {"label_separator", "sweep", "seeds", "budget", "jobs"}
     elsewhere |= {"config", "print_config", "plot", "device", "preset", "data_dir", "quantiles", "conformal", "alert"}
     sources = {"series", "id", "target", "time_column", "fill", "text", "data", "validation", "test"}

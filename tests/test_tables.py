@@ -4,13 +4,14 @@ import bz2
 import gzip
 import io
 import lzma
+import tracemalloc
 from pathlib import Path
 
 import pandas as pd
 import pytest
 
 from rnncli.errors import DataError
-from rnncli.tables import plain_numbers, read_table
+from rnncli.tables import plain_numbers, read_table, table_of
 
 try:
     from compression import zstd
@@ -149,3 +150,19 @@ def test_a_workbook_is_read_by_its_first_sheet(tmp_path: Path) -> None:
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(DataError, match="is a damaged workbook"):
         read_table(str(path))
+
+
+def test_the_rows_of_a_table_take_little_memory() -> None:
+    rows = 60_000
+    raw = b"id,date,value\n" + b"".join(
+        b"s%d,2024-01-%02d,%d\n" % (row // 30, row % 30 + 1, row) for row in range(rows)
+    )
+    table_of(raw[:1000].rpartition(b"\n")[0] + b"\n", "a table")  # what is imported once counts no more
+    tracemalloc.start()
+    try:
+        table = table_of(raw, "a table")
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert table.iloc[-1].tolist() == ["s1999", "2024-01-30", "59999"]
+    assert peak < 300 * rows  # lists of cells took 470

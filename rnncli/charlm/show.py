@@ -86,7 +86,7 @@ def show_samples(
     output: Output,
     numbers: range,
 ) -> None:
-    """The samples with these numbers: one flows as it is drawn, several stand one after the other, or one a line as JSON."""
+    """Those samples: one flows as it is drawn, several stand one after the other, or one a line as JSON."""
     start = vocabulary.raw(prompt) if echo else b""
     flows = len(numbers) == 1 and not output.json
     samples = [Sample(vocabulary, extent.stop, kept=not flows) for _ in numbers]

@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 import pandas as pd
@@ -19,6 +20,7 @@ _ROW_NAMES = {"rownames", "rowname", "row", "index", "id", "step", "t", "n", "no
 MISSING = {"", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "null", "nil", "none", "?", "-", "."}
 NO_TIME = "none"  # the name of a time column that means: count the rows
 KNOWN = ("2024-01-31", "31.01.2024", "01/31/2024", "2024-01", "2024Q1", "2024-W05", "Jan 2024", "2024-01-31 14:00")
+_FEW = 100  # stamps are read as they are: how often each comes may tell what they are
 LARGEST = 1e100  # squares must stay finite in float64
 
 
@@ -42,7 +44,7 @@ def find_time(table: pd.DataFrame, name: str | None, target: str | None) -> tupl
     if name == NO_TIME and name not in table.columns:
         return None
     if name is not None:
-        reading = read_clock(table[name].tolist())
+        reading = _reading(table[name])
         if reading is None:
             raise _unread(table, name)
         return (name, *reading)
@@ -53,7 +55,7 @@ def find_time(table: pd.DataFrame, name: str | None, target: str | None) -> tupl
     rows = [column for column in rest if column not in named and _is_row_number(column)]
     for column in [*named, *texts, *rows]:
         try:
-            reading = read_clock(table[column].tolist())
+            reading = _reading(table[column])
         except Irregular:
             if column in rows:
                 continue
@@ -64,6 +66,19 @@ def find_time(table: pd.DataFrame, name: str | None, target: str | None) -> tupl
     if unread:
         raise _unread(table, unread[0])
     return None
+
+
+def _reading(stamps: Any) -> tuple[np.ndarray, Clock] | None:
+    """`read_clock`; of many series on the same steps, each stamp is read once."""
+    codes, different = pd.factorize(stamps)
+    if _FEW < len(different) < len(stamps):
+        try:
+            reading = read_clock(list(map(str, different)))
+        except DataError:
+            reading = None  # what is wrong is told of the rows as they are
+        if reading is not None:
+            return reading[0][codes], reading[1]
+    return read_clock(stamps.tolist())
 
 
 def _unread(table: pd.DataFrame, column: str) -> DataError:

@@ -16,6 +16,7 @@ from jax import Array, lax
 from rnncli.forecast.covariates import NO_COVARIATES, Sizes
 from rnncli.forecast.model import Beside, Forecaster
 from rnncli.forecast.settings import ForecastSettings
+from rnncli.nn.cudnn import without_cudnn
 from rnncli.nn.dropout import DropoutKey
 
 
@@ -73,7 +74,8 @@ class Ensemble(nnx.Module):
     def _each(self, compute: Callable[[Forecaster, Array], Array]) -> Array:
         graph, state = nnx.split(self.stacked)
         numbers = jnp.arange(self.settings.ensemble)
-        return jax.vmap(lambda one, number: compute(nnx.merge(graph, one), number))(state, numbers)
+        with without_cudnn():
+            return jax.vmap(lambda one, number: compute(nnx.merge(graph, one), number))(state, numbers)
 
 
 def make_forecaster(settings: ForecastSettings, sizes: Sizes, *, rngs: nnx.Rngs) -> Any:

@@ -25,6 +25,7 @@ import jax.numpy as jnp
 from jax import Array, lax
 
 from rnncli.nn.cells import Carry, Cell, Gates, Vectors, add_biases
+from rnncli.nn.cudnn import is_faster, run_cudnn
 from rnncli.nn.precision import Operands, joined_rows, matmul, transposed_product
 
 
@@ -94,6 +95,9 @@ def unroll(
     steps, batch = (x[0] if isinstance(x, tuple) else x).shape[:2]
     if carry is None:
         carry = cell.initial_carry(batch)
+    plain = lengths is None and state_dropout is None and kernel_dropout is None and not remat
+    if is_faster(cell, x, unroll, plain=plain):
+        return run_cudnn(cell, x, carry, reverse=reverse)  # pyright: ignore[reportArgumentType]
     if remat and steps > 1:
         how = _How(cell, lengths, reverse, kernel_dropout)
         return _in_segments(how, x, carry, state_dropout, math.isqrt(steps - 1) + 1)

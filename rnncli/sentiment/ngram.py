@@ -13,12 +13,13 @@ import numpy as np
 
 from rnncli.sentiment.metrics import log_loss
 from rnncli.sentiment.ratios import indicators, of_class, ratio_of, targets
-from rnncli.sentiment.text import Words, hash_of
+from rnncli.sentiment.text import Ragged, Words, hash_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
 
 _LEAST = 2  # texts that an n-gram must be in
+_MOST_TEXTS = 100_000  # that are trained on: each needs 22 kB, and more of them teach a linear model little
 _CHUNK = 1024  # texts whose weights are in memory at once
 _STRENGTHS = (0.03, 0.1, 0.3, 1.0)  # inverse of the regularisation, of which the validation texts choose one
 
@@ -33,12 +34,12 @@ class NgramModel:
 
     def logits(self, words: Words) -> np.ndarray:
         """`[texts, C]`; of two classes the first one's are 0."""
-        keys, starts = _ngrams(words)
+        hashes = _hashes(words.spellings)
         logits = [np.zeros((0, len(self.bias)), np.float32)]
-        for first in range(0, len(starts) - 1, _CHUNK):
-            own = starts[first : first + _CHUNK + 1]
-            added = np.cumsum(self._weights_of(keys[own[0] : own[-1]]), 0, float)
-            before = np.concatenate([np.zeros((1, added.shape[1])), added])[own - own[0]]
+        for first in range(0, len(words.texts), _CHUNK):
+            keys, starts = _ngrams(words.texts, hashes, slice(first, first + _CHUNK))
+            added = np.cumsum(self._weights_of(keys), 0, float)
+            before = np.concatenate([np.zeros((1, added.shape[1])), added])[starts]
             logits.append(np.diff(before, axis=0).astype(np.float32) + self.bias)
         return np.concatenate(logits)
 
@@ -67,10 +68,16 @@ class NgramModel:
 def fit_ngram(
     words: Words, labels: np.ndarray, classes: int, validation: Words, validation_labels: np.ndarray
 ) -> NgramModel:
-    """Train on texts with labels `[texts]`; the validation texts choose how strongly it is regularised."""
+    """Train on texts with labels `[texts]`; the validation texts choose how strongly it is regularised.
+
+    Of more than 100,000 texts so many are drawn, the same ones each time.
+    """
+    if len(words.texts) > _MOST_TEXTS:
+        rows = np.sort(np.random.default_rng(0).permutation(len(words.texts))[:_MOST_TEXTS])
+        words, labels = Words(words.texts.select(rows), words.spellings), labels[rows]
     from sklearn.linear_model import LogisticRegression  # not loaded to predict
 
-    occurring, starts = _ngrams(words)
+    occurring, starts = _ngrams(words.texts, _hashes(words.spellings))
     keys, place, counts = np.unique(occurring, return_inverse=True, return_counts=True)
     common = counts >= _LEAST
     keys = keys[common]
@@ -116,13 +123,11 @@ def _hashes(words: Sequence[str]) -> np.ndarray:
     return np.array([hash_of(word) for word in words], np.uint64)
 
 
-def _ngrams(words: Words) -> tuple[np.ndarray, np.ndarray]:
-    """The n-grams of each text, each once: keys, and where each text's begin."""
-    hashes = _hashes(words.spellings)
-    running = hashes[words.texts.flat] if len(hashes) else np.zeros(0, np.uint64)
+def _ngrams(texts: Ragged, hashes: np.ndarray, some: slice = slice(None)) -> tuple[np.ndarray, np.ndarray]:
+    """The n-grams of each text, or of some, each once: keys, and where each text's begin."""
     keys = []
-    for start, end in pairwise(words.texts.starts):
-        text = running[start:end]
+    for start, end in pairwise(texts.starts[some.start : None if some.stop is None else some.stop + 1]):
+        text = hashes[texts.flat[start:end]]
         high = text << np.uint64(32)
         keys.append(np.unique(np.concatenate([high, high[:-1] | text[1:]])))
     return np.concatenate([np.zeros(0, np.uint64), *keys]), np.cumsum([0, *map(len, keys)])

@@ -112,7 +112,7 @@ def prepare(
     begun = time.monotonic()
     labels = {part: each.labels for part, each in data.parts.items()}
     ngram = fit_ngram(words["train"], labels["train"], len(data.classes), words["validation"], labels["validation"])
-    logits = {part: ngram.logits(each) for part, each in words.items()}
+    logits = {part: ngram.logits(words[part]) for part in PARTS[1:] if part in words}
     accuracy = accuracy_of(logits["validation"], labels["validation"])
     say(
         f"baseline of {len(ngram.keys):,} words and pairs of words: validation accuracy {accuracy:.3f} "

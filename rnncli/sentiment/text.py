@@ -64,7 +64,7 @@ class Ragged:
     def __len__(self) -> int:
         return len(self.starts) - 1
 
-    @property
+    @functools.cached_property
     def lengths(self) -> np.ndarray:
         """The length of each sequence, `[n]`."""
         return np.diff(self.starts)

@@ -29,10 +29,11 @@ def join(machine: Machine) -> None:
         RnncliError: they are not there.
     """
     coordinator, processes, number = machine.coordinator, machine.num_processes, machine.process_id
+    devices: list[int] | None = None
     if coordinator is None and processes is None and number is None:
         if not machine.distributed:
             return
-        coordinator, processes, number = _found()
+        coordinator, processes, number, devices = _found()
     if coordinator is None or processes is None or number is None:
         raise ParameterError("`coordinator`, `num_processes` and `process_id` go together: give all three")
     if number >= processes:
@@ -46,23 +47,29 @@ def join(machine: Machine) -> None:
     belong_to(group)
     _keep_apart(group)
     _reach(group, host, int(port))
-    _connect(group)
+    _connect(group, devices)
     threading.Thread(target=watch, args=(group,), daemon=True).start()
 
 
-def _found() -> tuple[str, int, int]:
-    """What the cluster says. Raises ParameterError: there is none."""
+def _found() -> tuple[str, int, int, list[int] | None]:
+    """What the cluster says, and which of its host's devices are this process's, if not all.
+
+    Raises ParameterError: there is none.
+    """
+    named = [os.environ.get(f"JAX_{name}", "") for name in ("COORDINATOR_ADDRESS", "NUM_PROCESSES", "PROCESS_ID")]
+    if named[0] and named[1].isdecimal() and named[2].isdecimal():  # as Kubeflow sets them
+        return named[0], int(named[1]), int(named[2]), None
     from jax._src import clusters  # what `jax.distributed.initialize` asks, which would connect at once
 
     try:
         found = clusters.ClusterEnv.auto_detect_unset_distributed_params(None, None, None, None, None, int(_JOIN))
     except (RuntimeError, ValueError, KeyError, OSError) as error:
         raise ParameterError(f"`distributed`: {str(error).splitlines()[0]}") from error
-    coordinator, processes, number, _ = found
+    coordinator, processes, number, devices = found
     if coordinator is None or processes is None or number is None:
         advice = "name it with `coordinator` HOST:PORT, `num_processes` N and `process_id` I"
         raise ParameterError(f"`distributed` finds no SLURM, Open MPI, Kubernetes or TPU cluster here; {advice}")
-    return coordinator, processes, number
+    return coordinator, processes, number, None if devices is None else list(devices)
 
 
 def _keep_apart(group: Group) -> None:
@@ -141,7 +148,7 @@ def _has_ipv6() -> bool:
     return True
 
 
-def _connect(group: Group) -> None:
+def _connect(group: Group, devices: list[int] | None) -> None:
     import jax
     from jax._src import distributed
 
@@ -152,6 +159,7 @@ def _connect(group: Group) -> None:
             group.coordinator,
             group.count,
             group.number,
+            local_device_ids=devices,
             cluster_detection_method="deactivate",
             coordinator_bind_address=f"{'[::]' if _has_ipv6() else '0.0.0.0'}:{port}",
             initialization_timeout=max(1, round(_JOIN)),

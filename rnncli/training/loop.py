@@ -104,11 +104,12 @@ def initial_state(model: nnx.Module, optimizer: optax.GradientTransformation, ca
 
 
 def evaluation(
-    model: nnx.Module, measure: Callable[[Any, Any], dict[str, Array]], data: dict[str, Any], shared: str
+    model: nnx.Module, measure: Callable[[Any, Any], dict[str, Array]], data: Any, shared: str | None = None
 ) -> Evaluate:
     """`measure(model, data)` as one compiled function of the model's parameters.
 
-    Devices share the first axis of those arrays of `data` whose names begin with `shared`, where it can be cut equally.
+    Devices share the first axis of those arrays in a dictionary `data` whose names begin with `shared`, where it can be
+    cut equally.
     """
     graph, _, rest = nnx.split(model, nnx.Param, ...)
 
@@ -117,7 +118,9 @@ def evaluation(
         return measure(nnx.merge(graph, params, rest), data)
 
     def measured(params: Params) -> Metrics:
-        given = {name: beside(params, each, 0 if name.startswith(shared) else None) for name, each in data.items()}
+        given = beside(params, data, None) if shared is None else {}
+        if shared is not None:
+            given = {name: beside(params, each, 0 if name.startswith(shared) else None) for name, each in data.items()}
         return {name: float(value) for name, value in gathered(run(params, given)).items()}
 
     return measured

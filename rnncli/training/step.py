@@ -13,6 +13,7 @@ import optax
 from flax import nnx
 from jax import Array, lax
 
+from rnncli.nn.cudnn import without_cudnn
 from rnncli.nn.dropout import DropoutKey
 from rnncli.training.layout import WHOLE, Layout, cut, mean, over_first, rows, sharded, shardings, split, whole
 
@@ -98,7 +99,8 @@ class Steps:
         def run(state: TrainState, data: Any, batches: Any, steps: Array, key: Array) -> TrainState:
             specs, keys = over_first(state), over_first(key)
             arguments = (specs, WHOLE, over_first(batches), WHOLE, keys)
-            return sharded(each, arguments, specs, layout)(state, data, batches, steps, key)
+            with without_cudnn():
+                return sharded(each, arguments, specs, layout)(state, data, batches, steps, key)
 
         return jax.jit(run, donate_argnums=0)
 
