@@ -90,8 +90,8 @@ def run(arguments: list[str] | None = None) -> int:
         _complain(_of_system(error))
         return interrupts.exit_code() or 1
     except Exception as error:
-        if (group := _group()) is not None and "JaxRuntimeError" in type(error).__name__:
-            group.wait_for_the_end()
+        if (group := _group()) is not None:
+            group.heed(error)
         if (code := interrupts.exit_code()) is not None:
             return code  # what a signal broke off may fail in any way
         if "RESOURCE_EXHAUSTED" in str(error):  # what XLA calls it; its exception class is not public
@@ -148,8 +148,9 @@ def guarded() -> int:
     interrupts.orderly(True)
     try:
         code = run()
-    except Exception:
+    except Exception as error:
         traceback.print_exc()
+        _told[0] = f"a bug: {type(error).__name__}: {error}"
         code = 1
     group = _group()
     return code if group is None else group.end(code, _told[0])

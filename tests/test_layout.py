@@ -10,9 +10,12 @@ import numpy as np
 import pytest
 
 from rnncli.errors import ParameterError
+from rnncli.sentiment.batches import Bucketed
+from rnncli.sentiment.text import Ragged
 from rnncli.training.layout import WHOLE, Layout, choose_layout, cut
 from rnncli.training.processes import agreed, count, first
 from rnncli.training.settings import Machine, Training
+from rnncli.training.step import axis_of
 
 
 @pytest.fixture(autouse=True)
@@ -71,6 +74,21 @@ def test_the_largest_axis_of_large_arrays_is_cut() -> None:
 
 def test_alone_a_process_agrees_with_itself() -> None:
     assert (count(), first(), agreed(3, 0)) == (1, True, [3, 0])
+
+
+def test_texts_with_several_labels_are_cut_by_texts() -> None:
+    labels = np.array([[1, 0, 1], [0, 1, 0]] * 8)
+    texts = Ragged(np.ones(32, np.int32), np.arange(17) * 2)
+    batch, _ = Bucketed(texts, labels, 8, 0, longest=2, chunk=2, pad=False)(0, slice(2, 6))
+    assert [leaf.shape[axis_of(leaf)] for leaf in jax.tree.leaves(batch)] == [4, 4, 4]
+
+
+def test_grids_are_not_for_sweeps(rnncli: Callable[..., Any], tmp_path: Path) -> None:
+    (tmp_path / "text.txt").write_text("to be, or not to be, that is the question: " * 40)
+    how = ["--sweep", "units=4,8", "--mesh", "data=2", "-q", "--checkpoint", tmp_path / "swept"]
+    result = rnncli("charlm", "train", tmp_path / "text.txt", *how)
+    told = "error: --mesh and --distributed are for one training; leave them out of a sweep\n"
+    assert (result.code, result.err) == (2, told)
 
 
 SMALL = {

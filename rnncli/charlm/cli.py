@@ -117,6 +117,7 @@ def sample(
         if sharding.shard is not None and not output.json:
             raise ParameterError("`shard` of samples: give `json`, as texts may have any line in them")
         if not numbers:
+            output.write("")
             return
         tokens = read_prompt(loaded, prompt, unknown.unknown, console.say)
         drawn = loaded.stream(tokens, extent.length, drawing, samples=numbers, seed=extent.seed)

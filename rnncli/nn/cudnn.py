@@ -50,11 +50,9 @@ def is_faster(cell: Cell, x: Any, loop: Callable[..., tuple[Array, Carry]], *, p
 
 def on_nvidia() -> bool:
     """Whether one process computes on an NVIDIA GPU."""
-    return jax.default_backend() == "gpu" and jax.process_count() == 1 and "nvidia" in _kind().lower()
-
-
-def _kind() -> str:
-    return jax.local_devices()[0].device_kind
+    chosen = jax.config.jax_default_device  # pyright: ignore[reportAttributeAccessIssue]
+    device = chosen if hasattr(chosen, "device_kind") else jax.local_devices(backend=chosen)[0]
+    return device.platform == "gpu" and jax.process_count() == 1 and "nvidia" in device.device_kind.lower()
 
 
 def run_cudnn(cell: Cell, x: Array, carry: Carry, *, reverse: bool = False) -> tuple[Array, Carry]:
@@ -74,8 +72,8 @@ def run_cudnn(cell: Cell, x: Array, carry: Carry, *, reverse: bool = False) -> t
 def _lstm(x: Array, h: Array, c: Array, weights: Array, lengths: Array, features: int, units: int) -> Any:
     from jax.experimental import rnn
 
-    with jax.default_matmul_precision("highest"):  # no TensorFloat-32, as the loop has none
-        return rnn.lstm(x, h, c, weights, lengths, features, units, 1, 0.0, False)
+    # no TensorFloat-32
+    return rnn.lstm(x, h, c, weights, lengths, features, units, 1, 0.0, False, jax.lax.Precision.HIGHEST)
 
 
 @functools.cache

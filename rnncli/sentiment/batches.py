@@ -26,7 +26,7 @@ class Batch(NamedTuple):
 
     tokens: Any  # int32 [T, B]; of texts that are a vector each, float32 [1, B, D]
     lengths: Any  # int32 [B]
-    labels: Any  # int32 [B]
+    labels: Any  # int32 [B]; where a text has several, [1, B, C]
 
 
 def padded_lengths(longest: int) -> np.ndarray:
@@ -85,6 +85,8 @@ class Bucketed:
                 padded = self.texts.padded(own.ravel(), steps)
                 tokens = padded.reshape(steps, *own.shape, *padded.shape[2:]).swapaxes(0, 1)
                 lengths = self.texts.lengths[own].astype(np.int32)
-                return Batch(tokens, lengths, self.labels[own].astype(np.int32)), len(run) - place
+                labels = self.labels[own].astype(np.int32)
+                labels = labels[:, None] if labels.ndim == 3 else labels  # sequences stand at the third axis
+                return Batch(tokens, lengths, labels), len(run) - place
             place -= len(run)
         raise AssertionError("an epoch has as many steps as its runs")  # pragma: no cover

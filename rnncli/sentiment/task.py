@@ -177,7 +177,8 @@ class SentimentTask:
 
     def loss(self, model: TextClassifier, carry: Any, data: Array, batch: Batch, key: DropoutKey) -> tuple[Array, Any]:
         """The cross-entropy of a batch, `data` the weights of the classes."""
-        return model.loss(batch.tokens, batch.lengths, batch.labels, data, key), carry
+        labels = batch.labels[0] if batch.labels.ndim == 3 else batch.labels
+        return model.loss(batch.tokens, batch.lengths, labels, data, key), carry
 
     def evaluate(self, params: Params) -> Metrics:
         """Loss, calibrated, and accuracy on the validation texts."""

@@ -12,6 +12,7 @@ from rnncli.plots import plot_bars
 from rnncli.sweep.outcomes import Outcome, Swept
 from rnncli.sweep.settings import Sweeping
 from rnncli.sweep.trials import Sweep
+from rnncli.training.layout import chosen_layout
 from rnncli.training.settings import DeviceChoice, Saving
 
 
@@ -31,6 +32,8 @@ def show_sweep(
     `make` takes `chosen` and `on_event`, and returns a task. What was chosen `beside`, which one training has alone, is
     refused; its entry "read" has the sources of the data.
     """
+    if chosen_layout() is not None:
+        raise ParameterError("`mesh` and `distributed` are for one training; leave them out of a sweep")
     if "-" in beside.get("read", ()):
         raise ParameterError("a sweep reads the data for each training, and - gives it once only; save it in a file")
     unused = next((name for name, value in beside.items() if value and name != "read"), None)

@@ -143,6 +143,7 @@ class CheckpointWriter:
             before = "; what was saved before is whole" if saved_steps(self.folder) else ""
             raise CheckpointError(told + before) from error
         self._saved()
+        processes.agreed(0)  # it has its name: the others may end
 
     def copy(self, step: Path) -> None:
         """Take over a step of another checkpoint. Raises CheckpointError: it is damaged, or cannot be written."""
@@ -195,6 +196,7 @@ class TakesPart:
             _write(self.folder / f"{_SAVING}{step}", metadata, flat)
         except Exception as error:  # Orbax raises what it runs into
             raise CheckpointError(f"cannot save to '{self.folder}': {reason_of(error)}") from error
+        processes.agreed(0)
 
     def go_on_from(self, step: Path) -> None:
         """The first process knows."""
@@ -204,8 +206,12 @@ class TakesPart:
 
 
 def _write(temporary: Path, metadata: dict[str, Any], flat: dict[str, Any]) -> None:
-    with quiet(), plain_path(temporary.parent) as path:
-        ocp.save_checkpointables(f"{path}/{temporary.name}", flat, custom_metadata=_signed(metadata, flat))
+    try:
+        with quiet(), plain_path(temporary.parent) as path:
+            ocp.save_checkpointables(f"{path}/{temporary.name}", flat, custom_metadata=_signed(metadata, flat))
+    except Exception as error:
+        processes.heed(error)
+        raise
 
 
 def save_model(folder: Path, metadata: dict[str, Any], *, overwrite: bool = False, **items: Any) -> None:

@@ -6,6 +6,7 @@ largest axis of each large array is cut, and XLA puts in what has to be exchange
 processes: each then gives its own rows of a batch only.
 """
 
+import functools
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -189,6 +190,12 @@ def copied(tree: Any) -> Any:
     return jax.tree.map(jax.numpy.copy, tree)
 
 
+@functools.cache
+def _copied_to(sharding: NamedSharding) -> Callable[[Array], Array]:
+    """Compiled once for each place."""
+    return jax.jit(lambda array: array, out_shardings=sharding)
+
+
 def gathered(tree: Any) -> Any:
     """The arrays on this process's first device, as a whole; those that are whole on each device are not copied."""
 
@@ -199,7 +206,7 @@ def gathered(tree: Any) -> Any:
             if array.is_fully_addressable:
                 return jax.device_put(array, own_device())
             everywhere = NamedSharding(array.sharding.mesh, WHOLE)  # pyright: ignore[reportAttributeAccessIssue]
-            array = jax.jit(lambda each: each, out_shardings=everywhere)(array)
+            array = _copied_to(everywhere)(array)
         return array.addressable_data(0)
 
     return jax.tree.map(first, tree)

@@ -206,7 +206,8 @@ def fit(
     program = Steps(model, optimizer, loss_of, plan.steps_per_epoch, plan.accumulate)
     course = Course(plan, batches, evaluate, state)
     layout = _layout(program, model, data, state, batches, plan, devices)
-    course.share(layout)
+    if plan.steps:
+        course.share(layout)
     state = with_best(on_devices(moving(state)._replace(devices=jnp.int32(layout.data)), layout), state)
     data, key = spread((data, course.key), whole((data, course.key)), layout)
     state = course.begun(state)
@@ -244,7 +245,7 @@ def _layout(
     Raises ParameterError: a batch cannot be shared so.
     """
     if not plan.steps:
-        return Layout()
+        return chosen_layout() or Layout()
     layout = chosen_layout() if devices is None else Layout(devices)
     if layout is not None:
         layout.check(batches.batch, plan.accumulate)

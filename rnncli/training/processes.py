@@ -132,7 +132,11 @@ def agreed(*numbers: int) -> list[int]:
     import numpy as np
     from jax.experimental import multihost_utils
 
-    gathered = multihost_utils.process_allgather(np.array(numbers, np.int32))
+    try:
+        gathered = multihost_utils.process_allgather(np.array(numbers, np.int32))
+    except Exception:  # of several kinds
+        wait_for_the_end()
+        raise
     return [int(each) for each in np.max(gathered.reshape(count(), -1), 0)]
 
 
@@ -146,7 +150,7 @@ def end(code: int, message: str) -> int:
     group = _groups[0]
     if not group.joined or group.over:
         return code
-    if code == 0:
+    if code in (0, 3):
         import jax
 
         agreed(0)  # all have done their work
@@ -154,6 +158,7 @@ def end(code: int, message: str) -> int:
         with suppress(Exception):
             jax.distributed.shutdown()
     else:
+        message = message or ("a signal stopped it" if code > 128 else "it failed")
         where = f"process {group.number} of {group.count}: " if group.number else ""
         told = _tell(group, {"message": f"{where}{message}", "code": code, "death": False})
         group.over = True
@@ -165,6 +170,12 @@ def end(code: int, message: str) -> int:
     with suppress(OSError):
         group.words.unlink()
     return code
+
+
+def heed(error: Exception) -> None:
+    """Wait for the end, if the error is that of an exchange with a process that is gone."""
+    if "JaxRuntimeError" in type(error).__name__ or any(word in str(error) for word in ("Gloo", "NCCL", "UNKNOWN:")):
+        wait_for_the_end()
 
 
 def wait_for_the_end() -> None:

@@ -8,9 +8,10 @@ import time
 from collections.abc import Iterator
 from typing import Any
 
-from rnncli.errors import Interrupted, RnncliError
+from rnncli.errors import CheckpointError, Interrupted, ParameterError, RnncliError
 from rnncli.training import processes
 from rnncli.training.checkpoint import CheckpointWriter, TakesPart, resumable
+from rnncli.training.devices import computing_devices
 from rnncli.training.events import Diverged, Doing, Evaluated, Event, Finished, Note, Progress, Saved, Stopped
 from rnncli.training.layout import Layout, chosen_layout, cut, gathered, spread
 from rnncli.training.loop import Params, Report, TrainState, fit, initial_state
@@ -95,8 +96,13 @@ class Run:
         if folder is not None:
             self._writer = CheckpointWriter(self._saving) if processes.first() else TakesPart(folder)
         processes.agreed(0)  # what the first one found in the folder is cleared up
+        if self._saving.detect_anomaly and processes.count() > 1:
+            raise ParameterError("`detect_anomaly` looks at the batches of one process; leave it out of several")
         if self._saving.resume:
             yield from self._resume()
+        step = int(self.state.step)
+        if processes.agreed(step, -step) != [step, -step]:
+            raise CheckpointError(f"not all processes see the same in '{folder}': it has to be where all can read it")
 
     def _resume(self) -> Iterator[Event]:
         folder = self._saving.checkpoint
@@ -172,7 +178,8 @@ class Run:
         task, state = self.task, self.state
         yield Doing("scoring")
         best_epoch = int(state.best_step) / task.plan.steps_per_epoch
-        layout = chosen_layout() or Layout(max(1, int(state.devices)))
+        count = int(state.devices)  # which another machine may have had
+        layout = chosen_layout() or Layout(count if 0 < count <= len(computing_devices()) else 1)
         scored = task.score(spread(state.best_params, cut(state.best_params, layout), layout), best_epoch)
         params = gathered(state.best_params if scored.params is None else scored.params)
         self._more |= {"scores": scored.scores, **scored.metadata}

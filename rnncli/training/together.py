@@ -45,6 +45,7 @@ class Together:
         task, count = self._task, self._count
         if count < 2 or not task.plan.steps or not task.batches.steady:
             return False
+        Layout().check(task.batches.batch, task.plan.accumulate)
         (arrays, most), state = task.batches(0), moving(initial_state(task.model, task.optimizer, task.carry))
         steps, key, states = _steps(task), jax.random.key(task.plan.seed), {}  # by devices; 0 for all seeds
 
@@ -62,7 +63,8 @@ class Together:
             states[devices] = jax.block_until_ready(ended), data
 
         what = described(task.model, arrays)
-        found = one_program_gains(count, sequences(arrays), what, task.plan.steps, run)
+        part = sequences(arrays) // task.plan.accumulate
+        found = one_program_gains(count, part, what, task.plan.steps, run)
         states.clear()
         gc.collect()  # JAX lets go of the copies at the next collection, which may be long after
         return found

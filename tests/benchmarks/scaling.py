@@ -55,7 +55,7 @@ def steps_per_second(way: Way, units: int, text: bytes) -> float:
     steps = max(30, 20_000_000 // units**2 // 5)
     with tempfile.TemporaryDirectory() as folder:
         place = Path(folder)
-        (place / "text.txt").write_bytes(text[: int(1.15 * steps * way.batch * WINDOW)])
+        (place / "text.txt").write_bytes(text[: int(1.15 * steps * BATCH * WINDOW)])
         command = [
             "-m",
             "rnncli",
