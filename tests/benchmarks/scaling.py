@@ -106,6 +106,7 @@ def main() -> None:
     for _ in range(options.rounds):
         for way, units in rates:
             rates[way, units].append(steps_per_second(way, units, text))
+            print(f"{units} units, {way}: {rates[way, units][-1]:.2f} steps/s", file=sys.stderr)
     time = {key: 1 / statistics.median(found) for key, found in rates.items()}
     print(f"{'units':>6} {'processes':>9} {'cores':>5} {'steps/s':>8} {'of 2 cores':>10} {'model':>8} {'error':>6}")
     rows, rest = [], []
