@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from itertools import chain
+from itertools import cycle
 from typing import Any, TypeVar
 
 from rnncli.settings import Settings, setting
@@ -66,7 +66,7 @@ def in_turn(parts: Sequence[Iterable[Item]]) -> Iterator[Item]:
     """
     turns, ended = [iter(part) for part in parts], 0
     nothing = object()
-    for number, turn in enumerate(chain.from_iterable(iter(lambda: turns, None))):
+    for number, turn in enumerate(cycle(turns)):
         found = next(turn, nothing)
         if found is nothing:
             ended += 1

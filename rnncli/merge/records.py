@@ -3,7 +3,7 @@
 import json
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
-from itertools import groupby
+from itertools import chain, groupby
 from pathlib import Path
 from typing import Any
 
@@ -43,7 +43,7 @@ def merged(parts: Sequence[str], *, header: bool, by: str | None) -> Iterator[by
             rows = [_rows(each) for each in lines]
             key = _column(names, by) if by is not None else None
         else:
-            rows = [_before(line, each) for line, each in zip(begun, lines, strict=True)]
+            rows = [chain([line] if line else [], each) for line, each in zip(begun, lines, strict=True)]
             key = None if by is None else lambda record: _entry(record, by)
         records = rows if key is None else [_grouped(each, key) for each in rows]
         try:
@@ -58,12 +58,6 @@ def _whole(file: Iterable[bytes], part: str) -> Iterator[bytes]:
         if not line.endswith(b"\n"):
             raise DataError(f"'{part}' ends within a line: it is not whole; make it again")
         yield line
-
-
-def _before(line: bytes, lines: Iterator[bytes]) -> Iterator[bytes]:
-    if line:
-        yield line
-        yield from lines
 
 
 def _rows(lines: Iterator[bytes]) -> Iterator[bytes]:
