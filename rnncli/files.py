@@ -40,6 +40,17 @@ def read_blocks(source: str, encoding: str | None = None) -> Iterator[bytes]:
     return blocks if encoding in (None, "utf-8") else recoded(blocks, encoding, name_of(source))
 
 
+def peeked(blocks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
+    """The beginning of a source, of `size` bytes where it has so many, and all of its blocks."""
+    begun, length = [], 0
+    for block in blocks:
+        begun.append(block)
+        length += len(block)
+        if length >= size:
+            break
+    return b"".join(begun), chain(begun, blocks)
+
+
 def _unpacked(source: str) -> Iterator[bytes]:
     pieces = _pieces(source)
     head = b""

@@ -45,12 +45,16 @@ def unpacked(blocks: Iterable[bytes], packed: Callable[[], int], name: str) -> I
         yield block
 
 
-def joined(blocks: Iterable[bytes], name: str, most: int = MOST_IN_MEMORY) -> bytes:
-    """The blocks as one. Raises DataError: they are more than `most` bytes."""
-    kept, size = [], 0
+def at_most(blocks: Iterable[bytes], name: str, most: int = MOST_IN_MEMORY) -> Iterator[bytes]:
+    """The blocks. Raises DataError: they are more than `most` bytes."""
+    size = 0
     for block in blocks:
         size += len(block)
         if size > most and not lifted():
             raise too_much(name, f"is larger than {most / 2**20:,.0f} MiB, the most that is read into memory")
-        kept.append(block)
-    return b"".join(kept)
+        yield block
+
+
+def joined(blocks: Iterable[bytes], name: str, most: int = MOST_IN_MEMORY) -> bytes:
+    """The blocks as one. Raises DataError: they are more than `most` bytes."""
+    return b"".join(at_most(blocks, name, most))

@@ -267,9 +267,9 @@ def test_a_parquet_that_claims_too_many_rows(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rnncli.sentiment import stream
+    from rnncli.sentiment import lines
 
-    monkeypatch.setattr(stream, "LONGEST_LINE", 2**18)
+    monkeypatch.setattr(lines, "LONGEST_LINE", 2**18)
     path = tmp_path / "a.txt"
     path.write_bytes(b"a" * 2**19)
     with pytest.raises(DataError, match="has a line of more than 0 MiB"):

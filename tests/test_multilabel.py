@@ -63,7 +63,7 @@ def test_several_labels_are_read_from_every_form(form: str, tmp_path: Path) -> N
         label_column="labels" if form in ("json lines", "some lists") else None,
     )
     labelled = read_labelled(str(path), columns)
-    assert labelled.texts == ["one text", "two"]
+    assert list(labelled.texts) == ["one text", "two"]
     assert labelled.sets == [("a", "b"), ("b",)]
     assert labelled.several
 
@@ -79,7 +79,7 @@ def test_a_table_may_have_texts_without_a_label(tmp_path: Path) -> None:
 def test_what_only_looks_like_a_list_is_one_label(tmp_path: Path) -> None:
     (tmp_path / "t.csv").write_text("text,label\nx,[good]\ny,[bad]\n")
     labelled = read_labelled(str(tmp_path / "t.csv"), Columns())
-    assert (labelled.labels, labelled.several) == (["[good]", "[bad]"], False)
+    assert (labelled.sets, labelled.several) == ([("[good]",), ("[bad]",)], False)
     (tmp_path / "n.csv").write_text('text,label\nx,[null]\ny,"[""a""]"\nz,' + "[" * 100_000 + "]\n")
     assert read_labelled(str(tmp_path / "n.csv"), Columns()).sets[:2] == [(), ("a",)]
 
@@ -91,7 +91,7 @@ def test_lists_of_anything_in_a_table_do_no_harm(tmp_path: Path) -> None:
     frame = pd.DataFrame({"text": ["x", "y", "z"], "label": ["a", "b", "a"], "other": stamps}, dtype=object)
     frame["other"] = frame["other"].map(lambda cell: np.array(cell, dtype=object))
     labelled = labelled_of(frame, None, Columns())
-    assert labelled.labels == ["a", "b", "a"]
+    assert labelled.sets == [("a",), ("b",), ("a",)]
 
 
 def test_labels_in_memory_may_be_any_collection_but_no_table() -> None:

@@ -154,7 +154,7 @@ def task_of(
     """A training on texts that validate, too."""
     words = split_all(texts, settings)
     vocabulary = Vocabulary.of(words, settings)
-    numbers, part = vocabulary.encode(words)[0], Part(texts, labels)
+    numbers, part = vocabulary.encode(words), Part(texts, labels)
     data = Dataset(tuple(map(str, range(labels.max() + 1))), {"train": part, "validation": part}, {})
     ngram = fit_ngram(words, labels, len(data.classes), words, labels)
     parts, logits = {"train": numbers, "validation": numbers}, {"validation": ngram.logits(words)}

@@ -15,7 +15,7 @@ import pytest
 from rnncli.errors import DataError, ParameterError
 from rnncli.sentiment.data import Dataset, described, read_parts, split_data
 from rnncli.sentiment.imdb import read_imdb_reviews, write_imdb_reviews
-from rnncli.sentiment.records import parts_of, read_labelled
+from rnncli.sentiment.records import Labelled, parts_of, read_labelled
 from rnncli.sentiment.settings import Columns, DataSource, Parts
 from rnncli.sentiment.vectors import read_vectors
 
@@ -50,13 +50,18 @@ FORMS = {
 }
 
 
+def pairs(labelled: Labelled) -> list[tuple[str, str]]:
+    """Each text with its label."""
+    return [(text, label) for text, (label,) in zip(labelled.texts, labelled.sets, strict=True)]
+
+
 @pytest.mark.parametrize("form", FORMS)
 def test_all_forms_read_alike(form: str, tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.write_bytes(FORMS[form])
     named = Columns(text_column="x", label_column="y") if form == "a header with no usual name" else Columns()
     found = read_labelled(str(path), named)
-    assert list(zip(found.texts, found.labels, strict=True)) == ROWS
+    assert pairs(found) == ROWS
 
 
 def test_a_folder_has_a_folder_for_each_class(tmp_path: Path) -> None:
@@ -67,7 +72,7 @@ def test_a_folder_has_a_folder_for_each_class(tmp_path: Path) -> None:
     (tmp_path / "train/unsup").mkdir()
     (tmp_path / "train/unsup/1.txt").write_text("who knows")
     found = read_labelled(str(tmp_path / "train"), Columns())
-    assert sorted(zip(found.texts, found.labels, strict=True)) == sorted(ROWS)
+    assert sorted(pairs(found)) == sorted(ROWS)
     assert parts_of(str(tmp_path)).keys() == {"train", "test"}
     data = loaded(tmp_path)
     assert {part: len(each) for part, each in data.parts.items()} == {"train": 2, "validation": 2, "test": 4}
@@ -82,14 +87,14 @@ def loaded(path: Path, validation_fraction: float = 0.5, test_fraction: float = 
 def test_columns_can_be_named(tmp_path: Path) -> None:
     path = tmp_path / "data.csv"
     path.write_text("a,b,c\nx,1,good film\ny,0,bad film\n")
-    assert read_labelled(str(path), Columns(text_column="c", label_column="b")).labels == ["1", "0"]
+    assert read_labelled(str(path), Columns(text_column="c", label_column="b")).sets == [("1",), ("0",)]
     path.write_text("stars,what\n1,good film\n0,bad film\n")
-    assert read_labelled(str(path), Columns()).texts == ["good film", "bad film"]  # the other of two
+    assert list(read_labelled(str(path), Columns()).texts) == ["good film", "bad film"]  # the other of two
 
 
 def test_the_treebanks_files(shared_data: Path) -> None:
     fine = read_labelled(str(shared_data / "sst2/stsa.fine.train"), Columns())
-    assert (len(fine), sorted(set(fine.labels))) == (8544, list("01234"))
+    assert (len(fine), sorted(fine.label_names)) == (8544, list("01234"))
     assert fine.texts[1] == "apparently reassembled from the cutting-room floor of any given daytime soap ."
 
 
@@ -103,7 +108,7 @@ def test_parts_are_drawn_class_by_class(tmp_path: Path) -> None:
     texts = [text for part in data.parts.values() for text in part.texts]
     assert sorted(texts) == sorted(f"text {number}" for number in range(200))
     again = loaded(path, 0.1, 0.2)
-    assert again.parts["train"].texts == data.parts["train"].texts
+    assert list(again.parts["train"].texts) == list(data.parts["train"].texts)
     assert again.digest == data.digest
     assert loaded(path, 0.1, 0.1).digest != data.digest
 
@@ -187,7 +192,7 @@ def test_folders_and_columns_that_are_not_there(tmp_path: Path) -> None:
 
 
 def test_imdb_reviews_are_read(shared_data: Path) -> None:
-    texts, labels = read_imdb_reviews(shared_data / "tfds", "test")
+    texts, labels = zip(*read_imdb_reviews(shared_data / "tfds", "test"), strict=True)
     assert (len(texts), labels.count("pos"), labels.count("neg")) == (25_000, 12_500, 12_500)
 
 
@@ -205,9 +210,7 @@ def test_imdb_reviews_are_prepared_without_tensorflow(tmp_path: Path, monkeypatc
                     file.addfile(member, io.BytesIO(content))
     write_imdb_reviews(archive, tmp_path / "tfds")
     for part, found in wanted.items():
-        assert set(zip(*read_imdb_reviews(tmp_path / "tfds", part), strict=True)) == {
-            each for each in found if each[1] != "unsup"
-        }
+        assert set(read_imdb_reviews(tmp_path / "tfds", part)) == {each for each in found if each[1] != "unsup"}
     archive.write_bytes(archive.read_bytes()[:100])
     with pytest.raises(DataError, match="the archive of imdb_reviews is damaged"):
         write_imdb_reviews(archive, tmp_path / "other")
@@ -295,7 +298,7 @@ def test_the_glove_file(shared_data: Path) -> None:
 def test_json_lines_keep_labels_of_any_type(tmp_path: Path) -> None:
     path = tmp_path / "data"
     path.write_text("".join(json.dumps({"text": "x", "label": label}) + "\n" for label in (True, False)))
-    assert read_labelled(str(path), Columns()).labels == ["True", "False"]
+    assert read_labelled(str(path), Columns()).sets == [("True",), ("False",)]
 
 
 def test_texts_as_vectors_of_a_tf_hub_module(tmp_path: Path, rnncli) -> None:

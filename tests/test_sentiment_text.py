@@ -75,9 +75,9 @@ def test_words_become_numbers_that_do_not_depend_on_the_others(texts: list[str],
     settings = SentimentSettings(vocabulary_size=4, oov_buckets=buckets, min_count=least)
     words = split_all(texts, settings)
     vocabulary = Vocabulary.of(words, settings)
-    numbers, known = vocabulary.encode(words)
+    numbers, known = vocabulary.encode(words), vocabulary.knows(words)
     together = [numbers.select(np.array([row])).flat.tolist() for row in range(len(texts))]
-    alone = [vocabulary.encode(split_all([text], settings))[0].flat.tolist() for text in texts]
+    alone = [vocabulary.encode(split_all([text], settings)).flat.tolist() for text in texts]
     assert together == alone
     assert all(0 < number < vocabulary.size for number in numbers.flat)
     assert len(known) == sum(len(split(text, settings)) for text in texts)
@@ -89,10 +89,11 @@ def test_the_vocabulary_has_the_commonest_words_and_hashes_the_others() -> None:
     vocabulary = Vocabulary.of(words, settings)
     assert vocabulary.words == ("the", "a")  # the padding is the third; a before b, which is as common
     assert vocabulary.size == 3 + 7
-    numbers, _ = vocabulary.encode(split_all(["the a rare never"], settings))
+    numbers = vocabulary.encode(split_all(["the a rare never"], settings))
     assert numbers.flat.tolist() == [1, 2, 3 + zlib.crc32(b"rare") % 7, 3 + zlib.crc32(b"never") % 7]
-    bare, known = Vocabulary(("the", "a"), 0).encode(split_all(["the rare a"], settings))
-    assert (bare.flat.tolist(), known.tolist()) == ([1, 2], [True, False, True])
+    bare, three = Vocabulary(("the", "a"), 0), split_all(["the rare a"], settings)
+    assert bare.encode(three).flat.tolist() == [1, 2]
+    assert bare.knows(three).tolist() == [True, False, True]
 
 
 def ragged(lengths: list[int]) -> Ragged:

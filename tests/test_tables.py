@@ -11,7 +11,8 @@ import pandas as pd
 import pytest
 
 from rnncli.errors import DataError
-from rnncli.tables import plain_numbers, read_table, table_of
+from rnncli.notation import plain_numbers
+from rnncli.tables import read_table, table_of
 
 try:
     from compression import zstd
@@ -146,7 +147,7 @@ def test_a_workbook_is_read_by_its_first_sheet(tmp_path: Path) -> None:
     months = pd.to_datetime(["2024-01-01", "2024-02-01", "2024-03-01"])
     pd.DataFrame({"month": months, "sold": [1.5, 2, 3]}).to_excel(path, index=False)
     table = read_table(str(path))
-    assert table.to_dict("list") == {"month": ["2024-01-01", "2024-02-01", "2024-03-01"], "sold": ["1.5", "2.0", "3.0"]}
+    assert table.to_dict("list") == {"month": ["2024-01-01", "2024-02-01", "2024-03-01"], "sold": ["1.5", "2", "3"]}
     path.write_bytes(path.read_bytes()[:200])
     with pytest.raises(DataError, match="is a damaged workbook"):
         read_table(str(path))

@@ -67,7 +67,7 @@ def test_old_words_and_classes_mean_what_they_meant(before: str, after: str) -> 
     new = with_parameters(fresh, start.parameters(fresh, vocabulary, after))
 
     def logits(model: TextClassifier, known: words.Vocabulary) -> np.ndarray:
-        numbers, _ = known.encode(words.split_all(["good bad other good"], settings))
+        numbers = known.encode(words.split_all(["good bad other good"], settings))
         return np.asarray(model(numbers.padded(np.array([0]), 4), numbers.lengths))[0]
 
     was, now = logits(old, start_words), logits(new, vocabulary)

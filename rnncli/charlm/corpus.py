@@ -2,19 +2,17 @@
 
 Characters get provisional tokens in the order in which they are met and go to a temporary file; once all are known,
 they are numbered anew in the order of their code points. What comes back is mapped from that file, one or two bytes a
-character, so a text may be larger than memory. The file is gone when the program ends; `TMPDIR` says where it is.
+character, so a text may be larger than memory.
 """
 
 import hashlib
 import json
 import os
-import tempfile
 from collections.abc import Callable, Collection, Iterable, Iterator
-from contextlib import contextmanager
 from dataclasses import dataclass
-from functools import cached_property, partial
+from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 
@@ -24,6 +22,7 @@ from rnncli.charlm.vocabulary import UNKNOWN, Vocabulary, to_code_points
 from rnncli.encodings import decoded
 from rnncli.errors import DataError
 from rnncli.files import name_of, read_blocks
+from rnncli.spool import Spool
 from rnncli.training.stored import METADATA
 
 TINY_SHAKESPEARE = "tfds:tiny_shakespeare"  # how the text that is meant where none is named stands in a checkpoint
@@ -40,7 +39,7 @@ class Corpus:
     """A text in tokens."""
 
     vocabulary: Vocabulary
-    tokens: np.ndarray  # [N], mapped from a file
+    tokens: np.ndarray  # [N], where there are many mapped from a file
     sources: tuple[str, ...]  # as they were named
     documents: int
     left_out: int = 0  # characters that the vocabulary does not know, where they are skipped
@@ -90,26 +89,27 @@ def read_corpus(
     Raises DataError where nothing is there, a text is empty, bytes are not of the encoding, or a character is unknown.
     """
     sources = tuple(sources)
-    with _temporary() as file:
-        reader = _Reader(file, settings, vocabulary, skip_unknown)
-        if beginning is not None:
-            reader.begin_with(beginning)
-        for name in _files(sources, settings.encoding, say, {path.resolve() for path in except_for}):
-            reader.document(name, _decoded(read(name), name, settings, learns=vocabulary is None))
-        return reader.corpus(sources)
+    reader = _Reader(settings, vocabulary, skip_unknown)
+    if beginning is not None:
+        reader.begin_with(beginning)
+    for name in _files(sources, settings.encoding, say, {path.resolve() for path in except_for}):
+        reader.document(name, _decoded(read(name), name, settings, learns=vocabulary is None))
+    return reader.corpus(sources)
 
 
 class _Reader:
     """Writes the tokens of one document after the other to a file."""
 
-    def __init__(self, file: IO[bytes], settings: Reading, vocabulary: Vocabulary | None, skip_unknown: bool):
-        self._file, self._settings, self._fixed, self._skip = file, settings, vocabulary, skip_unknown
+    def __init__(self, settings: Reading, vocabulary: Vocabulary | None, skip_unknown: bool):
+        self._settings, self._fixed, self._skip = settings, vocabulary, skip_unknown
         if vocabulary is None:  # provisional tokens: 0 for a boundary, then the symbols as they are met
             codes = 256 if settings.vocabulary == "bytes" else 0x110000
-            self._table, self._dtype, self._boundary = np.full(codes, UNKNOWN, np.uint32), _PROVISIONAL, 0
+            self._table, self._boundary = np.full(codes, UNKNOWN, np.uint32), 0
+            self._spool = Spool(_PROVISIONAL)
         else:
-            self._table, self._dtype, self._boundary = vocabulary.table(), vocabulary.dtype, vocabulary.boundary
-        self._met = self._size = self._documents = self._left_out = 0
+            self._table, self._boundary = vocabulary.table(), vocabulary.boundary
+            self._spool = Spool(vocabulary.dtype)
+        self._met = self._documents = self._left_out = 0
         self._several = False  # whether a boundary can be said, though there is one document
 
     def begin_with(self, vocabulary: Vocabulary) -> None:
@@ -127,21 +127,20 @@ class _Reader:
                 continue
             if not began:
                 if self._documents and (self._fixed is None or self._fixed.documents):
-                    self._write(np.array([self._boundary]))
+                    self._spool.put(np.array([self._boundary]))
                 self._documents += 1
                 began = True
-            self._write(self._tokens(block, name, place))
+            self._spool.put(self._tokens(block, name, place))
             place += len(block)
 
     def corpus(self, sources: tuple[str, ...]) -> Corpus:
         """The corpus of all that was read."""
-        if not self._size:
+        if not len(self._spool):
             what = "has no character that the model knows" if self._left_out else "is empty"
             text = name_of(sources[0]) if len(sources) == 1 else f"the text of {len(sources)} sources"
             raise DataError(f"{text} {what}; there is nothing to read")
         if self._fixed is not None:
-            tokens = _mapped(self._file, self._dtype, self._size)
-            return Corpus(self._fixed, tokens, sources, self._documents, self._left_out)
+            return Corpus(self._fixed, self._spool.array(), sources, self._documents, self._left_out)
         kind, lowercase, separator = self._settings.vocabulary, self._settings.lowercase, self._settings.separator
         known = np.flatnonzero(self._table != UNKNOWN)
         symbols = range(256) if kind == "bytes" else known.tolist()
@@ -149,11 +148,10 @@ class _Reader:
         final = np.zeros(_MOST_SYMBOLS + 1, vocabulary.dtype)
         final[0] = vocabulary.boundary
         final[self._table[known]] = vocabulary.table()[known]
-        self._file.seek(0)
-        with _temporary() as file:
-            for block in iter(partial(self._file.read, _BLOCK), b""):
-                _put(file, final[np.frombuffer(block, _PROVISIONAL)])
-            return Corpus(vocabulary, _mapped(file, vocabulary.dtype, self._size), sources, self._documents)
+        provisional, spool = self._spool.array(), Spool(vocabulary.dtype)
+        for first in range(0, len(provisional), _BLOCK):
+            spool.put(final[provisional[first : first + _BLOCK]])
+        return Corpus(vocabulary, spool.array(), sources, self._documents)
 
     def _tokens(self, block: np.ndarray, name: str, place: int) -> np.ndarray:
         tokens = self._table[block]
@@ -176,36 +174,6 @@ class _Reader:
             raise DataError(f"more than {_MOST_SYMBOLS:,} different characters; use `vocabulary` bytes")
         self._table[codes] = np.arange(self._met + 1, self._met + 1 + len(codes))
         self._met += len(codes)
-
-    def _write(self, tokens: np.ndarray) -> None:
-        _put(self._file, tokens.astype(self._dtype))
-        self._size += len(tokens)
-
-
-def _put(file: IO[bytes], tokens: np.ndarray) -> None:
-    with _room():
-        file.write(tokens.tobytes())
-
-
-@contextmanager
-def _room() -> Iterator[None]:
-    """Raises DataError: there is no room for the tokens."""
-    try:
-        yield
-    except OSError as error:
-        what = f"cannot write the text's tokens to '{tempfile.gettempdir()}': {error.strerror}"
-        raise DataError(f"{what}; set TMPDIR to a folder with room") from error
-
-
-def _temporary() -> IO[bytes]:
-    with _room():
-        return tempfile.TemporaryFile()
-
-
-def _mapped(file: IO[bytes], dtype: np.dtype, size: int) -> np.ndarray:
-    with _room():
-        file.flush()
-    return np.memmap(file, dtype, "r", shape=(size,))
 
 
 def _files(sources: tuple[str, ...], encoding: str, say: Callable[[str], None], except_for: set[Path]) -> Iterator[str]:

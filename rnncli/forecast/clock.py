@@ -23,7 +23,7 @@ from rnncli.forecast.periods import (
     read_short_years,
     read_weeks,
 )
-from rnncli.tables import is_number
+from rnncli.notation import is_number
 
 # Notations in the order they are tried; the first that fits all stamps is the one, for reading and for writing.
 _FORMATS = (

@@ -11,7 +11,7 @@ import pandas as pd
 from rnncli.errors import DataError
 from rnncli.forecast.clock import read_clock
 from rnncli.forecast.periods import Clock, Irregular
-from rnncli.tables import is_number, plain_numbers
+from rnncli.notation import is_number, plain_numbers
 
 TIME_NAMES = {
     "date", "datetime", "time", "timestamp", "ds", "month", "year", "quarter", "week", "day", "period", "hour",

@@ -12,7 +12,8 @@ from rnncli.forecast.api import Model
 from rnncli.forecast.columns import numbers
 from rnncli.forecast.series import Forecast
 from rnncli.forecast.source import columns_of
-from rnncli.tables import decimal_points, separator_of, table_of
+from rnncli.notation import decimal_points
+from rnncli.tables import separator_of, table_of
 from rnncli.training.events import Event, Note
 
 Say = Callable[[str], None]

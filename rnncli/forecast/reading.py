@@ -11,7 +11,8 @@ from rnncli.forecast.columns import find_time, mostly_numbers
 from rnncli.forecast.long import read_many
 from rnncli.forecast.series import Series, read_series
 from rnncli.forecast.source import SeriesSource, columns_of
-from rnncli.tables import plain_numbers, read_table, table_from
+from rnncli.notation import plain_numbers
+from rnncli.tables import read_table, table_from
 
 Say = Callable[[str], None]
 _TOTALS = {"total", "totals", "grand total", "sum", "average", "mean", "gesamt", "summe", "insgesamt", "suma", "somme"}

@@ -134,18 +134,18 @@ class Model(TrainedModel):
         measures = {system: measure(each, part.labels) for system, each in probability.items()}
         return Evaluation(measures, probability["model"], part.labels)
 
-    def encode(self, texts: list[str]) -> Encoded:
+    def encode(self, texts: Sequence[str]) -> Encoded:
         """Texts as words, and as numbers or vectors."""
         words = split_all(texts, self.settings)
         if self.encoder is not None:
-            return Encoded(words, self.encoder(texts), None)
-        return Encoded(words, *self.vocabulary.encode(words.cut(self.settings)))
+            return Encoded(words, self.encoder(texts))
+        return Encoded(words, self.vocabulary.encode(words.cut(self.settings)))
 
     def read(self, encoded: Encoded) -> Ragged:
         """The places, among all words of the texts, of those that the network reads."""
-        texts = encoded.words.texts
-        assert encoded.known is not None
-        return Words(Ragged(np.arange(len(texts.flat)), texts.starts), []).cut(self.settings).texts.where(encoded.known)
+        texts, spellings = encoded.words.texts, encoded.words.spellings
+        places = Words(Ragged(np.arange(len(texts.flat)), texts.starts), []).cut(self.settings).texts
+        return places.where(self.vocabulary.knows(Words(Ragged(texts.flat[places.flat], places.starts), spellings)))
 
 
 def fit(

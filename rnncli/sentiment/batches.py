@@ -18,7 +18,6 @@ class Encoded(NamedTuple):
 
     words: Words  # all of them, for the linear model
     numbers: Texts  # for the network
-    known: np.ndarray | None  # which of the words after the cut have a number; None where it has whole texts' vectors
 
 
 class Batch(NamedTuple):

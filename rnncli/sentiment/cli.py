@@ -123,8 +123,7 @@ def evaluate(
         begun = time.monotonic()
         loaded = api.load_model(model.checkpoint, device.precision)
         console.doing("reading and scoring the texts")
-        labelled = read_labelled(source.data, source.columns, loaded.classes)
-        labelled = replace(labelled, texts=sharding.of(labelled.texts), labels=sharding.of(labelled.labels))
+        labelled = read_labelled(source.data, source.columns, loaded.classes).share(sharding.slice)
         if not labelled.texts:
             raise DataError(f"{labelled.name} has too few records for `shard` {sharding.shard}")
         evaluation = loaded.measure(labelled)

@@ -5,14 +5,16 @@ import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import chain
 
 import numpy as np
 
 from rnncli.errors import DataError, ParameterError
+from rnncli.notation import is_number
 from rnncli.sentiment import imdb
-from rnncli.sentiment.records import Labelled, parts_of, read_labelled
+from rnncli.sentiment.kept import Chosen, Kept
+from rnncli.sentiment.records import Labelled, collected, parts_of, read_labelled
 from rnncli.sentiment.settings import DataSource, Parts
-from rnncli.tables import is_number
 
 PARTS = ("train", "validation", "test")
 _VERBS = {"train": "train", "validation": "validate", "test": "test"}  # what is done with a part, in messages
@@ -22,7 +24,7 @@ _VERBS = {"train": "train", "validation": "validate", "test": "test"}  # what is
 class Part:
     """Texts and the indices of their classes."""
 
-    texts: list[str]
+    texts: Sequence[str]
     labels: np.ndarray  # int `[n]`; of texts with several labels 0 and 1, `[n, C]`
 
     def __len__(self) -> int:
@@ -101,7 +103,7 @@ def _with_old(part: Part, old: Part, say: Callable[[str], None]) -> Part:
     drawn = np.sort(np.random.default_rng(0).permutation(len(old))[:count])
     say(f"{count:,} of {len(old):,} old texts are replayed among the {len(part):,} new ones")
     old = _selected(old, drawn)
-    return Part([*part.texts, *old.texts], np.concatenate([part.labels, old.labels]))
+    return Part(Kept(chain(part.texts, old.texts)), np.concatenate([part.labels, old.labels]))
 
 
 def _class_names(labelled: Labelled, known: tuple[str, ...], *, several: bool) -> tuple[str, ...]:
@@ -111,7 +113,7 @@ def _class_names(labelled: Labelled, known: tuple[str, ...], *, several: bool) -
     """
     if labelled.several and not several:
         raise DataError(f"texts of {labelled.name} have several labels, and `labels_per_text` is one")
-    names = {*known, *(name for each in labelled.sets for name in each)}
+    names = labelled.label_names.union(known)
     odd = next((name for name in sorted(names) if not name.isprintable()), None)
     if odd is not None:
         raise DataError(f"{labelled.name} has the label {ascii(odd)[:60]}; a label is one line of printable characters")
@@ -131,21 +133,23 @@ def _class_names(labelled: Labelled, known: tuple[str, ...], *, several: bool) -
 def with_classes(labelled: Labelled, classes: Sequence[str], *, several: bool = False) -> Part:
     """The texts with the indices of their classes. Raises DataError where a label is none of the classes."""
     indices = {name: index for index, name in enumerate(classes)}
-    for record, labels in enumerate(labelled.sets, 1):
+    kinds = dict(enumerate(labelled.kinds))
+    odd = {kind for kind, labels in kinds.items() if len(labels) != 1} if not several else set()
+    unknown = {kind for kind, labels in kinds.items() if not indices.keys() >= set(labels)}
+    if bad := (odd | unknown).intersection(labelled.labels.tolist()):
+        row = labelled.first_with(bad)
+        labels = kinds[labelled.labels[row]]
+        record = f"record {row + 1} of {labelled.name}"
         if len(labels) != 1 and not several:
-            raise DataError(f"record {record} of {labelled.name} has {len(labels)} labels; a text has one here")
-        for label in labels:
-            if label not in indices:
-                raise DataError(
-                    f"record {record} of {labelled.name} has the label '{label[:40]}', which no training text has; "
-                    f"there are: {_listed(classes)}"
-                )
-    if not several:
-        return Part(labelled.texts, np.array([indices[label] for (label,) in labelled.sets], np.int32))
-    matrix = np.zeros((len(labelled), len(classes)), np.int32)
-    for row, labels in enumerate(labelled.sets):
-        matrix[row, [indices[label] for label in labels]] = 1
-    return Part(labelled.texts, matrix)
+            raise DataError(f"{record} has {len(labels)} labels; a text has one here")
+        label = next(label for label in labels if label not in indices)
+        raise DataError(
+            f"{record} has the label '{label[:40]}', which no training text has; there are: {_listed(classes)}"
+        )
+    meant = np.zeros((len(kinds), len(classes)), np.int32)
+    for kind in set(kinds) - odd - unknown:
+        meant[kind, [indices[label] for label in kinds[kind]]] = 1
+    return Part(labelled.texts, (meant if several else meant.argmax(1).astype(np.int32))[labelled.labels])
 
 
 def read_parts(source: DataSource) -> dict[str, Labelled]:
@@ -156,13 +160,13 @@ def read_parts(source: DataSource) -> dict[str, Labelled]:
         if columns.named:
             raise ParameterError("`text_column` and `label_column` choose columns of `data`; name the file too")
         labelled = {
-            part: Labelled(*imdb.read_imdb_reviews(source.data_dir, part), f"the {part} part of {imdb.NAME}")
+            part: collected(imdb.read_imdb_reviews(source.data_dir, part), f"the {part} part of {imdb.NAME}")
             for part in (("train",) if source.test else ("train", "test"))
         }
     else:
         named = {**parts_of(source.data), **named}
         labelled = {"train": read_labelled(named.pop("train", source.data), columns)}
-    known = {name for each in labelled["train"].sets for name in each}
+    known = labelled["train"].label_names
     return labelled | {part: read_labelled(name, columns, known) for part, name in named.items()}
 
 
@@ -191,7 +195,7 @@ def _drawn(part: Part, fraction: float, classes: Sequence[str]) -> tuple[Part, P
 
 def _selected(part: Part, rows: np.ndarray) -> Part:
     places = np.arange(len(part))[rows]
-    return Part([part.texts[row] for row in places], part.labels[places])
+    return Part(Chosen(part.texts, places), part.labels[places])
 
 
 def _rank(label: str) -> float:

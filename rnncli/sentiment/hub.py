@@ -4,6 +4,7 @@ TensorFlow is wanted here and nowhere else, and is loaded only where such a fold
 """
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -28,6 +29,10 @@ class Sentences:
     def lengths(self) -> np.ndarray:
         """The lengths of the texts: ones, `[n]`."""
         return np.ones(len(self.vectors), int)
+
+    def select(self, rows: np.ndarray) -> "Sentences":
+        """Some of the texts, in the order of `rows`."""
+        return Sentences(self.vectors[rows])
 
     def padded(self, rows: np.ndarray, steps: int) -> np.ndarray:
         """Some of the texts, `[steps, len(rows), D]`, with zeros after the first step."""
@@ -55,9 +60,9 @@ class SentenceEncoder:
         except Exception as error:  # TensorFlow's own, of many kinds
             raise DataError(f"the TF-Hub module in '{folder}' cannot be loaded: {_first_line(error)}") from error
 
-    def __call__(self, texts: list[str]) -> Sentences:
+    def __call__(self, texts: Sequence[str]) -> Sentences:
         """The vectors of texts. Raises DataError where the module does not turn strings into vectors."""
-        rows = [self._vectors(texts[first : first + _TEXTS]) for first in range(0, len(texts), _TEXTS)]
+        rows = [self._vectors(list(texts[first : first + _TEXTS])) for first in range(0, len(texts), _TEXTS)]
         return Sentences(np.concatenate(rows).astype(np.float32))
 
     def _vectors(self, texts: list[str]) -> np.ndarray:

@@ -26,14 +26,14 @@ _CLASSES = ("neg", "pos")
 _SPLITS = {"train": _CLASSES, "test": _CLASSES, "unsupervised": ("unsup",)}  # of TFDS: folders of the archive
 
 
-def read_imdb_reviews(data_dir: Path | None, split: str) -> tuple[list[str], list[str]]:
+def read_imdb_reviews(data_dir: Path | None, split: str) -> Iterator[tuple[str, str]]:
     """Texts and labels of "train" or "test" in `data_dir` (TFDS' own if None). Raises DataError where it has none."""
     import tensorflow_datasets as tfds
 
     folder = _SET.ready(data_dir, write_imdb_reviews)
     source: Any = tfds.data_source(NAME, data_dir=folder, split=split)
     examples = source.__getitems__(range(len(source)))
-    return [example["text"].decode() for example in examples], [_CLASSES[example["label"]] for example in examples]
+    return ((example["text"].decode(), _CLASSES[example["label"]]) for example in examples)
 
 
 def write_imdb_reviews(archive: Path, folder: Path) -> None:

@@ -71,11 +71,11 @@ class Predictor:
         self._explain = explain
         self._explainer = model.explainer if explain and self.system != "ngram" else None
 
-    def logits(self, texts: list[str]) -> dict[str, np.ndarray]:
+    def logits(self, texts: Sequence[str]) -> dict[str, np.ndarray]:
         """Of the network and the baseline, as far as the system needs them, `[n, C]`."""
         return self._logits(self.model.encode(texts))
 
-    def __call__(self, texts: list[str]) -> Iterator[Prediction]:
+    def __call__(self, texts: Sequence[str]) -> Iterator[Prediction]:
         """A prediction for each text, in their order."""
         encoded = self.model.encode(texts)
         several = self.model.settings.several

@@ -41,8 +41,16 @@ def indicators(columns: np.ndarray, starts: np.ndarray, width: int) -> "csr_matr
 
 def ratio_of(features: "csr_matrix", inside: np.ndarray, smoothing: float = 1.0) -> np.ndarray:
     """r with α = `smoothing` of each feature, float32 `[width]`, for the class of the texts where `inside` is true."""
-    counts = (np.asarray(features[np.flatnonzero(rows)].sum(0)).ravel() for rows in (inside, ~inside))
-    ours, others = (smoothing + count for count in counts)
+    return _ratio(_texts_with(features, inside), _texts_with(features, ~inside), smoothing)
+
+
+def _texts_with(features: "csr_matrix", rows: np.ndarray) -> np.ndarray:
+    """How many of some texts have each feature, float64 `[width]`."""
+    return np.asarray(features[np.flatnonzero(rows)].sum(0), float).ravel()
+
+
+def _ratio(ours: np.ndarray, others: np.ndarray, smoothing: float) -> np.ndarray:
+    ours, others = smoothing + ours, smoothing + others
     return np.log(ours / ours.sum() / (others / others.sum())).astype(np.float32)
 
 
@@ -50,6 +58,13 @@ def log_count_ratios(
     texts: Ragged, labels: np.ndarray, symbols: int, classes: int, smoothing: float = 1.0
 ) -> np.ndarray:
     """r of each token that a word can have, a column for each of `targets`: float32 `[symbols, k]`."""
-    features = indicators(texts.flat, texts.starts, symbols)
     wanted = targets(classes, several=labels.ndim == 2)
-    return np.stack([ratio_of(features, of_class(labels, target), smoothing) for target in wanted], 1)
+    counts = np.zeros((len(wanted), 2, symbols))
+    first = 0
+    for block in texts.blocks():
+        features = indicators(block.flat, block.starts, symbols)
+        for place, target in enumerate(wanted):
+            inside = of_class(labels[first : first + len(block)], target)
+            counts[place] += [_texts_with(features, rows) for rows in (inside, ~inside)]
+        first += len(block)
+    return np.stack([_ratio(ours, others, smoothing) for ours, others in counts], 1)

@@ -8,9 +8,10 @@ import ast
 import csv
 import json
 import os
+from array import array
 from collections import Counter
-from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,15 +19,18 @@ import numpy as np
 
 from rnncli.encodings import advice
 from rnncli.errors import DataError
-from rnncli.files import name_of, read_bytes
+from rnncli.files import name_of, peeked, read_blocks, read_bytes
+from rnncli.sentiment.kept import Chosen, Kept
+from rnncli.sentiment.lines import Lines, decoded
 from rnncli.sentiment.settings import Columns
-from rnncli.tables import SEPARATORS, separator_of, table_from, table_of, with_newlines
+from rnncli.tables import SEPARATORS, Wanted, blocks_of, narrowed, separator_of, table_from, with_newlines
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _MARK = "__label__"  # fastText's
-_TABLES = (b"PAR1", b"\xff\xfe", b"\xfe\xff")  # Parquet; UTF-16, which lines are not read in
+_TABLES = (b"PAR1", b"PK\x03\x04", b"\xff\xfe", b"\xfe\xff")  # Parquet, Excel; UTF-16, which lines are not read in
+_HEAD = 2**20  # bytes that tell in which form the texts are
 _TEXT_NAMES = ("text", "review", "sentence", "content", "comment", "message", "tweet", "body", "document", "phrase")
 _LABEL_NAMES = ("label", "sentiment", "class", "category", "target", "polarity", "rating", "stars", "score", "topic")
 _UNLABELLED = ("unsup",)  # aclImdb's folder of reviews without a label
@@ -37,41 +41,81 @@ _PARTS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev
 class Labelled:
     """Texts and the labels that they have."""
 
-    texts: list[str]
-    labels: Sequence[str] | Sequence[tuple[str, ...]]  # one for each text, or several
+    texts: Sequence[str]
+    kinds: list[tuple[str, ...]]  # the sets of labels that there are
+    labels: np.ndarray  # int32 `[n]`, which of them each text has
+    several: bool  # whether texts have several labels, or none
     name: str  # of the source, for messages
-
-    @property
-    def several(self) -> bool:
-        """Whether texts have several labels, or none."""
-        return any(isinstance(each, tuple) for each in self.labels)
 
     @property
     def sets(self) -> list[tuple[str, ...]]:
         """All labels of each text."""
-        return [each if isinstance(each, tuple) else (each,) for each in self.labels]
+        return [self.kinds[kind] for kind in self.labels]
+
+    @property
+    def label_names(self) -> set[str]:
+        """The labels that there are."""
+        return {name for kind in self.kinds for name in kind}
 
     def __len__(self) -> int:
         return len(self.texts)
+
+    def share(self, some: slice) -> "Labelled":
+        """Some of the texts."""
+        rows = np.arange(len(self))[some]
+        return replace(self, texts=Chosen(self.texts, rows), labels=self.labels[rows])
+
+    def first_with(self, kinds: Collection[int]) -> int:
+        """The first text that has one of some sets of labels."""
+        return int(np.isin(self.labels, list(kinds)).argmax())
+
+
+Cells = dict[Any, int]  # what stands where labels stand → its number, in the order in which they are met
+
+
+def collected(
+    records: Iterable[tuple[str, Any]],
+    name: str,
+    kinds_of: Callable[[Sequence[Any]], list[tuple[str, ...]] | None] = lambda cells: None,
+) -> Labelled:
+    """Texts as they come, each with what stands where its labels stand.
+
+    `kinds_of` gives the labels that each such thing means; None where it is one label by itself.
+    """
+    cells: Cells = {}
+    labels = array("i")
+
+    def texts() -> Iterator[str]:
+        for text, cell in records:
+            labels.append(cells.setdefault(cell, len(cells)))
+            yield text
+
+    kept, several = Kept(texts()), kinds_of(list(cells))
+    kinds = [(cell,) for cell in cells] if several is None else several
+    return Labelled(kept, kinds, np.array(labels, np.int32), several is not None, name)
 
 
 def read_labelled(source: str, columns: Columns, known: Collection[str] = ()) -> Labelled:
     """The labelled texts in `source`, a path or `-`. Labels in `known` tell lines of `label text` from a table.
 
+    They are read in blocks, and may be more than memory holds.
+
     Raises DataError where it cannot be read, or has no texts or labels.
     """
     if is_folder(source):
         return _read_folder(Path(source), columns.encoding)
-    raw, name = read_bytes(source, columns.encoding), name_of(source)
-    if not raw.strip():
+    name = name_of(source)
+    head, blocks = peeked(read_blocks(source, columns.encoding), _HEAD)
+    if not head.strip():
         raise DataError(f"{name} is empty")
-    if not columns.named and not raw.startswith(_TABLES) and raw.lstrip()[:1] not in b"{[":
-        lines = _decoded_lines(raw, name)
-        if next(line for line in lines if line.strip()).startswith(_MARK):
-            return _read_marked(lines, name)
-        if not _is_table(lines[0]) and _has_labels_in_front(lines, known):
-            return _read_lines(lines, name, columns.label_separator)
-    return _from_table(table_of(raw, name), columns, name)
+    if not columns.named and not head.startswith(_TABLES) and head.lstrip()[:1] not in b"{[":
+        first = _decoded_lines(head, name, whole=len(head) < _HEAD)
+        marked = next(line for line in first if line.strip()).startswith(_MARK)
+        if marked or (not _is_table(first[0]) and _has_labels_in_front(first, known)):
+            blocks = map(with_newlines, blocks) if b"\n" not in head else blocks
+            lines = Lines(source, blocks)
+            return _read_marked(lines, name) if marked else _read_lines(lines, name, columns.label_separator)
+    return _from_table(lambda wanted: blocks_of(blocks, name, wanted), columns, name)
 
 
 def labelled_of(texts: Any, labels: Sequence[Any] | None, columns: Columns, known: Collection[str] = ()) -> Labelled:
@@ -84,15 +128,22 @@ def labelled_of(texts: Any, labels: Sequence[Any] | None, columns: Columns, know
     if labels is None:
         if not hasattr(texts, "columns"):
             raise DataError("the texts have no labels; give `labels`, one for each text, or a data frame with both")
-        return _from_table(table_from(texts), columns, "the data frame")
+        table = table_from(texts)
+        return _from_table(lambda wanted: narrowed(iter([table]), wanted), columns, "the data frame")
     if getattr(labels, "ndim", 1) > 1:
         raise DataError("`labels` are a table; give for each text a list of its labels")
+    texts = list(texts)
+    if len(texts) != len(labels):
+        raise DataError(f"there are {len(texts):,} texts and {len(labels):,} labels; give one for each text")
     several = (list, tuple, set, frozenset, np.ndarray)
     given = [_unique(sorted(each, key=str)) if isinstance(each, several) else str(each) for each in labels]
-    labelled = Labelled([str(text) for text in texts], given, "the data")  # pyright: ignore[reportArgumentType]
-    counts = len(labelled.texts), len(labelled.labels)
-    if counts[0] != counts[1]:
-        raise DataError(f"there are {counts[0]:,} texts and {counts[1]:,} labels; give one for each text")
+
+    def kinds_of(cells: Sequence[Any]) -> list[tuple[str, ...]] | None:
+        if not any(isinstance(cell, tuple) for cell in cells):
+            return None
+        return [cell if isinstance(cell, tuple) else (cell,) for cell in cells]
+
+    labelled = collected(zip(map(str, texts), given, strict=True), "the data", kinds_of)
     if not labelled.texts:
         raise DataError("there are no texts")
     return labelled
@@ -112,9 +163,8 @@ def is_folder(source: str) -> bool:
     return source != "-" and os.path.isdir(source)  # noqa: PTH112 - `is_dir` raises where a name is too long
 
 
-def _column_of(table: "pd.DataFrame", wanted: str | None, names: Collection[str], what: str, source: str) -> str | None:
+def _column_of(columns: list[str], wanted: str | None, names: Collection[str], what: str, source: str) -> str | None:
     """The column `wanted`, else the first with a usual name; None if none has one."""
-    columns = list(table.columns)
     if wanted is not None:
         if wanted in columns:
             return wanted
@@ -122,23 +172,12 @@ def _column_of(table: "pd.DataFrame", wanted: str | None, names: Collection[str]
     return next((column for name in names for column in columns if column.strip().lower() == name), None)
 
 
-def _decoded_lines(raw: bytes, name: str) -> list[str]:
-    """The lines, which are records here; only a newline ends one."""
-    lines = with_newlines(raw.removeprefix(b"\xef\xbb\xbf")).split(b"\n")
-    if not lines[-1]:
+def _decoded_lines(head: bytes, name: str, *, whole: bool) -> list[str]:
+    """The lines at the beginning of a source; where it goes on, without the last one, which is not all there."""
+    lines = with_newlines(head.removeprefix(b"\xef\xbb\xbf")).split(b"\n")
+    if not lines[-1] or (not whole and len(lines) > 1):
         lines.pop()
-    return [decoded(line, index, name, raw) for index, line in enumerate(lines, 1)]
-
-
-def decoded(line: bytes, index: int, name: str, beside: bytes = b"") -> str:
-    """Record `index` as text. Raises DataError where it is not UTF-8; the bytes `beside` it may tell what they are."""
-    try:
-        return line.removesuffix(b"\r").decode()
-    except UnicodeDecodeError as error:
-        raise DataError(
-            f"record {index} of {name} is not UTF-8: byte 0x{line[error.start]:02x} at its offset {error.start}; "
-            + advice(beside or line)
-        ) from error
+    return [decoded(line, index, name, head) for index, line in enumerate(lines, 1)]
 
 
 def _is_table(line: str) -> bool:
@@ -165,59 +204,76 @@ def _has_labels_in_front(lines: list[str], known: Collection[str]) -> bool:
     return clean and len(firsts) <= max(2, firsts.total() // 2)
 
 
-def _read_lines(lines: list[str], name: str, separator: str | None) -> Labelled:
-    rows = [line.split(maxsplit=1) for line in lines if line.strip()]
-    labels = [row[0] for row in rows]
-    texts = [row[1] if len(row) > 1 else "" for row in rows]
-    return Labelled(texts, labels if separator is None else [_unique(each.split(separator)) for each in labels], name)
+def _read_lines(lines: Iterable[str], name: str, separator: str | None) -> Labelled:
+    rows = (line.split(maxsplit=1) for line in lines if line.strip())
+    records = ((row[1] if len(row) > 1 else "", row[0]) for row in rows)
+    return collected(records, name, lambda cells: _separated(cells, separator) if separator else None)
 
 
-def _read_marked(lines: list[str], name: str) -> Labelled:
-    texts, labels = [], []
-    for index, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        found, text = [], line
-        while (first := text.split(maxsplit=1)[:1]) and first[0].startswith(_MARK):
-            if first[0] == _MARK:
-                raise DataError(f"line {index} of {name} has a label without a name: '{line[:40]}'")
-            found.append(first[0].removeprefix(_MARK))
-            text = [*text.split(maxsplit=1), ""][1]
-        if not found:
-            raise DataError(f"line {index} of {name} does not begin with a label: '{line[:40]}'")
-        labels.append(tuple(found))
-        texts.append(text)
-    if all(len(each) == 1 for each in labels):
-        return Labelled(texts, [each for (each,) in labels], name)
-    return Labelled(texts, labels, name)
+def _read_marked(lines: Iterable[str], name: str) -> Labelled:
+    def records() -> Iterator[tuple[str, tuple[str, ...]]]:
+        for index, line in enumerate(lines, 1):
+            if not line.strip():
+                continue
+            found, text = [], line
+            while (first := text.split(maxsplit=1)[:1]) and first[0].startswith(_MARK):
+                if first[0] == _MARK:
+                    raise DataError(f"line {index} of {name} has a label without a name: '{line[:40]}'")
+                found.append(first[0].removeprefix(_MARK))
+                text = [*text.split(maxsplit=1), ""][1]
+            if not found:
+                raise DataError(f"line {index} of {name} does not begin with a label: '{line[:40]}'")
+            yield text, tuple(found)
+
+    labelled = collected(records(), name, list)
+    return replace(labelled, several=any(len(kind) > 1 for kind in labelled.kinds))
 
 
-def _from_table(table: "pd.DataFrame", columns: Columns, name: str) -> Labelled:
-    text = _column_of(table, columns.text_column, _TEXT_NAMES, "text", name)
-    label = _column_of(table, columns.label_column, _LABEL_NAMES, "label", name)
-    others = [column for column in table.columns if column not in (text, label)]
+def _from_table(tables: Callable[[Wanted], Iterator["pd.DataFrame"]], columns: Columns, name: str) -> Labelled:
+    """The texts of a table, which comes in blocks of those columns that are wanted of it."""
+    text = label = ""
+
+    def wanted(names: list[str]) -> list[str]:
+        nonlocal text, label
+        text, label = _text_and_label(names, columns, name)
+        return [text, label]
+
+    def records() -> Iterator[tuple[str, str]]:
+        for table in tables(wanted):
+            yield from zip(table[text].tolist(), table[label].tolist(), strict=True)
+
+    labelled = collected(records(), name, lambda cells: _several_of(cells, columns.label_separator))
+    if not labelled.several and ("",) in labelled.kinds:
+        record = labelled.first_with([labelled.kinds.index(("",))]) + 1
+        raise DataError(f"record {record} of {name} has no label in column '{label}'; label it or leave it out")
+    return labelled
+
+
+def _text_and_label(names: list[str], columns: Columns, name: str) -> tuple[str, str]:
+    """The columns of the texts and of their labels."""
+    text = _column_of(names, columns.text_column, _TEXT_NAMES, "text", name)
+    label = _column_of(names, columns.label_column, _LABEL_NAMES, "label", name)
+    others = [column for column in names if column not in (text, label)]
     if len(others) == 1 and (text is None) != (label is None):  # the other one of two
         text, label = text or others[0], label or others[0]
     for what, column in (("text", text), ("label", label)):
         if column is None:
-            there = ", ".join(map(repr, table.columns))
+            there = ", ".join(map(repr, names))
             raise DataError(f"{name}: which column is the {what}? name it with `{what}_column`; there are: {there}")
+    assert text is not None and label is not None
     if text == label:
         raise DataError(f"{name}: `text_column` and `label_column` are both '{text}'; choose two columns")
-    labels = table[label].tolist()
-    several = _several_of(labels, columns.label_separator)
-    if several is not None:
-        return Labelled(table[text].tolist(), several, name)
-    if "" in labels:
-        index = labels.index("") + 1
-        raise DataError(f"record {index} of {name} has no label in column '{label}'; label it or leave it out")
-    return Labelled(table[text].tolist(), labels, name)
+    return text, label
+
+
+def _separated(cells: Iterable[str], separator: str) -> list[tuple[str, ...]]:
+    return [_unique(cell.split(separator)) for cell in cells]
 
 
 def _several_of(cells: Sequence[str], separator: str | None) -> list[tuple[str, ...]] | None:
     """The labels in cells with a separator between them, or with lists; None where no cell is a list."""
     if separator:
-        return [_unique(cell.split(separator)) for cell in cells]
+        return _separated(cells, separator)
     lists = [_list_in(cell) for cell in cells]
     if all(each is None for each in lists):
         return None
@@ -245,19 +301,20 @@ def _unique(items: Iterable[Any]) -> tuple[str, ...]:
 
 
 def _read_folder(folder: Path, encoding: str | None) -> Labelled:
-    texts, labels = [], []
-    for kind in sorted(path for path in folder.iterdir() if path.is_dir()):
-        if kind.name.startswith(".") or kind.name in _UNLABELLED:
-            continue
-        for path in sorted(path for path in kind.iterdir() if path.is_file() and not path.name.startswith(".")):
-            raw = read_bytes(str(path), encoding)
-            try:
-                texts.append(raw.decode("utf-8-sig"))
-            except UnicodeDecodeError as error:
-                raise DataError(
-                    f"'{path}' is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}; {advice(raw)}"
-                ) from error
-            labels.append(kind.name)
-    if not texts:
+    def records() -> Iterator[tuple[str, str]]:
+        for kind in sorted(path for path in folder.iterdir() if path.is_dir()):
+            if kind.name.startswith(".") or kind.name in _UNLABELLED:
+                continue
+            for path in sorted(path for path in kind.iterdir() if path.is_file() and not path.name.startswith(".")):
+                raw = read_bytes(str(path), encoding)
+                try:
+                    yield raw.decode("utf-8-sig"), kind.name
+                except UnicodeDecodeError as error:
+                    raise DataError(
+                        f"'{path}' is not UTF-8: byte 0x{raw[error.start]:02x} at offset {error.start}; {advice(raw)}"
+                    ) from error
+
+    labelled = collected(records(), f"'{folder}'")
+    if not labelled.texts:
         raise DataError(f"'{folder}' has no folders with texts, one folder a class; name such a folder, or a file")
-    return Labelled(texts, labels, f"'{folder}'")
+    return labelled

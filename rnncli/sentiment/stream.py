@@ -1,8 +1,6 @@
 """Texts to label, as they come: in groups of what is there, so that a slow pipe is answered and a fast one batched."""
 
 import json
-import select
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import chain
@@ -10,8 +8,8 @@ from typing import Any, Literal
 
 from rnncli.errors import DataError, ParameterError
 from rnncli.files import name_of, names_file, read_blocks
-from rnncli.limits import LONGEST_LINE, lifted, too_much
-from rnncli.sentiment.records import decoded, is_folder
+from rnncli.sentiment.lines import Lines
+from rnncli.sentiment.records import is_folder
 from rnncli.tables import rows_of, separator_of, table_of
 
 Form = Literal["lines", "csv", "json"]
@@ -53,7 +51,7 @@ def records_of(arguments: list[str], text_column: str | None, encoding: str | No
 def _texts(argument: str, encoding: str | None) -> Iterator[list[Record]]:
     if not _is_source(argument):
         return iter([[Record(argument, {})]])
-    lines = _Lines(argument, read_blocks(argument, encoding))
+    lines = Lines(argument, read_blocks(argument, encoding))
     return _grouped((Record(line, {}) for line in lines), lines)
 
 
@@ -64,52 +62,7 @@ def _is_source(argument: str) -> bool:
     return names_file(argument)
 
 
-class _Lines:
-    """The lines of a source as they come, and whether the next one is there already."""
-
-    def __init__(self, source: str, blocks: Iterator[bytes]):
-        """`blocks` are the source's bytes."""
-        self.name, self._from_pipe = name_of(source), source == "-"
-        self._blocks = blocks
-        self._ready = False  # whether the next line has been read already
-        self._indexed = enumerate(self._split(), 1)
-
-    def __iter__(self) -> Iterator[str]:
-        return self
-
-    def __next__(self) -> str:
-        index, line = next(self._indexed)
-        return decoded(line.removeprefix(b"\xef\xbb\xbf") if index == 1 else line, index, self.name)
-
-    def _split(self) -> Iterator[bytes]:
-        begun: list[bytes] = []  # pieces of a line without its end
-        size = 0
-        for block in self._blocks:
-            first, *others = block.split(b"\n")
-            begun.append(first)
-            size = 0 if others else size + len(first)
-            if size > LONGEST_LINE and not lifted():
-                raise too_much(self.name, f"has a line of more than {LONGEST_LINE / 2**20:,.0f} MiB")
-            if others:
-                whole = [b"".join(begun), *others[:-1]]
-                for index, line in enumerate(whole, 1):
-                    self._ready = index < len(whole)
-                    yield line
-                begun = [others[-1]]
-        if any(begun):
-            yield b"".join(begun)
-
-    def waits(self) -> bool:
-        """Whether the next line may be long in coming."""
-        if self._ready or not self._from_pipe:
-            return False
-        try:
-            return not select.select([sys.stdin], [], [], 0)[0]
-        except (OSError, ValueError):
-            return True  # no such thing here: answer at once
-
-
-def _grouped(records: Iterator[Record], lines: _Lines) -> Iterator[list[Record]]:
+def _grouped(records: Iterator[Record], lines: Lines) -> Iterator[list[Record]]:
     group: list[Record] = []
     try:
         for record in records:
@@ -136,7 +89,7 @@ def _table(source: str, text_column: str, encoding: str | None) -> Records:
         rows = table.to_dict("records")
         records = [Record(str(row[text_column]), {str(name): cell for name, cell in row.items()}) for row in rows]
         return Records("csv", iter([records]), tuple(table.columns))
-    lines = _Lines(source, chain([begun], blocks))
+    lines = Lines(source, chain([begun], blocks))
     first = next((line for line in lines if line.strip()), None)
     if first is None:
         raise DataError(f"{lines.name} is empty")

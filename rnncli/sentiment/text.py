@@ -4,13 +4,16 @@ import functools
 import re
 import unicodedata
 import zlib
-from collections.abc import Iterable, Sequence
+from array import array
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
 
 from rnncli.sentiment.settings import Splitting
+from rnncli.spool import Spool
 
+_TEXTS = 4096  # in a block
 PADDING = 0  # what stands where a text has ended; no word of any text
 _TAG = re.compile(r"<br\s*/?>", re.IGNORECASE)
 _NO_LETTER = re.compile(r"[^a-zA-Z']")  # the slide's ^[a-zA-Z '] lets everything pass but one leading letter
@@ -58,7 +61,7 @@ def split(text: str, settings: Splitting) -> list[str]:
 class Ragged:
     """Sequences of whole numbers, one after the other: sequence i is `flat[starts[i] : starts[i + 1]]`."""
 
-    flat: np.ndarray  # int32
+    flat: np.ndarray  # int32, where there are many mapped from a file
     starts: np.ndarray  # `[n + 1]`
 
     def __len__(self) -> int:
@@ -72,6 +75,20 @@ class Ragged:
     def of(self, index: int) -> np.ndarray:
         """One of the sequences."""
         return self.flat[self.starts[index] : self.starts[index + 1]]
+
+    def blocks(self) -> "Iterator[Ragged]":
+        """The same, some sequences at a time."""
+        for first in range(0, len(self), _TEXTS):
+            starts = self.starts[first : first + _TEXTS + 1]
+            yield Ragged(self.flat[starts[0] : starts[-1]], starts - starts[0])
+
+    def changed(self, change: "Callable[[Ragged], Ragged]") -> "Ragged":
+        """What becomes of the sequences, by a change that is done in blocks, as memory may not hold them all."""
+        flat, lengths = Spool(self.flat.dtype), [np.zeros(1, int)]
+        for block in map(change, self.blocks()):
+            flat.put(block.flat)
+            lengths.append(block.lengths)
+        return Ragged(flat.array(), np.cumsum(np.concatenate(lengths)))
 
     def where(self, kept: np.ndarray) -> "Ragged":
         """The sequences without the numbers whose `kept`, a truth value for each of `flat`, is false."""
@@ -107,13 +124,23 @@ class Words:
         """The same without the words of texts longer than `max_words` that the network does not read."""
         most = settings.max_words
         head = {"head": most, "tail": 0, "both": most // 2}[settings.cut]
-        lengths = self.texts.lengths
-        if lengths.max(initial=0) <= most:
+        if self.texts.lengths.max(initial=0) <= most:
             return self
-        place = np.arange(len(self.texts.flat)) - np.repeat(self.texts.starts[:-1], lengths)
-        length = np.repeat(lengths, lengths)
-        kept = (length <= most) | (place < head) | (place >= length - (most - head))
-        return Words(self.texts.where(kept), self.spellings)
+
+        def shortened(texts: Ragged) -> Ragged:
+            place = np.arange(len(texts.flat)) - np.repeat(texts.starts[:-1], texts.lengths)
+            length = np.repeat(texts.lengths, texts.lengths)
+            return texts.where((length <= most) | (place < head) | (place >= length - (most - head)))
+
+        return Words(self.texts.changed(shortened), self.spellings)
+
+    @property
+    def counts(self) -> np.ndarray:
+        """How often each spelling comes."""
+        counts = np.zeros(len(self.spellings), int)
+        for texts in self.texts.blocks():
+            counts += np.bincount(texts.flat, minlength=len(counts))
+        return counts
 
     def of(self, text: int) -> list[str]:
         """The words of one text."""
@@ -123,11 +150,11 @@ class Words:
 def split_all(texts: Iterable[str], settings: Splitting) -> Words:
     """The words of all texts. A word that comes often is kept once."""
     places: dict[str, int] = {}
-    indices = [
-        np.array([places.setdefault(word, len(places)) for word in split(text, settings)], np.int32) for text in texts
-    ]
-    starts = np.cumsum([0, *map(len, indices)])
-    return Words(Ragged(np.concatenate([np.zeros(0, np.int32), *indices]), starts), list(places))
+    flat, starts = Spool(np.int32), array("q", [0])
+    for text in texts:
+        flat.put(np.array([places.setdefault(word, len(places)) for word in split(text, settings)], np.int32))
+        starts.append(len(flat))
+    return Words(Ragged(flat.array(), np.array(starts)), list(places))
 
 
 def hash_of(word: str) -> int:
@@ -153,12 +180,20 @@ class Vocabulary:
         """How many tokens there are, padding and buckets included."""
         return self._first_bucket + self.oov_buckets
 
-    def encode(self, words: Words) -> tuple[Ragged, np.ndarray]:
-        """The texts' tokens, and which of the words they stand for: all; without buckets, the known ones."""
-        table = np.array([self._token(word) for word in words.spellings], np.int32)
-        flat = table[words.texts.flat] if len(table) else words.texts.flat
-        known = flat != PADDING
-        return Ragged(flat, words.texts.starts).where(known), known
+    def encode(self, words: Words) -> Ragged:
+        """The tokens of the texts' words; without buckets, of those that are known."""
+        table = self._table(words)
+        return words.texts.changed(
+            lambda texts: Ragged(table[texts.flat], texts.starts).where(table[texts.flat] != PADDING)
+        )
+
+    def knows(self, words: Words) -> np.ndarray:
+        """Which of the texts' words have a token."""
+        return self._table(words)[words.texts.flat] != PADDING
+
+    def _table(self, words: Words) -> np.ndarray:
+        """The token of each spelling; one more, as an index has to be in bounds where there is none."""
+        return np.array([*map(self._token, words.spellings), PADDING], np.int32)
 
     def _token(self, word: str) -> int:
         known = self._tokens.get(word)
@@ -169,7 +204,6 @@ class Vocabulary:
     @staticmethod
     def of(words: Words, settings: Splitting) -> "Vocabulary":
         """The commonest words, `vocabulary_size` with the padding; words as common as each other by the alphabet."""
-        counts = np.bincount(words.texts.flat, minlength=len(words.spellings)).tolist()
-        counted = zip(counts, words.spellings, strict=True)
+        counted = zip(words.counts.tolist(), words.spellings, strict=True)
         common = sorted((-count, word) for count, word in counted if count >= settings.min_count)
         return Vocabulary([word for _, word in common[: settings.vocabulary_size - 1]], settings.oov_buckets)

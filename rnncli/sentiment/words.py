@@ -1,7 +1,7 @@
 """Where the vectors of words and texts come from: other people's files, and naive Bayes' ratios."""
 
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 
 import jax.numpy as jnp
@@ -34,7 +34,7 @@ def load_vectors(
         )
     if not read.found:
         raise DataError(f"none of the {read.rows:,} words of '{settings.embeddings}' is in the training texts")
-    counts = np.bincount(words.texts.flat, minlength=len(words.spellings))
+    counts = words.counts
     covered = sum(count for word, count in zip(words.spellings, counts.tolist(), strict=True) if word in read.found)
     say(
         f"'{settings.embeddings}': {read.rows:,} vectors of {read.dimension}; {len(read.found):,} of the known words "
@@ -44,7 +44,7 @@ def load_vectors(
 
 
 def load_encoder(
-    settings: SentimentSettings, chosen: Chosen[SentimentSettings], texts: list[str], say: Say
+    settings: SentimentSettings, chosen: Chosen[SentimentSettings], texts: Sequence[str], say: Say
 ) -> tuple[SentimentSettings, SentenceEncoder]:
     """A TF-Hub module for whole texts, tried on the first of `texts`, and the settings that fit it.
 

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple
 import jax
 import numpy as np
 from jax import Array, lax
+from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnncli.errors import ParameterError
@@ -110,7 +111,12 @@ def cut(tree: Any, layout: Layout) -> Any:
 
 def mean(tree: Any, layout: Layout) -> Any:
     """The mean over the devices that share a batch, inside a function that is `sharded`."""
-    return tree if layout.data == 1 else lax.pmean(tree, _DATA)
+    if layout.data == 1:
+        return tree
+    if layout.model > 1:  # arrays that are cut would have to be put together
+        return lax.pmean(tree, _DATA)
+    flat, as_tree = ravel_pytree(tree)  # as each exchange has its latency, all arrays are one
+    return as_tree(lax.pmean(flat, _DATA))
 
 
 def rows(count: int, layout: Layout) -> Array:

@@ -1,0 +1,57 @@
+"""Arrays that may be larger than memory: written in their order, and mapped from a temporary file once there are many.
+
+The file has no name and is gone when the program ends; `TMPDIR` says where it is.
+"""
+
+import tempfile
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import numpy as np
+
+from rnncli.errors import DataError
+
+_IN_MEMORY = 2**26  # bytes that need no file
+
+
+class Spool:
+    """Numbers of one type, put one after the other."""
+
+    def __init__(self, dtype: np.typing.DTypeLike, in_memory: int = _IN_MEMORY):
+        """From `in_memory` bytes on they go to a file."""
+        self._dtype, self._size = np.dtype(dtype), 0
+        self._in_memory = in_memory
+        with _room():
+            self._file = tempfile.SpooledTemporaryFile(in_memory)  # noqa: SIM115 - open until all are there
+        weakref.finalize(self, self._file.close)
+
+    def __len__(self) -> int:
+        """How many numbers there are."""
+        return self._size // self._dtype.itemsize
+
+    def put(self, numbers: np.ndarray | bytes) -> None:
+        """Add numbers, or their bytes. Raises DataError: there is no room for them."""
+        raw = numbers if isinstance(numbers, bytes) else np.asarray(numbers, self._dtype).tobytes()
+        with _room():
+            self._file.write(raw)
+        self._size += len(raw)
+
+    def array(self) -> np.ndarray:
+        """All of them, `[n]`, to be read only; no more can be added."""
+        with self._file, _room():
+            if self._size <= self._in_memory:
+                self._file.seek(0)
+                return np.frombuffer(self._file.read(), self._dtype)
+            self._file.flush()
+            return np.asarray(np.memmap(self._file, self._dtype, "r", shape=(len(self),)))  # pyright: ignore
+
+
+@contextmanager
+def _room() -> Iterator[None]:
+    """Raises DataError: there is no room."""
+    try:
+        yield
+    except OSError as error:
+        what = f"cannot write what was read of the texts to '{tempfile.gettempdir()}': {error.strerror}"
+        raise DataError(f"{what}; set TMPDIR to a folder with room") from error

@@ -1,0 +1,25 @@
+"""Reading a table: CSV, TSV, Parquet, JSON Lines or an Excel workbook, told apart by content.
+
+Cells of text formats come as strings, exactly as they were written, so that whoever uses them can say which one is
+wrong and how many digits it had. A table may be larger than memory: it comes in blocks of rows.
+
+Pandas is loaded where a table is made.
+"""
+
+from rnncli.tables.reading import blocks_of, narrowed, read_table, table_of, with_newlines
+from rnncli.tables.separated import SEPARATORS, rows_of, separator_of
+from rnncli.tables.typed import UNNAMED, Wanted, table_from
+
+__all__ = [
+    "SEPARATORS",
+    "UNNAMED",
+    "Wanted",
+    "blocks_of",
+    "narrowed",
+    "read_table",
+    "rows_of",
+    "separator_of",
+    "table_from",
+    "table_of",
+    "with_newlines",
+]

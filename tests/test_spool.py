@@ -1,0 +1,71 @@
+"""What may be larger than memory: arrays and texts that go to a temporary file, and what is made of them in blocks."""
+
+import errno
+import tempfile
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from rnncli import spool
+from rnncli.errors import DataError
+from rnncli.sentiment import text as texts_module
+from rnncli.sentiment.kept import Chosen, Kept
+from rnncli.sentiment.settings import SentimentSettings
+from rnncli.sentiment.text import Vocabulary, split_all
+from rnncli.spool import Spool
+
+ANY_TEXT = st.text(st.characters(codec=None), max_size=9)  # half characters, too
+
+
+@given(st.lists(st.lists(st.integers(0, 2**16 - 1), max_size=9), max_size=9), st.integers(0, 40))
+def test_numbers_come_back_from_memory_and_from_a_file(pieces: list[list[int]], in_memory: int) -> None:
+    kept = Spool(np.uint16, in_memory)
+    for piece in pieces:
+        kept.put(np.array(piece, int))
+    numbers = [number for piece in pieces for number in piece]
+    array = kept.array()
+    assert (len(kept), array.dtype, array.tolist()) == (len(numbers), np.uint16, numbers)
+    assert isinstance(array.base, np.memmap) == (2 * len(numbers) > in_memory)
+
+
+def test_a_full_folder_of_temporary_files_is_told(monkeypatch) -> None:
+    kept = Spool(np.uint8, 0)
+
+    def full(*_: object) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(tempfile.SpooledTemporaryFile, "write", full)
+    with pytest.raises(DataError, match="cannot write .* No space left on device; set TMPDIR to a folder with room"):
+        kept.put(b"abc")
+
+
+@given(st.lists(ANY_TEXT, max_size=9), st.data())
+def test_texts_come_back(texts: list[str], data: st.DataObject) -> None:
+    kept = Kept(texts)
+    assert list(kept) == texts
+    rows = data.draw(st.lists(st.integers(0, len(texts) - 1), max_size=5) if texts else st.just([]))
+    some = Chosen(kept, np.array(rows, int))
+    assert [some[place] for place in range(len(some))] == [texts[row] for row in rows]
+    assert some[1:] == [texts[row] for row in rows][1:]
+
+
+@pytest.mark.parametrize("cut", ["head", "tail", "both"])
+def test_blocks_and_files_change_nothing(cut: str, monkeypatch) -> None:
+    generator = np.random.default_rng(0)
+    texts = [" ".join(generator.choice(list("abcdefgh"), generator.integers(0, 30))) for _ in range(100)]
+    settings = SentimentSettings(max_words=7, cut=cut, vocabulary_size=6, oov_buckets=0, min_count=1)
+
+    def made() -> list[object]:
+        words = split_all(texts, settings)
+        short = words.cut(settings)
+        vocabulary = Vocabulary.of(short, settings)
+        numbers = vocabulary.encode(short)
+        return [words.counts.tolist(), vocabulary.words, numbers.flat.tolist(), numbers.starts.tolist()]
+
+    whole = made()
+    monkeypatch.setattr(texts_module, "_TEXTS", 3)
+    monkeypatch.setattr(spool, "_IN_MEMORY", 16)
+    monkeypatch.setattr(Spool.__init__, "__defaults__", (16,))
+    assert made() == whole
