@@ -15,7 +15,8 @@ import pytest
 from rnncli.errors import DataError, ParameterError
 from rnncli.sentiment.data import Dataset, described, read_parts, split_data
 from rnncli.sentiment.imdb import read_imdb_reviews, write_imdb_reviews
-from rnncli.sentiment.records import Labelled, parts_of, read_labelled
+from rnncli.sentiment.labelled import Labelled
+from rnncli.sentiment.records import parts_of, read_labelled
 from rnncli.sentiment.settings import Columns, DataSource, Parts
 from rnncli.sentiment.vectors import read_vectors
 

@@ -10,7 +10,7 @@ import numpy as np
 from rnncli.errors import DataError
 from rnncli.forecast.api import train_on
 from rnncli.forecast.combination import Combination
-from rnncli.forecast.metrics import mean_scores, scores_by_series
+from rnncli.forecast.metrics import scores_by_series
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.panel import Panel
 from rnncli.forecast.prepare import configure, described
@@ -100,7 +100,7 @@ def backtest(
     last, origins = fits[-1], Origins.joined([each.origins for each in fits])
     names = [name for name in last.forecasts if all(name in each.forecasts for each in fits)]
     named = {name: np.concatenate([each.forecasts[name] for each in fits]) for name in names}
-    scores = {name: mean_scores(list(scores_by_series(origins, f, last.scale).values())) for name, f in named.items()}
+    scores = {name: scores_by_series(origins, each, last.scale).mean() for name, each in named.items()}
     scores["model"] |= last.combination.intervals.scores(named["model"], origins)
     order = np.lexsort((origins.ends, origins.series))
     numbers = np.repeat(np.arange(len(fits)), [len(each.origins) for each in fits])
@@ -167,8 +167,9 @@ def _origins(panel: Panel, horizon: int, stride: int, count: int, numbers: range
 
 def _lengths(origins: Origins) -> Iterator[int]:
     """How many values of each series its first origin knows."""
-    for number in range(len(origins.panel)):
-        yield int(origins.lengths[origins.series == number].min())
+    least = np.full(len(origins.panel), np.iinfo(np.int64).max)
+    np.minimum.at(least, origins.series, origins.lengths)
+    yield from least.tolist()
 
 
 def _until(series: Series, size: int) -> Series:

@@ -20,7 +20,8 @@ from rnncli.forecast.series import Forecast
 from rnncli.forecast.weights import Weights
 
 BASELINES = ("naive", "seasonal_naive", "drift")
-_MOST_ORIGINS = 240  # of all series; of each, at least a tenth of that
+_MOST_ORIGINS = 240  # of all series; of each, at least a tenth of that, …
+_MOST_OF_MANY, _LEAST_ORIGINS = 240_000, 4  # … but where there are very many series, whose origins tell of each other
 
 Forecaster = Callable[[Origins], np.ndarray]  # `[n, horizon]`, NaN where it knows too little
 Systems = Mapping[str, Sequence[Forecaster]]  # by name, the variants of a system
@@ -51,7 +52,7 @@ def rolling_origins(panel: Panel, first: np.ndarray, last: np.ndarray, horizon: 
     until `last`: the horizons of the late ones are cut.
     """
     spans = last - first
-    most = max(_MOST_ORIGINS // 10, _MOST_ORIGINS // len(panel))
+    most = max(min(_MOST_ORIGINS // 10, _MOST_OF_MANY // len(panel)), _MOST_ORIGINS // len(panel), _LEAST_ORIGINS)
     stride = np.maximum(max(1, horizon // 3) if len(panel) > 1 else 1, -(-spans // most))
     while (shared := np.gcd(stride, season) > 1).any():
         stride = stride - shared

@@ -47,12 +47,29 @@ class Linear(NamedTuple):
 
     def __call__(self, origins: Origins) -> np.ndarray:
         """Forecasts `[n, outputs]`; NaN where an origin knows too little, or a value has no logarithm."""
+        found = [self.of_inputs(self.inputs(some)) for some in _chunks(origins)]
+        return np.concatenate([np.zeros((0, len(self.bias))), *found])
+
+    def inputs(self, origins: Origins) -> "Inputs":
+        """What is read at some origins: the same for every kernel."""
         beside = _beside(origins, self.lags)
         windows = _read(origins.past(len(self.kernel) - beside.shape[1]), self.variant)
         x, level, scale = _normalised(windows, self.variant, self.units.of(origins.series), self.least)
-        x = np.concatenate([x, beside], 1)
-        forecasts = (x @ self.kernel + self.bias) * scale + level
-        return np.exp(_bounded(forecasts, windows)) if self.variant.log else forecasts
+        return Inputs(np.concatenate([x, beside], 1), level, scale, windows)
+
+    def of_inputs(self, inputs: "Inputs") -> np.ndarray:
+        """Forecasts from what was read."""
+        forecasts = (inputs.x @ self.kernel + self.bias) * inputs.scale + inputs.level
+        return np.exp(_bounded(forecasts, inputs.windows)) if self.variant.log else forecasts
+
+
+class Inputs(NamedTuple):
+    """What linear maps of one variant read."""
+
+    x: np.ndarray  # [n, inputs]
+    level: np.ndarray  # [n, 1], and …
+    scale: np.ndarray  # … [n, 1]: what was taken away from the windows
+    windows: np.ndarray  # [n, window]
 
 
 class Tried(NamedTuple):
@@ -85,8 +102,7 @@ class Moments:
 
     def add(self, origins: Origins) -> "Moments":
         """Learn from the windows of which enough is known, and whose continuations are known."""
-        for first in range(0, len(origins), _CHUNK):
-            some = origins.select(np.arange(first, min(first + _CHUNK, len(origins))))
+        for some in _chunks(origins):
             windows, future = (
                 _read(each, self.variant) for each in (some.past(self.window), some.future(self.outputs))
             )
@@ -142,15 +158,26 @@ def best_of(moments: Moments, validation: Origins, scale: np.ndarray) -> Tried:
     Errors are told in the `scale` of each series, `[series]`, so that all count alike. Where there is nothing to
     compare with, it is the strongest.
     """
-    truth = validation.future(moments.outputs, observed=True)
-    units = np.where(scale > 0, scale, 1.0)[validation.series][:, None]
+    units = np.where(scale > 0, scale, 1.0)
     models = list(moments.solved(PENALTIES))
-    told = [np.abs(model(validation) - truth) / units for model in models]
-    if not np.isfinite(told).any():
+    sums, counts = np.zeros((2, len(models)))
+    for some in _chunks(validation):
+        truth, inputs = some.future(moments.outputs, observed=True), models[0].inputs(some)
+        for place, model in enumerate(models):
+            told = np.abs(model.of_inputs(inputs) - truth) / units[some.series][:, None]
+            sums[place] += np.nansum(told)
+            counts[place] += np.count_nonzero(~np.isnan(told))
+    if not (counts > 0).any() or not np.isfinite(sums).any():
         return Tried(PENALTIES[-1], models[-1], np.inf)
-    errors = [float(np.nanmean(each)) for each in told]
+    errors = sums / np.maximum(counts, 1)
     best = int(np.argmin(errors))
-    return Tried(PENALTIES[best], models[best], errors[best])
+    return Tried(PENALTIES[best], models[best], float(errors[best]))
+
+
+def _chunks(origins: Origins) -> Iterator[Origins]:
+    """Some of the origins at a time, which bounds the memory."""
+    for first in range(0, len(origins), _CHUNK):
+        yield origins.select(np.arange(first, min(first + _CHUNK, len(origins))))
 
 
 def _prior(window: int, outputs: int, season: int, variant: Variant) -> np.ndarray:

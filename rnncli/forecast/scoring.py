@@ -31,7 +31,7 @@ from rnncli.forecast.combination import (
 from rnncli.forecast.data import Dataset
 from rnncli.forecast.intervals import Intervals
 from rnncli.forecast.linear import Linear, Moments, Tried, Variant, best_of, fit_linear
-from rnncli.forecast.metrics import mean_scores, scores_by_series
+from rnncli.forecast.metrics import BySeries, scores_by_series
 from rnncli.forecast.network import NetworkForecaster
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.settings import ForecastSettings, Normalize
@@ -52,7 +52,7 @@ class Assessment(NamedTuple):
     """How well the systems do, and what forecasts from now on."""
 
     scores: dict[str, Scores]  # by part; of many series, means over them
-    by_series: dict[int, Scores]  # of each series by its number, on the test part
+    by_series: BySeries  # of each series by its number, on the test part
     combination: Combination | None  # None for series that have no future
     recent: np.ndarray  # what the model forecast of the test part, [n, horizon]
 
@@ -128,7 +128,7 @@ def assess(data: Dataset, settings: ForecastSettings, network: NetworkForecaster
         return Combination(*how, linear, network, weights, intervals, effects, settings.classical)
 
     scores: dict[str, Scores] = {"test": {}, "validation": {}}
-    by_series, recent = {}, np.zeros((0, horizon))
+    by_series, recent = BySeries({}), np.zeros((0, horizon))
     final = tried("test")
     chosen = tried("validation") if len(data.parts["test"]) else final
     # where there is no place for whole horizons, cut ones are scored
@@ -171,8 +171,8 @@ def assess_series(data: Dataset, settings: ForecastSettings, network: NetworkFor
     for part, named in forecasts.items():
         origins = data.parts[part]
         one = replace(origins, series=np.zeros_like(origins.series))  # all series are one population
-        scores[part] = {name: _scores(one, data.scale, each[0])[0] for name, each in named.items()}
-    return Assessment(scores, {}, None, forecasts["test"]["model"][0])
+        scores[part] = {name: scores_by_series(one, each[0], data.scale).mean() for name, each in named.items()}
+    return Assessment(scores, BySeries({}), None, forecasts["test"]["model"][0])
 
 
 def fit_on(
@@ -189,22 +189,10 @@ def fit_on(
     return fitted.linear if more is None else next(moments.add(more).solved((fitted.penalty,)))
 
 
-def scores_of(
-    data: Dataset, origins: Origins, combination: Combination
-) -> tuple[Scores, dict[int, Scores], np.ndarray]:
+def scores_of(data: Dataset, origins: Origins, combination: Combination) -> tuple[Scores, BySeries, np.ndarray]:
     """The metrics of every system at some origins, those of each series, and the model's forecasts."""
     forecasts = combination.forecast(origins)
-    scores: Scores = {}
-    by_series: dict[int, Scores] = {}
-    for name, forecast in forecasts.items():
-        scores[name], each = _scores(origins, data.scale, forecast)
-        for number, metrics in each.items():
-            by_series.setdefault(number, {})[name] = metrics
+    each = {name: scores_by_series(origins, forecast, data.scale) for name, forecast in forecasts.items()}
+    scores = {name: found.mean() for name, found in each.items()}
     scores["model"] |= combination.intervals.scores(forecasts["model"], origins)
-    return scores, by_series, forecasts["model"]
-
-
-def _scores(origins: Origins, scale: np.ndarray, forecast: np.ndarray) -> tuple[dict[str, Any], dict[int, Any]]:
-    """The metrics of forecasts: means over the series, and of each."""
-    each = scores_by_series(origins, forecast, scale)
-    return mean_scores(list(each.values())), each
+    return scores, BySeries(each), forecasts["model"]

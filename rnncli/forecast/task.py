@@ -15,10 +15,11 @@ from rnncli.forecast.combination import Combination
 from rnncli.forecast.covariates import NO_COVARIATES
 from rnncli.forecast.data import Dataset, check_trainable
 from rnncli.forecast.ensemble import make_forecaster
+from rnncli.forecast.metrics import BySeries
 from rnncli.forecast.model import Beside
 from rnncli.forecast.network import NetworkForecaster, Scaler
 from rnncli.forecast.origins import Origins
-from rnncli.forecast.scoring import Scores, assess, assess_series, fit_on
+from rnncli.forecast.scoring import assess, assess_series, fit_on
 from rnncli.forecast.series import Forecast
 from rnncli.forecast.settings import ForecastSettings
 from rnncli.forecast.source import SeriesSource
@@ -53,7 +54,7 @@ class Forecasts(NamedTuple):
     combination: Combination | None  # None for synthetic data
     recent: np.ndarray  # of the test part, [n, horizon]
     forecasts: list[Forecast]  # of what follows each series; none for synthetic data
-    by_series: dict[int, Scores]  # of each series by its number, on the test part
+    by_series: BySeries  # of each series by its number, on the test part
 
 
 class ForecastTask:
@@ -193,7 +194,7 @@ class ForecastTask:
         network = NetworkForecaster.of(model, data.rest.scaling, settings.least_of(len(data.panel)))
         if data.panel.split == "series":
             found = assess_series(data, settings, network)
-            return Scored(found.scores, {}, Forecasts(model, None, found.recent, [], {}))
+            return Scored(found.scores, {}, Forecasts(model, None, found.recent, [], found.by_series))
         found = assess(data, settings, network if settings.has_network else None)
         combination = found.combination
         assert combination is not None

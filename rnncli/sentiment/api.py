@@ -16,11 +16,12 @@ from rnncli.sentiment.calibration import Calibration
 from rnncli.sentiment.data import Part, described, read_parts, split_data, with_classes
 from rnncli.sentiment.explain import Explainer
 from rnncli.sentiment.hub import SentenceEncoder
+from rnncli.sentiment.labelled import Labelled
 from rnncli.sentiment.metrics import Evaluation, measure
 from rnncli.sentiment.model import TextClassifier, empty_network
 from rnncli.sentiment.ngram import NgramModel, as_arrays, empty_arrays, from_arrays
 from rnncli.sentiment.predict import Prediction, Predictor
-from rnncli.sentiment.records import Labelled, labelled_of, read_labelled
+from rnncli.sentiment.records import labelled_of, read_labelled
 from rnncli.sentiment.score import Scorer
 from rnncli.sentiment.settings import Columns, DataSource, Labeller, Preset, SentimentSettings
 from rnncli.sentiment.task import TASK, Classifier, SentimentTask, check_choices, prepare

@@ -13,7 +13,8 @@ from rnncli.errors import DataError, ParameterError
 from rnncli.notation import is_number
 from rnncli.sentiment import imdb
 from rnncli.sentiment.kept import Chosen, Kept
-from rnncli.sentiment.records import Labelled, collected, parts_of, read_labelled
+from rnncli.sentiment.labelled import Labelled, collected
+from rnncli.sentiment.records import parts_of, read_labelled
 from rnncli.sentiment.settings import DataSource, Parts
 
 PARTS = ("train", "validation", "test")

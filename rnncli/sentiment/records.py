@@ -8,10 +8,9 @@ import ast
 import csv
 import json
 import os
-from array import array
 from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +19,7 @@ import numpy as np
 from rnncli.encodings import advice
 from rnncli.errors import DataError
 from rnncli.files import name_of, peeked, read_blocks, read_bytes
-from rnncli.sentiment.kept import Chosen, Kept
+from rnncli.sentiment.labelled import Labelled, collected
 from rnncli.sentiment.lines import Lines, decoded
 from rnncli.sentiment.settings import Columns
 from rnncli.tables import SEPARATORS, Wanted, blocks_of, narrowed, separator_of, table_from, with_newlines
@@ -35,64 +34,6 @@ _TEXT_NAMES = ("text", "review", "sentence", "content", "comment", "message", "t
 _LABEL_NAMES = ("label", "sentiment", "class", "category", "target", "polarity", "rating", "stars", "score", "topic")
 _UNLABELLED = ("unsup",)  # aclImdb's folder of reviews without a label
 _PARTS = {"train": ("train",), "validation": ("validation", "valid", "val", "dev"), "test": ("test",)}
-
-
-@dataclass(frozen=True)
-class Labelled:
-    """Texts and the labels that they have."""
-
-    texts: Sequence[str]
-    kinds: list[tuple[str, ...]]  # the sets of labels that there are
-    labels: np.ndarray  # int32 `[n]`, which of them each text has
-    several: bool  # whether texts have several labels, or none
-    name: str  # of the source, for messages
-
-    @property
-    def sets(self) -> list[tuple[str, ...]]:
-        """All labels of each text."""
-        return [self.kinds[kind] for kind in self.labels]
-
-    @property
-    def label_names(self) -> set[str]:
-        """The labels that there are."""
-        return {name for kind in self.kinds for name in kind}
-
-    def __len__(self) -> int:
-        return len(self.texts)
-
-    def share(self, some: slice) -> "Labelled":
-        """Some of the texts."""
-        rows = np.arange(len(self))[some]
-        return replace(self, texts=Chosen(self.texts, rows), labels=self.labels[rows])
-
-    def first_with(self, kinds: Collection[int]) -> int:
-        """The first text that has one of some sets of labels."""
-        return int(np.isin(self.labels, list(kinds)).argmax())
-
-
-Cells = dict[Any, int]  # what stands where labels stand → its number, in the order in which they are met
-
-
-def collected(
-    records: Iterable[tuple[str, Any]],
-    name: str,
-    kinds_of: Callable[[Sequence[Any]], list[tuple[str, ...]] | None] = lambda cells: None,
-) -> Labelled:
-    """Texts as they come, each with what stands where its labels stand.
-
-    `kinds_of` gives the labels that each such thing means; None where it is one label by itself.
-    """
-    cells: Cells = {}
-    labels = array("i")
-
-    def texts() -> Iterator[str]:
-        for text, cell in records:
-            labels.append(cells.setdefault(cell, len(cells)))
-            yield text
-
-    kept, several = Kept(texts()), kinds_of(list(cells))
-    kinds = [(cell,) for cell in cells] if several is None else several
-    return Labelled(kept, kinds, np.array(labels, np.int32), several is not None, name)
 
 
 def read_labelled(source: str, columns: Columns, known: Collection[str] = ()) -> Labelled:
