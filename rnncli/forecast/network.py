@@ -97,19 +97,27 @@ class NetworkForecaster:
     def _computed(self, run: Callable[..., Array], origins: Origins) -> tuple[np.ndarray, np.ndarray]:
         """What a compiled function makes of the windows, and at which origins enough is known, bool `[n]`."""
         settings = self.settings
-        windows = self.scaler.down(origins.past(settings.window), origins.series)
-        known: Any = ~np.isnan(windows)
-        masked = self.least < settings.window and not known.all()
-        beside = _beside(origins, settings)
         more = () if run is self.run else (len(LEVELS),)
-        rows = [np.empty((0, settings.horizon, *more), np.float32)]
-        size = _FEW if len(windows) <= _MANY else _MANY
-        for first in range(0, len(windows), size):
-            places = np.minimum(np.arange(first, first + size), len(windows) - 1)  # the last batch is filled up
-            own = None if beside is None else Beside(*(np.nan_to_num(each[places]) for each in beside))
-            batch = np.nan_to_num(windows[places]), known[places] if masked else None, own
-            rows.append(np.asarray(run(self.state, *batch))[: len(windows) - first])
-        return np.concatenate(rows), known[:, -self.least :].all(1)
+        found = np.empty((len(origins), settings.horizon, *more), np.float32)
+        enough = np.empty(len(origins), bool)
+        size = _FEW if len(origins) <= _MANY else _MANY
+        batches = [np.arange(first, min(first + size, len(origins))) for first in range(0, len(origins), size)]
+
+        def windows_of(some: Origins) -> np.ndarray:
+            return self.scaler.down(some.past(settings.window), some.series)
+
+        masked = self.least < settings.window and any(
+            np.isnan(windows_of(origins.select(rows))).any() for rows in batches
+        )
+        for rows in batches:
+            some = origins.select(np.minimum(np.arange(rows[0], rows[0] + size), rows[-1]))  # the last is filled up
+            windows, beside = windows_of(some), _beside(some, settings)
+            known = ~np.isnan(windows)
+            own = None if beside is None else Beside(*map(np.nan_to_num, beside))
+            batch = np.nan_to_num(windows), known if masked else None, own
+            found[rows] = np.asarray(run(self.state, *batch))[: len(rows)]
+            enough[rows] = known[: len(rows), -self.least :].all(1)
+        return found, enough
 
 
 def _beside(origins: Origins, settings: ForecastSettings) -> Any:

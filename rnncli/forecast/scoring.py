@@ -111,7 +111,9 @@ def assess(data: Dataset, settings: ForecastSettings, network: NetworkForecaster
         inside = np.flatnonzero(rolling.ends < limits)
         origins = replace(rolling.select(inside), limits=limits[inside])
         linear = maps.tried(origins)
-        forecasts = {name: [each[inside] for each in variants] for name, variants in others.items()}
+        forecasts = dict(others)
+        if len(inside) < len(rolling):
+            forecasts = {name: [each[inside] for each in variants] for name, variants in others.items()}
         if linear:
             forecasts |= forecast_each({"linear": [each.linear for each in linear]}, origins, effects)
         weights = weigh(forecasts, origins, data.scale, horizon)

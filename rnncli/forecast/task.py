@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from jax import Array
+from jax import Array, lax
 
 from rnncli.forecast.combination import Combination
 from rnncli.forecast.covariates import NO_COVARIATES
@@ -35,6 +35,7 @@ from rnncli.training.task import Scored
 from rnncli.training.warm import add_weights
 
 TASK = "forecast"
+_MOST_EVALUATED = 4096  # slices at a time
 _MANY = 20  # series, from which on the best epoch is not taken for the last fit
 _UNNAMED = SeriesSource()  # values that were given by themselves
 
@@ -173,7 +174,23 @@ class ForecastTask:
         return data["values"][jnp.maximum(places, 0)], known, beside
 
     def _validation_error(self, model: Any, data: dict[str, Array]) -> dict[str, Array]:
-        slices, known, beside = self._slices(data, "validation")
+        """The mean error of the validation part, of so many slices at a time that memory holds what is computed."""
+        count = len(data["validation"])
+        if count <= _MOST_EVALUATED:
+            return self._error(model, data, slice(None))
+        parts = count // _MOST_EVALUATED
+        # each part has slices from everywhere, so that devices that share them have some of each
+        places = jnp.arange(parts * _MOST_EVALUATED).reshape(_MOST_EVALUATED, parts).T
+        errors = lax.map(lambda part: self._error(model, data, part), places)
+        rest = count - parts * _MOST_EVALUATED
+        if not rest:
+            return jax.tree.map(jnp.mean, errors)
+        last = self._error(model, data, jnp.arange(count - rest, count))
+        share = rest / count
+        return jax.tree.map(lambda each, of_rest: (1 - share) * each.mean() + share * of_rest, errors, last)
+
+    def _error(self, model: Any, data: dict[str, Array], some: Any) -> dict[str, Array]:
+        slices, known, beside = self._slices(data, "validation", some)
         window = self.settings.window
         seen, truth = slices[:, :window], slices[:, window:]
         if self.settings.loss == "pinball":

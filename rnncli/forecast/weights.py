@@ -21,6 +21,7 @@ from rnncli.forecast.origins import Origins
 
 _POWERS = (4.0, 16.0)  # the least, for three horizons or fewer, and the most
 _POWER_OF_MANY, _POWER_OVER_ALL = 0.75, 8.0  # of many series: a factor of the power, and the power of the mean error
+_CHUNK = 4096  # forecasts whose mean is computed at a time: bounds the memory
 _ENOUGH = 16  # errors of a series; of fewer, the power is less, as a handful chooses by chance
 _LEAST_ERROR = 1e-6  # of a series' own scale: a system without any error is not told from one with hardly any
 
@@ -73,12 +74,12 @@ class Weights:
 
     def joined(self, forecasts: Mapping[str, Sequence[np.ndarray]], series: np.ndarray) -> dict[str, np.ndarray]:
         """The forecast of each system from those of its variants, `[n, horizon]`; NaN where none has any."""
-        return {name: _mean(np.stack(each), self.variants[name][series].T) for name, each in forecasts.items()}
+        return {name: _mean(each, self.variants[name][series].T) for name, each in forecasts.items()}
 
     def combined(self, forecasts: Mapping[str, np.ndarray], series: np.ndarray) -> np.ndarray:
         """The combination of the systems' forecasts, `[n, horizon]`; those that are NaN are left out."""
         weights = np.stack([weight[series] for weight in self.systems.values()])
-        return _mean(np.stack([forecasts[name] for name in self.systems]), weights)
+        return _mean([forecasts[name] for name in self.systems], weights)
 
 
 def weigh(forecasts: Mapping[str, Sequence[np.ndarray]], origins: Origins, scale: np.ndarray, horizon: int) -> Weights:
@@ -95,7 +96,7 @@ def weigh(forecasts: Mapping[str, Sequence[np.ndarray]], origins: Origins, scale
         if many and name == "linear":  # fitted to all series at once: few origins of each tell nothing of its variants
             own = np.repeat(_pooled(own, scale)[:, None], len(scale), axis=1) * scale
         variants[name] = _weights(own, least, power).T
-        joined = _mean(np.stack(each), variants[name][origins.series].T)
+        joined = _mean(each, variants[name][origins.series].T)
         errors[name] = _errors(joined, truth, origins.series, len(scale))
     taking_part = [name for name in errors if name not in _left_out(errors)]
     each = np.stack([errors[name] for name in taking_part])
@@ -155,8 +156,17 @@ def _weights(errors: np.ndarray, least: np.ndarray, power: np.ndarray) -> np.nda
     return weights / weights.sum(0)
 
 
-def _mean(forecasts: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """The weighted mean of forecasts `[K, n, horizon]` with weights `[K, n]`, over those that are finite."""
+def _mean(forecasts: Sequence[np.ndarray], weights: np.ndarray) -> np.ndarray:
+    """The weighted mean of K forecasts `[n, horizon]` with weights `[K, n]`, over those that are finite."""
+    mean = np.empty_like(forecasts[0])
+    for first in range(0, len(mean), _CHUNK):
+        rows = slice(first, first + _CHUNK)
+        mean[rows] = _mean_of(np.stack([each[rows] for each in forecasts]), weights[:, rows])
+    return mean
+
+
+def _mean_of(forecasts: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """The same of forecasts `[K, n, horizon]`."""
     known = np.asarray(np.isfinite(forecasts).all(2))
     weights = np.where(known, weights, 0.0)
     # where all weight lies on what is not there, what is there counts alike
