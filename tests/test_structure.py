@@ -1,6 +1,8 @@
 """What keeps the house a house: sizes that can be read in one sitting, and who may import whom."""
 
 import ast
+import json
+import re
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -58,3 +60,10 @@ def test_the_conductor_knows_no_screen_no_option_and_no_task(path: Path) -> None
 def test_the_screen_is_reached_from_above_only() -> None:
     above = {"cli.py", "show.py", "console.py"}
     assert {path.name for path in FILES if any(name.startswith("rnncli.console") for name in imports(path))} <= above
+
+
+def test_the_bill_of_materials_is_that_of_the_lock() -> None:
+    beside = PACKAGE.parent / ".github"
+    lock = re.findall(r"^([\w.-]+)==(\S+)", (beside / "requirements.lock").read_text(), re.MULTILINE)
+    components = json.loads((beside / "sbom.cdx.json").read_text())["components"]
+    assert sorted((each["name"], each["version"]) for each in components) == sorted(lock)
