@@ -20,7 +20,7 @@ _ROW_NAMES = {"rownames", "rowname", "row", "index", "id", "step", "t", "n", "no
 MISSING = {"", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "null", "nil", "none", "?", "-", "."}
 NO_TIME = "none"  # the name of a time column that means: count the rows
 KNOWN = ("2024-01-31", "31.01.2024", "01/31/2024", "2024-01", "2024Q1", "2024-W05", "Jan 2024", "2024-01-31 14:00")
-_FEW = 100  # stamps are read as they are: how often each comes may tell what they are
+_FEW = 100  # stamps that come a few times are read as they are: how often each comes may tell what they are
 LARGEST = 1e100  # squares must stay finite in float64
 
 
@@ -71,7 +71,7 @@ def find_time(table: pd.DataFrame, name: str | None, target: str | None) -> tupl
 def _reading(stamps: Any) -> tuple[np.ndarray, Clock] | None:
     """`read_clock`; of many series on the same steps, each stamp is read once."""
     codes, different = pd.factorize(stamps)
-    if _FEW < len(different) < len(stamps):
+    if _FEW < len(different) < len(stamps) or _FEW * len(different) < len(stamps):
         try:
             reading = read_clock(list(map(str, different)))
         except DataError:

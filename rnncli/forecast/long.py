@@ -71,7 +71,7 @@ def read_many(
         rows.append(_Rows(str(n), what, where, time[2] if time else None, beside_it))
     groups = kept
     if time is not None:
-        rows = _on_one_step(rows, [table[time[0]].iloc[group].tolist() for group in groups], time[0])
+        rows = _on_one_step(rows, groups, table[time[0]].to_numpy(object), time[0])
     notes: Counter[str] = Counter()
     members = [_member(each, target, fill, notes) for each in rows]
     members = [replace(each, digits=digits, time_name=time[0] if time else None, id_name=id) for each in members]
@@ -81,10 +81,11 @@ def read_many(
     return members, told + [f"{what} in {count} of {len(members)} series" for what, count in notes.items()]
 
 
-def _on_one_step(rows: list[_Rows], stamps: Sequence[list[str]], column: str) -> list[_Rows]:
+def _on_one_step(rows: list[_Rows], groups: Sequence[np.ndarray], stamps: np.ndarray, column: str) -> list[_Rows]:
     """The rows with places that count the steps of each series, which are the same for all.
 
-    Where each series has longer steps than the table (weeks that begin on different days), it gets its own clock.
+    Where each series has longer steps than the table (weeks that begin on different days), it gets its own clock, of
+    its rows `groups` of the time `stamps`.
     """
     gaps = [np.diff(each.places) for each in rows]
     for each, between in zip(rows, gaps, strict=True):
@@ -105,8 +106,8 @@ def _on_one_step(rows: list[_Rows], stamps: Sequence[list[str]], column: str) ->
                 f"{usual}; forecast it by itself"
             )
     own = []
-    for each, texts in zip(rows, stamps, strict=True):
-        reading = read_clock(texts) if len(texts) > 1 else None
+    for each, group in zip(rows, groups, strict=True):
+        reading = read_clock(stamps[group].tolist()) if len(group) > 1 else None
         own.append(each if reading is None else each._replace(places=reading[0], clock=reading[1]))
     return own
 
