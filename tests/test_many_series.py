@@ -8,6 +8,7 @@ import pandas as pd
 import pytest
 
 import rnncli
+from rnncli.forecast import combination, linear, network, task, weights
 from rnncli.forecast.data import dataset
 from rnncli.forecast.defaults import for_series
 from rnncli.forecast.long import read_many
@@ -15,6 +16,7 @@ from rnncli.forecast.panel import Panel
 from rnncli.forecast.scoring import fit_on
 from rnncli.forecast.series import Series
 from rnncli.tables import table_of
+from rnncli.training.events import Progress
 
 QUICK = ("--id", "shop", "--horizon", 6, "--cell", "gru", "--units", 4, "--window", 24, "--epochs", 2)
 SIZES = {"north": 90, "south": 70, "east": 50, "west": 40}
@@ -213,3 +215,35 @@ def test_the_hour_that_daylight_saving_repeats_is_taken_once_of_each_series() ->
     lines = [f"{id},{stamp},{step}" for id in "ab" for step, stamp in enumerate(stamps)]
     members = read("shop,time,sold\n" + "\n".join(lines))
     assert [len(each.values) for each in members] == [59, 59]
+
+
+def test_how_much_is_computed_at_a_time_changes_nothing(shops: Path, monkeypatch) -> None:
+    def fitted() -> list[float]:
+        heard: list[float] = []
+
+        def hear(event: object) -> None:
+            if isinstance(event, Progress) and event.validation:
+                heard.append(event.validation["loss"])
+
+        model = rnncli.forecast.fit(
+            str(shops), id="shop", horizon=6, cell="gru", units=4, window=24, epochs=1, on_event=hear
+        )
+        scores = model.scores["test"]
+        return [*heard, *(scores[name]["mae"] for name in ("model", "network", "linear", "damped"))]
+
+    whole = fitted()
+    for module, name in ((task, "_MOST_EVALUATED"), (linear, "_CHUNK"), (weights, "_CHUNK"), (network, "_MANY")):
+        monkeypatch.setattr(module, name, 5)
+    monkeypatch.setattr(network, "_FEW", 3)
+    assert len(whole) > 4
+    assert fitted() == pytest.approx(whole, rel=1e-4)
+
+
+def test_of_very_many_series_each_has_fewer_rolling_origins(monkeypatch) -> None:
+    panel = Panel.of(read(csv(rows())) * 20)
+    first, last = panel.starts[:-1] + 10, panel.starts[1:]
+    many = combination.rolling_origins(panel, first, last, 3, 12)
+    monkeypatch.setattr(combination, "_MOST_OF_MANY", 6 * 80)
+    few = combination.rolling_origins(panel, first, last, 3, 12)
+    assert len(few) < len(many) / 2
+    assert np.bincount(few.series).min() >= 4  # they fall on all phases of the season, and so may be some more than 6

@@ -2,6 +2,8 @@
 
 import errno
 import tempfile
+import tracemalloc
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -12,9 +14,11 @@ from rnncli import spool
 from rnncli.errors import DataError
 from rnncli.sentiment import text as texts_module
 from rnncli.sentiment.kept import Chosen, Kept
-from rnncli.sentiment.settings import SentimentSettings
+from rnncli.sentiment.records import read_labelled
+from rnncli.sentiment.settings import Columns, SentimentSettings
 from rnncli.sentiment.text import Vocabulary, split_all
 from rnncli.spool import Spool
+from rnncli.tables import reading
 
 ANY_TEXT = st.text(st.characters(codec=None), max_size=9)  # half characters, too
 
@@ -69,3 +73,28 @@ def test_blocks_and_files_change_nothing(cut: str, monkeypatch) -> None:
     monkeypatch.setattr(spool, "_IN_MEMORY", 16)
     monkeypatch.setattr(Spool.__init__, "__defaults__", (16,))
     assert made() == whole
+
+
+def test_labelled_texts_take_little_memory(tmp_path: Path, monkeypatch) -> None:
+    monkeypatch.setattr(Spool.__init__, "__defaults__", (2**16,))
+    monkeypatch.setattr(reading, "_BLOCK", 1000)
+    count, words = 60_000, "some words of a text that says nothing at all and goes on for a while " * 3
+    path = tmp_path / "texts.csv"
+    rows = "".join(f"{words}{number % 99},{'ab'[number % 2]}\n" for number in range(count))
+    path.write_text("text,label\n" + rows)
+    settings = SentimentSettings(max_words=20)
+    small = tmp_path / "small.csv"
+    small.write_text("text,label\nx,a\ny,b\n")
+    read_labelled(str(small), Columns())  # what is imported once counts no more
+    tracemalloc.start()
+    try:
+        labelled = read_labelled(str(path), Columns())
+        split = split_all(labelled.texts, settings)
+        numbers = Vocabulary.of(split, settings).encode(split.cut(settings))
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert labelled.texts[count - 1] == f"{words}{(count - 1) % 99}"
+    assert len(numbers) == count
+    assert numbers.flat.nbytes == 4 * 20 * count
+    assert peak < len(rows)  # a block, and some bytes a text; with all in memory it was 12 times as much
