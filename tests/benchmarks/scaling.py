@@ -11,6 +11,9 @@ the median of the rounds counts. The model of a step's time, with P processes, i
 c being the time that one core takes for its share of the batch, and the rest a ring's exchange of the gradients. α and
 the bandwidth are fitted by least squares to the runs of several processes that have a core each. Where processes share
 a core, c counts as often as they are.
+
+What it says of machines that are not here rests on what is assumed of them (`ELSEWHERE`): each takes 64 windows, so the
+batch grows with them, and the throughput is told as a share of so many machines that need not exchange anything.
 """
 
 import argparse
@@ -25,9 +28,26 @@ from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
+from scipy.optimize import nnls
 
 BATCH, WINDOW = 64, 64
-GPUS, HOSTS = 8, 64
+
+
+class Machines(NamedTuple):
+    """That are assumed."""
+
+    name: str
+    number: int
+    step: float | None  # seconds that one takes for its windows; None: as long as a core here
+    latency: float  # seconds of one exchange between neighbours; of hosts at least what was fitted here
+    bandwidth: float  # bytes a second
+
+
+ELSEWHERE = [
+    Machines("8 GPUs, 5 ms a step, NVLink (10 µs, 200 GB/s)", 8, 5e-3, 10e-6, 200e9),
+    Machines("64 hosts like a core here, 10 Gbit/s (50 µs, 1.1 GB/s)", 64, None, 50e-6, 1.1e9),
+    Machines("64 hosts of a GPU, 5 ms a step, 100 Gbit/s (20 µs, 11 GB/s)", 64, 5e-3, 20e-6, 11e9),
+]
 
 
 class Way(NamedTuple):
@@ -111,9 +131,10 @@ def main() -> None:
     print(f"{'units':>6} {'processes':>9} {'cores':>5} {'steps/s':>8} {'of 2 cores':>10} {'model':>8} {'error':>6}")
     rows, rest = [], []
     for units in options.units:
-        rows.append([2 * 1, weights(units) * 4 * 2 * 1 / 2])
+        rows.append([2.0, weights(units) * 4e-6])  # megabytes, for numbers of like size
         rest.append(time[TWO, units] - time[HALF, units])
-    (latency, per_byte), *_ = np.linalg.lstsq(np.array(rows), np.array(rest), rcond=None)
+    (latency, per_megabyte), _ = nnls(np.array(rows), np.array(rest))
+    per_byte = 1e-6 * per_megabyte
     cores = len(os.sched_getaffinity(0))
 
     def modelled(way: Way, units: int) -> float:
@@ -129,6 +150,13 @@ def main() -> None:
             row = f"{units:6} {way.processes:9} {way.cores:5} {1 / seconds:8.2f} {of_two:10.2f}"
             print(f"{row} {1 / model:8.2f} {seconds / model - 1:6.1%}")
     print(f"latency {1e6 * latency:.0f} µs, bandwidth {1e-6 / per_byte if per_byte > 0 else float('inf'):.0f} MB/s")
+    print(f"{'units':>6} {'of ideal':>8}")
+    for machines in ELSEWHERE:
+        for units in options.units:
+            step, others = machines.step or time[ONE, units], 2 * (machines.number - 1)
+            hop = machines.latency if machines.step else max(machines.latency, latency)
+            exchange = hop * others + weights(units) * 4 * others / machines.number / machines.bandwidth
+            print(f"{units:6} {step / (step + exchange):8.0%} {machines.name}")
 
 
 if __name__ == "__main__":
