@@ -41,6 +41,21 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
+# The files that take longest come first, so that at the end no worker is left alone with one of them; pytest-xdist would
+# begin with those that have the most tests.
+_LONGEST = ["processes", "cli_charlm", "together", "cli_forecast", "library", "help", "warm_start", "readme", "kills"]
+_LONGEST += ["cli_sentiment", "hostile", "runner", "sweep", "warm_texts", "sentiment", "startup"]
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    config.option.loadscopereorder = False
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    places = {f"test_{name}.py": place for place, name in enumerate(_LONGEST)}
+    items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
 def pytest_unconfigure() -> None:
     _FOLDER.cleanup()
 

@@ -233,14 +233,17 @@ def test_processes_that_do_not_find_each_other_say_so(place: Path) -> None:
         taken.bind(("", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        refused = [begun([*CHARLM, *group(port, 2, 0)], place)]
-        unreachable = [begun([*CHARLM, *group(nobody, 2, 1)], place, **soon)]
-        waiting = [begun([*CHARLM, *group(alone, 2, 0)], place, **soon)]
-        told = f"error: cannot listen at port {port} of --coordinator 127.0.0.1:{port}: Address already in use\n"
-        assert ended(refused) == [(1, "", told)]
+        lonely = [
+            begun([*CHARLM, *group(port, 2, 0)], place),
+            begun([*CHARLM, *group(nobody, 2, 1)], place, **soon),
+            begun([*CHARLM, *group(alone, 2, 0)], place, **soon),
+        ]
+        refused, unreachable, waiting = ended(lonely)
+    told = f"error: cannot listen at port {port} of --coordinator 127.0.0.1:{port}: Address already in use\n"
+    assert refused == (1, "", told)
     told = f"error: process 1: no coordinator at 127.0.0.1:{nobody} within 8 s: Connection refused\n"
-    assert ended(unreachable) == [(1, "", told)]
-    assert ended(waiting) == [(1, "", f"error: not all of the 2 processes came to 127.0.0.1:{alone} within 8 s\n")]
+    assert unreachable == (1, "", told)
+    assert waiting == (1, "", f"error: not all of the 2 processes came to 127.0.0.1:{alone} within 8 s\n")
     twins = [begun([*CHARLM, *group(same, 2, number)], place, **soon) for number in (0, 1, 1)]
     (first, _, said), *others = ended(twins)
     assert (first, said) == (1, "error: two of the 2 processes have the same --process-id; give each its own\n")
