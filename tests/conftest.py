@@ -12,11 +12,12 @@ os.environ.setdefault(
     " --xla_backend_optimization_level=0 --xla_cpu_use_fusion_emitters=false",
 )
 
+import gc
 import signal
 import subprocess
 import sys
 import tempfile
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import jax
@@ -41,8 +42,8 @@ jax.config.update("jax_persistent_cache_min_compile_time_secs", 0)
 jax.config.update("jax_persistent_cache_min_entry_size_bytes", -1)
 
 
-# The files that take longest come first, so that at the end no worker is left alone with one of them; pytest-xdist would
-# begin with those that have the most tests.
+# The files that take longest come first, so that at the end no worker is left alone with one of them; pytest-xdist
+# would begin with those that have the most tests.
 _LONGEST = ["processes", "cli_charlm", "together", "cli_forecast", "library", "help", "warm_start", "readme", "kills"]
 _LONGEST += ["cli_sentiment", "hostile", "runner", "sweep", "warm_texts", "sentiment", "startup"]
 
@@ -54,6 +55,19 @@ def pytest_configure(config: pytest.Config) -> None:
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     places = {f"test_{name}.py": place for place, name in enumerate(_LONGEST)}
     items.sort(key=lambda item: places.get(item.path.name, len(places)))
+
+
+def pytest_collection_finish() -> None:
+    gc.collect()
+    gc.freeze()  # what was imported stays
+    gc.set_threshold(20_000, 10, 50)
+
+
+@pytest.fixture(scope="module", autouse=True)
+def _forgotten() -> Iterator[None]:
+    """Programs that no test of another file will need are let go of: they slow the collection of garbage."""
+    yield
+    jax.clear_caches()
 
 
 def pytest_unconfigure() -> None:

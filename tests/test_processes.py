@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 from samples import monthly_sales
 
+from rnncli.training import processes as among
 from rnncli.training.restoring import STATE, open_checkpoint
 
 WITHIN = 60.0  # seconds in which all end when one has died
@@ -263,3 +264,13 @@ def test_options_that_do_not_go_together_are_refused(
 ) -> None:
     result = rnncli("charlm", "train", place / "text.txt", *options)
     assert (result.code, result.err) == (2, f"error: {told}\n")
+
+
+def test_an_exchange_that_fails_while_the_watch_ends_all_has_nothing_to_add(monkeypatch: pytest.MonkeyPatch) -> None:
+    slept: list[float] = []
+    monkeypatch.setattr(among.time, "sleep", slept.append)
+    monkeypatch.setattr(among, "leave", lambda *given, **more: pytest.fail("it said something else"))
+    ending = among.Group(0, 2, "", 2, Path("nowhere"), over=True)
+    monkeypatch.setattr(among, "_groups", [ending])
+    among.heed(ValueError("Gloo all-reduce failed: Connection closed by peer"))
+    assert sum(slept) > among._LINGER  # until the process is ended

@@ -65,7 +65,7 @@ def test_states_that_are_handed_on_and_masks_are_each_seed_s_own() -> None:
 
 def test_one_that_loses_patience_ends_alone_and_the_others_go_on() -> None:
     def tasks() -> list[Tagger]:
-        return [Tagger(settings(seed=seed, epochs=12, patience=1, learning_rate=0.08)) for seed in range(6)]
+        return [Tagger(settings(seed=seed, epochs=12, patience=1, learning_rate=0.08)) for seed in range(3, 6)]
 
     alone = [len(follow(run(task)).history) for task in tasks()]
     assert len(set(alone)) > 1, "all ended at once: the test shows nothing"

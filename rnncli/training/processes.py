@@ -180,9 +180,12 @@ def heed(error: Exception) -> None:
 
 def wait_for_the_end() -> None:
     """An exchange with another process failed: that one is gone, and the watch will say which. Does nothing alone."""
-    if not _groups or _groups[0].over:
+    if not _groups:
         return
     group = _groups[0]
+    if group.over:  # the watch has said why, and is about to end this process: there is nothing to add
+        time.sleep(2 * _LINGER)
+        return
     with suppress(Exception):
         group.client.key_value_set(_SUSPECT, "1")
     time.sleep(2 * _SILENT)
