@@ -7,18 +7,19 @@ import os
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
-from typing import Any, cast
+from typing import Any, AnyStr, cast
 
 from rnncli import limits
 from rnncli.durable import put_in_place
 from rnncli.encodings import recoded
 from rnncli.errors import DataError, RnncliError
 
+HEAD = 2**20  # bytes that tell in which form a file is
 _LONGEST_MAGIC = 6
 _PIECE = 2**16
 _BLOCK = 2**24  # bytes that are unpacked at once, at most
@@ -40,7 +41,7 @@ def read_blocks(source: str, encoding: str | None = None) -> Iterator[bytes]:
     return blocks if encoding in (None, "utf-8") else recoded(blocks, encoding, name_of(source))
 
 
-def peeked(blocks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
+def peeked(blocks: Iterator[bytes], size: int = HEAD) -> tuple[bytes, Iterator[bytes]]:
     """The beginning of a source, of `size` bytes where it has so many, and all of its blocks."""
     begun, length = [], 0
     for block in blocks:
@@ -51,23 +52,31 @@ def peeked(blocks: Iterator[bytes], size: int) -> tuple[bytes, Iterator[bytes]]:
     return b"".join(begun), chain(begun, blocks)
 
 
+def whole_lines(pieces: Iterable[AnyStr], newline: AnyStr) -> Iterator[list[AnyStr]]:
+    """The lines of a text without their ends: of each piece those that it completes, and last what has no end."""
+    nothing: Any = newline[:0]
+    begun: list[AnyStr] = []
+    for piece in pieces:
+        first, *others = piece.split(newline)
+        begun.append(first)
+        if others:
+            yield [nothing.join(begun), *others[:-1]]
+            begun = [others[-1]]
+    if any(begun):
+        yield [nothing.join(begun)]
+
+
 def _unpacked(source: str) -> Iterator[bytes]:
-    pieces = _pieces(source)
-    head = b""
-    for piece in pieces:  # a pipe may give less than a magic number at once
-        head += piece
-        if len(head) >= _LONGEST_MAGIC:
-            break
+    head, pieces = peeked(_pieces(source), _LONGEST_MAGIC)  # a pipe may give less than a magic number at once
     make, failure = _decompressor(head)
     if make is None:
-        yield head
         yield from pieces
         return
     packed = 0
 
     def counted() -> Iterator[bytes]:
         nonlocal packed
-        for piece in chain([head], pieces):
+        for piece in pieces:
             packed += len(piece)
             yield piece
 

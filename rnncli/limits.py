@@ -5,6 +5,7 @@ They are far above what people mean to read. `RNNCLI_UNBOUNDED=1` in the environ
 
 import os
 from collections.abc import Callable, Iterable, Iterator
+from typing import AnyStr
 
 from rnncli.errors import DataError
 
@@ -45,8 +46,8 @@ def unpacked(blocks: Iterable[bytes], packed: Callable[[], int], name: str) -> I
         yield block
 
 
-def at_most(blocks: Iterable[bytes], name: str, most: int = MOST_IN_MEMORY) -> Iterator[bytes]:
-    """The blocks. Raises DataError: they are more than `most` bytes."""
+def at_most(blocks: Iterable[AnyStr], name: str, most: int = MOST_IN_MEMORY) -> Iterator[AnyStr]:
+    """The blocks. Raises DataError: they are more than `most` bytes, or characters."""
     size = 0
     for block in blocks:
         size += len(block)

@@ -53,5 +53,5 @@ def _room() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        what = f"cannot write what was read of the texts to '{tempfile.gettempdir()}': {error.strerror}"
+        what = f"cannot write what was read to '{tempfile.gettempdir()}': {error.strerror}"
         raise DataError(f"{what}; set TMPDIR to a folder with room") from error

@@ -327,3 +327,17 @@ def test_texts_as_vectors_of_a_tf_hub_module(tmp_path: Path, rnncli) -> None:
     assert len(labelled.out.splitlines()) == 3
     explained = rnncli("sentiment", "predict", "so good", "--explain", "--checkpoint", tmp_path / "m")
     assert (explained.code, "vectors of whole texts only" in explained.err) == (2, True)
+
+
+def test_two_columns_of_a_name_are_refused(tmp_path: Path) -> None:
+    path = tmp_path / "twice.csv"
+    path.write_text("text,text,label\na,b,x\nc,d,y\n")
+    with pytest.raises(DataError, match="two columns named 'text'"):
+        read_labelled(str(path), Columns())
+
+
+def test_a_first_line_that_is_longer_than_what_is_looked_at(tmp_path: Path) -> None:
+    path = tmp_path / "books"
+    book = "öä " * 400_000  # the look ends within a letter
+    path.write_text(f"pos {book}\nneg short\npos {book}\nneg short\n")
+    assert read_labelled(str(path), Columns(), ["pos", "neg"]).sets == [("pos",), ("neg",), ("pos",), ("neg",)]

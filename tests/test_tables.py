@@ -107,6 +107,13 @@ def test_what_is_no_table_is_told_in_one_line(content: bytes, message: str, tmp_
     assert "\n" not in str(caught.value)
 
 
+def test_a_line_that_breaks_off_is_told_by_its_place(tmp_path: Path) -> None:
+    path = tmp_path / "broken.jsonl"
+    path.write_text('{"a": 1}\n{"a": 1\n{"a": 2}\n')
+    with pytest.raises(DataError, match="line 2, Expecting ',' delimiter at column 8"):
+        read_table(str(path))
+
+
 def test_a_table_without_a_header(tmp_path: Path) -> None:
     path = tmp_path / "plain.csv"
     path.write_text("112\n118\n  \n132\n")

@@ -7,7 +7,7 @@ from typing import Any
 import pandas as pd
 
 from rnncli.errors import DataError
-from rnncli.files import name_of, read_blocks, read_bytes
+from rnncli.files import name_of, read_blocks, read_bytes, whole_lines
 from rnncli.forecast.api import Model
 from rnncli.forecast.columns import numbers
 from rnncli.forecast.series import Forecast
@@ -132,12 +132,8 @@ class _Rows:
 
 def _lines(blocks: Iterable[bytes]) -> Iterator[str]:
     """The lines of a stream, each as soon as it is whole; bytes that are no UTF-8 become question marks."""
-    rest = b""
-    for block in blocks:
-        *whole, rest = (rest + bytes(block)).split(b"\n")
+    for whole in whole_lines(blocks, b"\n"):
         yield from (line.decode("utf-8-sig", "replace").rstrip("\r") for line in whole)
-    if rest.strip():
-        yield rest.decode("utf-8-sig", "replace").rstrip("\r")
 
 
 def _cells(line: str, separator: str) -> list[str]:

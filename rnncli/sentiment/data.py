@@ -16,6 +16,7 @@ from rnncli.sentiment.kept import Chosen, Kept
 from rnncli.sentiment.labelled import Labelled, collected
 from rnncli.sentiment.records import parts_of, read_labelled
 from rnncli.sentiment.settings import DataSource, Parts
+from rnncli.sentiment.text import drawn
 
 PARTS = ("train", "validation", "test")
 _VERBS = {"train": "train", "validation": "validate", "test": "test"}  # what is done with a part, in messages
@@ -101,9 +102,8 @@ def split_data(
 def _with_old(part: Part, old: Part, say: Callable[[str], None]) -> Part:
     """A part with as many old texts that they are a fifth of it: the same ones for every seed."""
     count = min(len(old), max(1, len(part) // 4))
-    drawn = np.sort(np.random.default_rng(0).permutation(len(old))[:count])
     say(f"{count:,} of {len(old):,} old texts are replayed among the {len(part):,} new ones")
-    old = _selected(old, drawn)
+    old = _selected(old, drawn(len(old), count))
     return Part(Kept(chain(part.texts, old.texts)), np.concatenate([part.labels, old.labels]))
 
 

@@ -43,9 +43,6 @@ class Labelled:
         return int(np.isin(self.labels, list(kinds)).argmax())
 
 
-Cells = dict[Any, int]  # what stands where labels stand → its number, in the order in which they are met
-
-
 def collected(
     records: Iterable[tuple[str, Any]],
     name: str,
@@ -55,7 +52,7 @@ def collected(
 
     `kinds_of` gives the labels that each such thing means; None where it is one label by itself.
     """
-    cells: Cells = {}
+    cells: dict[Any, int] = {}  # and their numbers, in the order in which they are met
     labels = array("i")
 
     def texts() -> Iterator[str]:

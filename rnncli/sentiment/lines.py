@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 from rnncli.encodings import advice
 from rnncli.errors import DataError
-from rnncli.files import name_of
+from rnncli.files import name_of, whole_lines
 from rnncli.limits import LONGEST_LINE, lifted, too_much
 
 
@@ -28,22 +28,18 @@ class Lines:
         return decoded(line.removeprefix(b"\xef\xbb\xbf") if index == 1 else line, index, self.name)
 
     def _split(self) -> Iterator[bytes]:
-        begun: list[bytes] = []  # pieces of a line without its end
-        size = 0
+        for whole in whole_lines(self._bounded(), b"\n"):
+            for index, line in enumerate(whole, 1):
+                self._ready = index < len(whole)
+                yield line
+
+    def _bounded(self) -> Iterator[bytes]:
+        size = 0  # of a line without its end
         for block in self._blocks:
-            first, *others = block.split(b"\n")
-            begun.append(first)
-            size = 0 if others else size + len(first)
+            size = 0 if b"\n" in block else size + len(block)
             if size > LONGEST_LINE and not lifted():
                 raise too_much(self.name, f"has a line of more than {LONGEST_LINE / 2**20:,.0f} MiB")
-            if others:
-                whole = [b"".join(begun), *others[:-1]]
-                for index, line in enumerate(whole, 1):
-                    self._ready = index < len(whole)
-                    yield line
-                begun = [others[-1]]
-        if any(begun):
-            yield b"".join(begun)
+            yield block
 
     def waits(self) -> bool:
         """Whether the next line may be long in coming."""

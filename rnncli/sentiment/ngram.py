@@ -13,7 +13,7 @@ import numpy as np
 
 from rnncli.sentiment.metrics import log_loss
 from rnncli.sentiment.ratios import indicators, of_class, ratio_of, targets
-from rnncli.sentiment.text import Ragged, Words, hash_of
+from rnncli.sentiment.text import Ragged, Words, drawn, hash_of
 
 if TYPE_CHECKING:
     from scipy.sparse import csr_matrix
@@ -73,7 +73,7 @@ def fit_ngram(
     Of more than 100,000 texts so many are drawn, the same ones each time.
     """
     if len(words.texts) > _MOST_TEXTS:
-        rows = np.sort(np.random.default_rng(0).permutation(len(words.texts))[:_MOST_TEXTS])
+        rows = drawn(len(words.texts), _MOST_TEXTS)
         words, labels = Words(words.texts.select(rows), words.spellings), labels[rows]
     from sklearn.linear_model import LogisticRegression  # not loaded to predict
 

@@ -18,7 +18,7 @@ import numpy as np
 
 from rnncli.encodings import advice
 from rnncli.errors import DataError
-from rnncli.files import name_of, peeked, read_blocks, read_bytes
+from rnncli.files import HEAD, name_of, peeked, read_blocks, read_bytes
 from rnncli.sentiment.labelled import Labelled, collected
 from rnncli.sentiment.lines import Lines, decoded
 from rnncli.sentiment.settings import Columns
@@ -29,7 +29,6 @@ if TYPE_CHECKING:
 
 _MARK = "__label__"  # fastText's
 _TABLES = (b"PAR1", b"PK\x03\x04", b"\xff\xfe", b"\xfe\xff")  # Parquet, Excel; UTF-16, which lines are not read in
-_HEAD = 2**20  # bytes that tell in which form the texts are
 _TEXT_NAMES = ("text", "review", "sentence", "content", "comment", "message", "tweet", "body", "document", "phrase")
 _LABEL_NAMES = ("label", "sentiment", "class", "category", "target", "polarity", "rating", "stars", "score", "topic")
 _UNLABELLED = ("unsup",)  # aclImdb's folder of reviews without a label
@@ -46,12 +45,12 @@ def read_labelled(source: str, columns: Columns, known: Collection[str] = ()) ->
     if is_folder(source):
         return _read_folder(Path(source), columns.encoding)
     name = name_of(source)
-    head, blocks = peeked(read_blocks(source, columns.encoding), _HEAD)
+    head, blocks = peeked(read_blocks(source, columns.encoding))
     if not head.strip():
         raise DataError(f"{name} is empty")
     if not columns.named and not head.startswith(_TABLES) and head.lstrip()[:1] not in b"{[":
-        first = _decoded_lines(head, name, whole=len(head) < _HEAD)
-        marked = next(line for line in first if line.strip()).startswith(_MARK)
+        first = _decoded_lines(head, name, whole=len(head) < HEAD)
+        marked = next(filter(str.strip, first), "").startswith(_MARK)
         if marked or (not _is_table(first[0]) and _has_labels_in_front(first, known)):
             blocks = map(with_newlines, blocks) if b"\n" not in head else blocks
             lines = Lines(source, blocks)
@@ -114,9 +113,12 @@ def _column_of(columns: list[str], wanted: str | None, names: Collection[str], w
 
 
 def _decoded_lines(head: bytes, name: str, *, whole: bool) -> list[str]:
-    """The lines at the beginning of a source; where it goes on, without the last one, which is not all there."""
-    lines = with_newlines(head.removeprefix(b"\xef\xbb\xbf")).split(b"\n")
-    if not lines[-1] or (not whole and len(lines) > 1):
+    """The lines at the beginning of a source; where it goes on, without the last one, or, of a long one, its end."""
+    begun = with_newlines(head.removeprefix(b"\xef\xbb\xbf"))
+    if not whole:  # a line or a letter is not all there
+        begun = begun[: begun.rfind(b"\n" if b"\n" in begun else b" ") + 1]
+    lines = begun.split(b"\n")
+    if len(lines) > 1 and not lines[-1]:
         lines.pop()
     return [decoded(line, index, name, head) for index, line in enumerate(lines, 1)]
 

@@ -28,7 +28,7 @@ from rnncli.sentiment.ratios import log_count_ratios
 from rnncli.sentiment.records import is_folder
 from rnncli.sentiment.score import Scorer
 from rnncli.sentiment.settings import Preset, SentimentSettings
-from rnncli.sentiment.text import Ragged, Vocabulary, split_all
+from rnncli.sentiment.text import Ragged, Vocabulary, drawn, split_all
 from rnncli.sentiment.warm import Start
 from rnncli.sentiment.words import load_encoder, load_vectors, start_from, start_with_ratios
 from rnncli.settings import Chosen
@@ -177,7 +177,7 @@ class SentimentTask:
         self._scorer = Scorer(self.model, settings.max_words)
         self._validation = prepared.texts["validation"], prepared.data.parts["validation"].labels
         if len(self._validation[1]) > _MOST_EVALUATED:
-            rows = np.sort(np.random.default_rng(0).permutation(len(self._validation[1]))[:_MOST_EVALUATED])
+            rows = drawn(len(self._validation[1]), _MOST_EVALUATED)
             self._validation = self._validation[0].select(rows), self._validation[1][rows]
 
     def loss(self, model: TextClassifier, carry: Any, data: Array, batch: Batch, key: DropoutKey) -> tuple[Array, Any]:

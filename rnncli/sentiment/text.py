@@ -157,6 +157,11 @@ def split_all(texts: Iterable[str], settings: Splitting) -> Words:
     return Words(Ragged(flat.array(), np.array(starts)), list(places))
 
 
+def drawn(count: int, most: int) -> np.ndarray:
+    """The numbers of `most` of `count` texts, or of all, rising: the same ones each time."""
+    return np.sort(np.random.default_rng(0).permutation(count)[:most])
+
+
 def hash_of(word: str) -> int:
     """A number of 32 bits that a word has everywhere and for ever: its CRC-32."""
     return zlib.crc32(word.encode("utf-8", "surrogatepass"))
@@ -183,9 +188,12 @@ class Vocabulary:
     def encode(self, words: Words) -> Ragged:
         """The tokens of the texts' words; without buckets, of those that are known."""
         table = self._table(words)
-        return words.texts.changed(
-            lambda texts: Ragged(table[texts.flat], texts.starts).where(table[texts.flat] != PADDING)
-        )
+
+        def tokens(texts: Ragged) -> Ragged:
+            numbers = table[texts.flat]
+            return Ragged(numbers, texts.starts).where(numbers != PADDING)
+
+        return words.texts.changed(tokens)
 
     def knows(self, words: Words) -> np.ndarray:
         """Which of the texts' words have a token."""

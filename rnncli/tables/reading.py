@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from rnncli import limits
 from rnncli.encodings import advice, decoded
 from rnncli.errors import DataError
-from rnncli.files import name_of, peeked, read_blocks
+from rnncli.files import name_of, peeked, read_blocks, whole_lines
 from rnncli.tables.separated import separated_blocks
 from rnncli.tables.typed import Wanted, as_text, parquet_blocks, workbook
 
@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import pandas as pd
 
 _BLOCK = 20_000  # rows
-_HEAD = 2**20  # bytes that tell what a file is
 
 Tables = Iterator["pd.DataFrame"]
 
@@ -42,18 +41,17 @@ def blocks_of(blocks: Iterator[bytes], name: str, wanted: Wanted | None = None) 
 
     `wanted` chooses columns from the names of all.
     """
-    head, blocks = peeked(blocks, _HEAD)
+    head, blocks = peeked(blocks)
     if not head.strip():
         raise DataError(f"{name} is empty")
-    if head.startswith(b"PAR1"):
-        tables = parquet_blocks(blocks, name, wanted, _BLOCK)
+    if head.startswith(b"PAR1"):  # of which columns that are not wanted need not be read
+        return _checked(parquet_blocks(blocks, name, wanted, _BLOCK), name)
+    if head.startswith(b"PK\x03\x04"):
+        tables = iter([as_text(workbook(limits.joined(blocks, name), name))])
     else:
-        if head.startswith(b"PK\x03\x04"):
-            tables = iter([as_text(workbook(limits.joined(blocks, name), name))])
-        else:
-            tables = _text_blocks(_lines(blocks, head, name), name)
-        tables = tables if wanted is None else narrowed(tables, wanted)
-    return _checked(tables, name)
+        tables = _text_blocks(_lines(blocks, head, name), name)
+    tables = _checked(tables, name)
+    return tables if wanted is None else narrowed(tables, wanted)
 
 
 def _checked(tables: Tables, name: str) -> Tables:
@@ -70,9 +68,6 @@ def narrowed(tables: Tables, wanted: Wanted) -> Tables:
     """Tables with those columns alone that are wanted of the first one's."""
     chosen: list[str] = []
     for table in tables:
-        if table.empty:
-            yield table
-            continue
         chosen = chosen or list(wanted(list(table.columns)))
         yield table.reindex(columns=chosen, fill_value="")  # later JSON objects may have other ones
 
@@ -87,7 +82,7 @@ def _whole(tables: Tables) -> "pd.DataFrame":
 
 
 def _lines(blocks: Iterable[bytes], head: bytes, name: str) -> Iterator[str]:
-    """The lines of a text that begins with `head`, each with its newline."""
+    """The lines of a text that begins with `head`, without their newlines."""
     wide = head[:2] in (b"\xff\xfe", b"\xfe\xff")
     old = b"\n" not in head and not wide
     newlines = 0
@@ -109,16 +104,8 @@ def _lines(blocks: Iterable[bytes], head: bytes, name: str) -> Iterator[str]:
         fault = f"byte 0x{raw[start]:02x} at offset {place} (line {line})"
         return DataError(f"{name} is not UTF-{16 if wide else 8}: {fault}; {advice(raw)}")
 
-    begun: list[str] = []
-    for piece in decoded(checked(), "utf-16" if wide else "utf-8-sig", refuse):
-        first, *others = piece.split("\n")
-        begun.append(first)
-        if others:
-            yield "".join(begun) + "\n"
-            yield from (f"{line}\n" for line in others[:-1])
-            begun = [others[-1]]
-    if any(begun):
-        yield "".join(begun)
+    text = decoded(checked(), "utf-16" if wide else "utf-8-sig", refuse)
+    return chain.from_iterable(whole_lines(text, "\n"))
 
 
 def with_newlines(raw: bytes) -> bytes:
@@ -130,7 +117,7 @@ def _text_blocks(lines: Iterator[str], name: str) -> Tables:
     before = []
     for line in lines:
         before.append(line)
-        if line.strip("\ufeff \t\r\n"):
+        if line.strip("\ufeff \t\r"):
             break
     else:
         raise DataError(f"{name} is empty")
@@ -138,7 +125,7 @@ def _text_blocks(lines: Iterator[str], name: str) -> Tables:
     sign = before[-1].lstrip()[0]
     lines = chain(before, lines)
     if sign == "[":
-        return _json_blocks(_records_of(limits.joined((line.encode() for line in lines), name), name), name)
+        return _json_blocks(_records_of("\n".join(limits.at_most(lines, name)), name), name)
     if sign == "{":
         numbered = ((index, line) for index, line in enumerate(lines, 1) if line.strip())
         return _json_blocks((_record(line, index, name) for index, line in numbered), name)
@@ -154,10 +141,10 @@ def _json_blocks(records: Iterator[Any], name: str) -> Tables:
         yield as_text(pd.DataFrame(some, dtype=object))  # so that the text of a cell does not depend on other ones
 
 
-def _records_of(raw: bytes, name: str) -> Iterator[Any]:
+def _records_of(text: str, name: str) -> Iterator[Any]:
     """The objects of a JSON array."""
     try:
-        return iter(json.loads(raw) or [{}])
+        return iter(json.loads(text) or [{}])
     except (ValueError, RecursionError) as error:
         raise DataError(f"{name} is not JSON: {error}") from error
 

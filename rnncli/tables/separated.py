@@ -19,16 +19,9 @@ def separated_blocks(lines: Iterator[str], name: str, size: int) -> Iterator["pd
     """Tables of `size` rows, the last one of fewer; see `rows_of`."""
     import pandas as pd
 
-    lines = _without_comments(lines)
-    blank = []
-    for first in lines:
-        if first.strip():
-            break
-        blank.append(first)
-    else:
-        first = ""
+    first, lines = _without_comments(lines)
     separator = separator_of(first)
-    rows = rows_of(chain(blank, [first], lines), separator, name, strip=True)
+    rows = rows_of((f"{line}\n" for line in lines), separator, name, strip=True)
     header = next(rows, [])
     if not header:
         raise DataError(f"{name} is empty: it has blank cells only")
@@ -37,13 +30,14 @@ def separated_blocks(lines: Iterator[str], name: str, size: int) -> Iterator["pd
         header = [UNNAMED] if len(header) == 1 else [f"column {index}" for index in range(1, len(header) + 1)]
     rows = (decimal_points(row, separator) for row in rows)
     some = list(islice(rows, size))
-    yield pd.DataFrame(some, columns=header, dtype=str)  # a column of pandas' takes a sixth of the memory of lists
-    while some := list(islice(rows, size)):
-        yield pd.DataFrame(some, columns=header, dtype=str)
+    while True:  # a table without rows is one, too
+        yield pd.DataFrame(some, columns=header, dtype=str)  # a column of pandas' takes a sixth of the memory of lists
+        if not (some := list(islice(rows, size))):
+            return
 
 
-def _without_comments(lines: Iterator[str]) -> Iterator[str]:
-    """Lines without those that begin with # before the header; the last of them may be the header itself.
+def _without_comments(lines: Iterator[str]) -> tuple[str, Iterator[str]]:
+    """The first line, and all, without those that begin with # before the header; the last of them may be it itself.
 
     Blank lines stand for what is left out, so that others keep their numbers.
     """
@@ -53,15 +47,13 @@ def _without_comments(lines: Iterator[str]) -> Iterator[str]:
             break
         comments.append(first)
     else:
-        yield from comments
-        return
+        return next(filter(str.strip, comments), ""), iter(comments)
     separator = separator_of(first)
     cells = first.split(separator)
-    last = next((line.lstrip("# ") for line in reversed(comments) if line.strip()), "")
+    last = next(filter(str.strip, reversed(comments)), "").lstrip("# ")
     headed = len(cells) > 1 and last.count(separator) == len(cells) - 1 and any(map(is_number, cells))
-    yield from ["\n"] * (len(comments) - headed)
-    yield from [last, first] if headed else [first]
-    yield from lines
+    begun = [last, first] if headed else [first]
+    return begun[0], chain([""] * (len(comments) - headed), begun, lines)
 
 
 def separator_of(header: str) -> str:

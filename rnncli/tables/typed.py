@@ -2,18 +2,17 @@
 
 import io
 import json
-import tempfile
 import zipfile
 from collections.abc import Callable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli import limits
 from rnncli.errors import DataError
+from rnncli.spool import Spool
 
 if TYPE_CHECKING:
     import pandas as pd
 
-_SPOOLED = 2**26  # bytes of a Parquet file that need no temporary file
 UNNAMED = "value"  # the only column of what has no names
 
 Wanted = Callable[[list[str]], Sequence[str]]
@@ -80,15 +79,16 @@ def _text(cell: Any) -> str:
 
 def parquet_blocks(blocks: Iterator[bytes], name: str, wanted: Wanted | None, size: int) -> Iterator["pd.DataFrame"]:
     """Where columns are chosen, in blocks; a file that is read whole is one."""
+    import numpy as np
     import pandas as pd
     import pyarrow as arrow
     import pyarrow.parquet as parquet
 
     try:
-        with tempfile.SpooledTemporaryFile(_SPOOLED) as content:  # as the end of the file says what is in it
-            for block in blocks:
-                content.write(block)
-            file = parquet.ParquetFile(content)
+        content = Spool(np.uint8)  # as the end of the file says what is in it
+        for block in blocks:
+            content.put(block)
+        with parquet.ParquetFile(arrow.BufferReader(arrow.py_buffer(content.array()))) as file:
             cells = file.metadata.num_rows * max(1, file.metadata.num_columns)
             if cells > limits.MOST_CELLS and not limits.lifted():
                 raise limits.too_much(name, f"has {cells:,} cells, and tables of up to {limits.MOST_CELLS:,} are read")
