@@ -14,7 +14,8 @@ import optax
 from flax import nnx
 
 from rnncli.nn import Dense, Embedding, RecurrentStack
-from rnncli.nn.initial import initialised, with_parameters
+from rnncli.nn.compiled import compiled
+from rnncli.nn.initial import initialised
 from rnncli.training.batches import Shuffled
 from rnncli.training.events import follow
 from rnncli.training.loop import Plan, evaluation
@@ -25,7 +26,7 @@ from rnncli.training.task import Scored
 
 
 class Network(nnx.Module):
-    def __init__(self, rngs: nnx.Rngs):
+    def __init__(self, *, rngs: nnx.Rngs):
         self.embedding, self.stack = Embedding(26, 8, rngs=rngs), RecurrentStack("gru", 8, 16, rngs=rngs)
         self.output = Dense(16, 2, rngs=rngs)
 
@@ -38,6 +39,13 @@ def error(model: Network, data: dict, rows, key=None):
     return optax.softmax_cross_entropy_with_integer_labels(logits, data["tags"][:, rows]).mean()
 
 
+VALIDATION = np.arange(300, 400)
+
+
+def validation_error(model: Network, data: dict):
+    return {"loss": error(model, data, VALIDATION)}
+
+
 class Tagger:
     """Tag 1: the letter came in the word before."""
 
@@ -45,22 +53,22 @@ class Tagger:
     source: ClassVar = {}
 
     def __init__(self, settings: Training):
-        self.settings, self.model = settings, initialised(lambda rngs: Network(rngs), settings.seed)
+        self.settings, self.model = settings, initialised(Network, settings.seed)
         letters = np.random.default_rng(0).integers(0, 26, (12, 400))
         seen = (letters[None] == letters[:, None]) & np.tri(12, k=-1, dtype=bool)[:, :, None]
         self.data = {"letters": jnp.asarray(letters), "tags": jnp.asarray(seen.any(1).astype(np.int32))}
         self.batches = Shuffled(300, settings.batch_size, settings.seed, chunk=20)
         self.examples, self.plan = self.batches.batch, Plan.of(settings, self.batches.steps_per_epoch)
         self.optimizer = optimizer_of(settings, self.plan)
-        self._validation = np.arange(300, 400)
-        self.evaluate = evaluation(self.model, lambda m, data: {"loss": error(m, data, self._validation)}, self.data)
+        self.evaluate = evaluation(self.model, validation_error, self.data)
 
-    def loss(self, model, carry, data, batch, key):
+    @staticmethod
+    def loss(model, carry, data, batch, key):
         return error(model, data, batch, key), carry
 
     def score(self, params, epochs) -> Scored:
-        logits = with_parameters(self.model, params)(self.data["letters"][:, self._validation])
-        right = logits.argmax(-1) == self.data["tags"][:, self._validation]
+        logits = compiled(Network.__call__, self.model)(params, self.data["letters"][:, VALIDATION])
+        right = logits.argmax(-1) == self.data["tags"][:, VALIDATION]
         return Scored({"validation": {"model": {"accuracy": float(right.mean())}}})
 
     def metadata(self) -> dict:

@@ -28,10 +28,10 @@ def test_a_stack_is_its_layers_one_above_the_other() -> None:
 
 @pytest.mark.parametrize("seed", [0, 2**32 - 1])
 def test_weights_drawn_at_once_are_those_drawn_one_by_one(seed: int) -> None:
-    def make(rngs: nnx.Rngs) -> RecurrentStack:
+    def make(*, rngs: nnx.Rngs) -> RecurrentStack:
         return RecurrentStack("gru", 3, 8, layers=2, layer_norm=True, rngs=rngs)
 
-    (wanted_graph, wanted), (graph, got) = nnx.split(make(nnx.Rngs(seed))), nnx.split(initialised(make, seed))
+    (wanted_graph, wanted), (graph, got) = nnx.split(make(rngs=nnx.Rngs(seed))), nnx.split(initialised(make, seed))
     assert graph == wanted_graph
     jax.tree.map(lambda one, other: np.testing.assert_allclose(one, other, atol=1e-6), got, wanted)
 

@@ -161,8 +161,8 @@ class Fragile(nnx.Module):
 
 
 class FragileNetwork(Network):
-    def __init__(self, rngs: nnx.Rngs, word: np.ndarray):
-        super().__init__(rngs)
+    def __init__(self, *, word: np.ndarray, rngs: nnx.Rngs):
+        super().__init__(rngs=rngs)
         self.fragile = Fragile(word)
 
     def __call__(self, letters, key=None):
@@ -172,7 +172,7 @@ class FragileNetwork(Network):
 def test_the_module_is_named_where_a_loss_that_is_no_number_comes_from() -> None:
     task = Tagger(settings())
     seventh = task.batches.order(0)[6][0]
-    task.model = FragileNetwork(nnx.Rngs(0), np.asarray(task.data["letters"])[:, seventh])
+    task.model = FragileNetwork(word=np.asarray(task.data["letters"])[:, seventh], rngs=nnx.Rngs(0))
     with pytest.raises(RnncliError, match=r"at step 7, first in fragile \(Fragile\); lower `learning_rate`"):
         follow(run(task, Saving(detect_anomaly=True)))
     wild = {"learning_rate": 1e30, "clip": 0.0, "schedule": "constant"}
@@ -190,9 +190,9 @@ def test_progress_counts_examples(tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", ["m[2]", "back\\slash", "p[1]/star*/m", "caf\u00e9", "ck\udcff"])
 def test_a_checkpoint_can_be_read_wherever_it_stands(tmp_path: Path, name: str) -> None:
     folder = tmp_path / name
-    model = Network(nnx.Rngs(0))
+    model = Network(rngs=nnx.Rngs(0))
     params = nnx.state(model, nnx.Param)
     save_model(folder, {"task": "tagger"}, best=params)
-    other = Network(nnx.Rngs(1))
+    other = Network(rngs=nnx.Rngs(1))
     read = with_parameters(other, restored(folder, "tagger", "best", nnx.state(other, nnx.Param)))
     equal(nnx.state(read, nnx.Param), params)

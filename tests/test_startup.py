@@ -5,8 +5,10 @@ import subprocess
 import sys
 from pathlib import Path
 
+import jax
 import pytest
 
+import rnncli
 from rnncli.cli import run
 
 HEAVY = {
@@ -140,3 +142,14 @@ def test_every_core_is_a_device_unless_somebody_said_otherwise(
     count, told = done.stdout.split(maxsplit=1)
     assert int(count) == devices
     assert flags in told
+
+
+def test_the_next_seed_compiles_nothing() -> None:
+    compiled = []
+    jax.monitoring.register_event_duration_secs_listener(lambda event, *_, **__: compiled.append(event))
+    values = [100 + month + 20 * (month % 12) for month in range(120)]
+    for seed in (0, 1):
+        compiled.clear()
+        rnncli.charlm.fit("the quick brown fox jumps. " * 60, units=8, layers=1, epochs=1, seed=seed)
+        rnncli.forecast.fit(values, cell="gru", units=4, window=12, horizon=3, epochs=1, seed=seed)
+        assert ("/jax/core/compile/backend_compile_duration" in compiled) == (seed == 0)

@@ -6,7 +6,7 @@ sample's number and the place in the text, on nothing else: the same seed gives 
 """
 
 from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -19,6 +19,7 @@ from jax import Array, lax
 from rnncli.charlm.drawing import Drawing
 from rnncli.charlm.model import Carries, CharModel
 from rnncli.charlm.vocabulary import Vocabulary
+from rnncli.nn.compiled import compiled
 from rnncli.training.layout import WHOLE, Layout, rows, sharded, split, spread, whole
 from rnncli.training.parallel import possible
 
@@ -37,6 +38,13 @@ class _Loop(NamedTuple):
     token: Array  # [B], the symbol before the next one
     recent: Array  # [B, _RECENT], the last symbols
     place: Array  # of the next symbol, counted from the end of the prompt
+
+
+class _Symbols(NamedTuple):
+    """What is known of the vocabulary's symbols, bool `[symbols]`."""
+
+    exempt: Any  # from the penalty for repetition
+    never: Any  # said
 
 
 _EXTREMES = 1e-6, 1e6  # of what divides logits
@@ -110,26 +118,12 @@ class Sampler:
     """A model compiled for sampling."""
 
     def __init__(self, model: CharModel, vocabulary: Vocabulary, drawing: Drawing = _AS_IT_IS):
-        self._vocabulary, self._initial, self._degrees = vocabulary, model.initial_carries, Degrees.of(drawing)
-        drawing = compiled_for(drawing)
-        graph, self._state = nnx.split(model)
+        self._model, self._vocabulary, self._degrees = model, vocabulary, Degrees.of(drawing)
         exempt = np.array([symbol == ord("\n") for symbol in vocabulary.symbols] + [True])
         never = np.zeros(vocabulary.size, bool)
         never[-1] = not vocabulary.documents  # a boundary that was never trained is never said
-        generate = partial(_generate, graph, drawing, exempt, never)
-
-        @jax.jit
-        def run(
-            state: Any, loop: _Loop, seed: Array, degrees: Degrees, forced: Array, steps: Array
-        ) -> tuple[_Loop, Array]:
-            # a rule, not a measurement: samples have nothing to do with each other, and a core is idle without them
-            layout = Layout(possible(len(loop.token))[-1])
-            parts = _parts(loop)
-            arguments, results = (WHOLE, parts, WHOLE, WHOLE, WHOLE, WHOLE), (parts, split(forced[:, None], 1))
-            program = sharded(partial(generate, layout), arguments, results, layout)
-            return program(state, loop, seed, degrees, forced, steps)
-
-        self._run = run
+        self._state, self._symbols = nnx.state(model), _Symbols(exempt, never)
+        self._kind = compiled_for(drawing)
 
     def sample(
         self,
@@ -155,14 +149,16 @@ class Sampler:
         # made by NumPy, as each operation of JAX outside the loop would be compiled by itself
         numbers = range(samples) if isinstance(samples, int) else samples
         size = len(numbers)
-        shapes = jax.eval_shape(lambda: self._initial(size))
+        shapes = jax.eval_shape(lambda: self._model.initial_carries(size))
         loop = _Loop(
             jax.tree.map(lambda carry: np.zeros(carry.shape, carry.dtype), shapes),
             jax.device_put(np.full(size, boundary, np.int32)),
             jax.device_put(np.full((size, _RECENT), _FREE, np.int32)),
             jax.device_put(np.int32(-len(prompt))),
         )
+        # a rule, not a measurement: samples have nothing to do with each other, and a core is idle without them
         layout = Layout(possible(size)[-1])
+        run = compiled(_Generation(self._kind, layout), self._model)
         # as `run` hands them on, or it would be compiled twice
         state, loop = spread((state, loop), (whole(state), _parts(loop)), layout)
         drawn = np.array([seed, numbers.start, numbers.step], np.uint32)
@@ -173,7 +169,7 @@ class Sampler:
             forced = np.full(chunk, _FREE, np.int32)
             part = prompt[first : first + chunk]
             forced[: len(part)] = part
-            loop, tokens = self._run(state, loop, drawn, degrees, forced, steps)
+            loop, tokens = run(state, loop, self._symbols, drawn, degrees, forced, steps)
             if pending is not None:  # the device goes on while these are looked at
                 yield from _after_prompt(*pending)
             pending = tokens, len(part), steps
@@ -191,14 +187,38 @@ def _after_prompt(tokens: Array, first: int, end: int) -> Iterator[np.ndarray]:
     yield np.asarray(tokens)[first:end]
 
 
+@dataclass(frozen=True)
+class _Generation:
+    """The function that is compiled for drawings of a kind."""
+
+    drawing: Drawing
+    layout: Layout
+
+    def __call__(
+        self,
+        model: CharModel,
+        loop: _Loop,
+        symbols: _Symbols,
+        seed: Array,
+        degrees: Degrees,
+        forced: Array,
+        steps: Array,
+    ) -> tuple[_Loop, Array]:
+        """See `_generate`; devices share the samples."""
+        graph, state = nnx.split(model)
+        parts = _parts(loop)
+        arguments, results = (WHOLE, parts, *[WHOLE] * 5), (parts, split(forced[:, None], 1))
+        program = sharded(partial(_generate, graph, self.drawing, self.layout), arguments, results, self.layout)
+        return program(state, loop, symbols, seed, degrees, forced, steps)
+
+
 def _generate(
     graph: Any,
     drawing: Drawing,
-    exempt: np.ndarray,
-    never: np.ndarray,
     layout: Layout,
     state: Any,
     loop: _Loop,
+    known: _Symbols,
     seed: Array,
     degrees: Degrees,
     forced: Array,
@@ -206,15 +226,15 @@ def _generate(
 ) -> tuple[_Loop, Array]:
     """The next `steps` symbols `[len(forced), B]`: forced ones where `forced` has them, drawn ones elsewhere."""
     model: CharModel = nnx.merge(graph, state)
-    samples, symbols = len(loop.token), len(never)
+    samples, symbols = len(loop.token), len(known.never)
     projected = model.projected_symbols() if symbols <= _FEW_SYMBOLS else None
     places = jnp.maximum(loop.place + jnp.arange(len(forced)), 0)
     noise = _noise(seed[0], places, seed[1] + seed[2] * rows(samples, layout), symbols) if drawing.temperature else None
 
     def choose(logits: Array, recent: Array, index: Array) -> Array:
-        logits = jnp.where(never, -jnp.inf, logits)
+        logits = jnp.where(known.never, -jnp.inf, logits)
         if drawing.repetition_penalty != 1:
-            logits = penalised(logits, recent, degrees.penalty, jnp.asarray(exempt))
+            logits = penalised(logits, recent, degrees.penalty, known.exempt)
         return logits.argmax(-1) if noise is None else draw(logits, noise[index], drawing, degrees)
 
     def body(index: Array, state: tuple[_Loop, Array]) -> tuple[_Loop, Array]:

@@ -11,11 +11,11 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jax import Array
 
 from rnncli.charlm.batches import Text
 from rnncli.charlm.model import Carries, CharModel, surprisals
+from rnncli.nn.compiled import compiled
 from rnncli.training.batches import ALL
 from rnncli.training.layout import beside, gathered
 
@@ -48,18 +48,7 @@ class Scorer:
     """A model's architecture, compiled to score windows; the parameters are given with each call."""
 
     def __init__(self, model: CharModel):
-        graph, _, rest = nnx.split(model, nnx.Param, ...)
-
-        @jax.jit
-        def run(params: Any, windows: Array, carries: Carries) -> tuple[Array, Array, Carries]:
-            logits, carries = nnx.merge(graph, params, rest)(windows[:-1], carries)
-            return surprisals(logits, windows[1:]), logits.argmax(-1) == windows[1:], carries
-
-        @jax.jit
-        def held(started: Array, carries: Carries) -> Carries:
-            return jax.tree.map(lambda carry: jnp.where(started[:, None], carry, 0.0), carries)
-
-        self._run, self._held, self._initial = run, held, model.initial_carries
+        self._run, self._initial = compiled(_scored, model), model.initial_carries
         self._most = _NUMBERS // (model.embedding.count + 8 * model.stack.out_features)  # characters of a piece
 
     def cold(self, params: Any, text: Text, window: int, share: slice = ALL) -> Scored:
@@ -102,7 +91,7 @@ class Scorer:
         carries = beside(params, self._initial(streams), 0)
         for place, steps in _pieces(-warm_up if whole > 1 else 0, length, max(1, min(_CHUNK, self._most // streams))):
             # streams that have not reached the text's first character yet are held at zero
-            carries = self._held(beside(params, begins + place > 0, 0), carries)
+            carries = _held(beside(params, begins + place > 0, 0), carries)
             carries = self._piece(params, text, (begins, slots), place, steps, length, carries, scored)
         return _cut(scored, begins, length, size)
 
@@ -130,6 +119,17 @@ class Scorer:
                 part = slice(slot + place, slot + place + kept)
                 scored.nats[part], scored.hit[part] = nats[:kept, row], hit[:kept, row]
         return carries
+
+
+def _scored(model: CharModel, windows: Array, carries: Carries) -> tuple[Array, Array, Carries]:
+    """Nats and hits of windows `[T + 1, B]`, and the carries after them."""
+    logits, carries = model(windows[:-1], carries)
+    return surprisals(logits, windows[1:]), logits.argmax(-1) == windows[1:], carries
+
+
+@jax.jit
+def _held(started: Array, carries: Carries) -> Carries:
+    return jax.tree.map(lambda carry: jnp.where(started[:, None], carry, 0.0), carries)
 
 
 def _cut(scored: Scored, begins: np.ndarray, length: int, size: int) -> Scored:

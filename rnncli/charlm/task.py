@@ -15,7 +15,7 @@ from rnncli.charlm.score import Scorer
 from rnncli.charlm.settings import CharlmSettings
 from rnncli.charlm.warm import Start
 from rnncli.nn.dropout import DropoutKey
-from rnncli.nn.initial import initialised, with_parameters
+from rnncli.nn.initial import initialised, seedless, with_parameters
 from rnncli.training.devices import computing_devices
 from rnncli.training.events import Metrics
 from rnncli.training.layout import gathered
@@ -48,7 +48,7 @@ class CharlmTask:
         self.has_prior = start is not None
         self._training, self._validation = training, validation
         symbols = corpus.vocabulary.size
-        self.model = initialised(lambda rngs: CharModel(settings, symbols, rngs=rngs), settings.seed)
+        self.model = initialised(CharModel, settings.seed, seedless(settings), symbols)
         if start is not None:
             self.model = with_parameters(self.model, start.parameters(self.model, corpus.vocabulary))
         weights = sum(leaf.size for leaf in jax.tree.leaves(nnx.state(self.model, nnx.Param)))
@@ -66,12 +66,8 @@ class CharlmTask:
         self.optimizer = optimizer_of(settings, self.plan)
         self.carry = self.model.initial_carries(self.batches.batch) if settings.stateful else ()
         self.examples, self.unit = self.batches.batch * self.batches.window, f"{corpus.vocabulary.unit}s"
+        self.loss = _carried_loss if settings.stateful else _cold_loss
         self._scorer = Scorer(self.model)
-
-    def loss(self, model: CharModel, carry: Any, data: None, batch: Array, key: DropoutKey) -> tuple[Array, Any]:
-        """The cross-entropy of windows `[T + 1, B]`."""
-        loss, carries = model.loss(batch, carry or None, key)
-        return loss, carries if self.settings.stateful else ()
 
     def evaluate(self, params: Params) -> Metrics:
         """The metrics of the validation text: stateful, in several streams at once; else in cold windows."""
@@ -133,6 +129,16 @@ class CharlmTask:
     def arrays(self) -> dict[str, Any]:
         """Nothing beside the network."""
         return {}
+
+
+def _carried_loss(model: CharModel, carry: Any, data: None, batch: Array, key: DropoutKey) -> tuple[Array, Any]:
+    """The cross-entropy of windows `[T + 1, B]` that go on where the last ones ended."""
+    return model.loss(batch, carry, key)
+
+
+def _cold_loss(model: CharModel, carry: Any, data: None, batch: Array, key: DropoutKey) -> tuple[Array, Any]:
+    """The same of windows that begin with a state of zero."""
+    return model.loss(batch, None, key)[0], carry
 
 
 def _absolute(name: str) -> str:

@@ -4,7 +4,6 @@ from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any
 
-import jax
 import numpy as np
 from flax import nnx
 from jax import Array
@@ -14,6 +13,7 @@ from rnncli.forecast.normalize import Scaling, Units, logarithms
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.settings import ForecastSettings
 from rnncli.forecast.strategies import LEVELS
+from rnncli.nn.compiled import compiled
 
 # Windows a dispatch: few shapes to compile, and bounded memory.
 _FEW, _MANY = 64, 1024
@@ -58,23 +58,20 @@ class NetworkForecaster:
     @classmethod
     def of(cls, model: Any, scaling: Scaling, least: int | None = None) -> "NetworkForecaster":
         """A network with its parameters, for series whose units are these; it needs `least` values, or a window."""
-        graph, state = nnx.split(model)
-
-        @jax.jit
-        def run(state: Any, windows: Array, known: Array | None, beside: Beside | None) -> Array:
-            return nnx.merge(graph, state)(windows, known, beside)
-
-        @jax.jit
-        def spread(state: Any, windows: Array, known: Array | None, beside: Beside | None) -> Array:
-            return nnx.merge(graph, state).quantiles(windows, known, beside)
-
-        settings = model.settings
-        scaler, quantiles = Scaler.of(settings, scaling), spread if settings.loss == "pinball" else None
-        return cls(run, state, settings, scaler, least or settings.window, quantiles)
+        settings, run = model.settings, compiled(type(model).__call__, model)
+        quantiles = compiled(type(model).quantiles, model) if settings.loss == "pinball" else None
+        return cls(
+            run,
+            nnx.state(model, nnx.Param),
+            settings,
+            Scaler.of(settings, scaling),
+            least or settings.window,
+            quantiles,
+        )
 
     def with_parameters(self, model: Any) -> "NetworkForecaster":
         """The same with the parameters of another network of the same architecture."""
-        return replace(self, state=nnx.state(model))
+        return replace(self, state=nnx.state(model, nnx.Param))
 
     def on(self, scaling: Scaling) -> "NetworkForecaster":
         """The same for other series, whose units are these."""

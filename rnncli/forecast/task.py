@@ -7,25 +7,21 @@ from dataclasses import replace
 from typing import Any, NamedTuple
 
 import jax
-import jax.numpy as jnp
 import numpy as np
-from jax import Array, lax
 
 from rnncli.forecast.combination import Combination
 from rnncli.forecast.covariates import NO_COVARIATES
 from rnncli.forecast.data import Dataset, check_trainable
 from rnncli.forecast.ensemble import make_forecaster
 from rnncli.forecast.metrics import BySeries
-from rnncli.forecast.model import Beside
 from rnncli.forecast.network import NetworkForecaster, Scaler
 from rnncli.forecast.origins import Origins
 from rnncli.forecast.scoring import assess, assess_series, fit_on
 from rnncli.forecast.series import Forecast
 from rnncli.forecast.settings import ForecastSettings
+from rnncli.forecast.slices import SliceError, SliceLoss, Slices
 from rnncli.forecast.source import SeriesSource
-from rnncli.forecast.strategies import pinball
-from rnncli.nn.dropout import DropoutKey
-from rnncli.nn.initial import initialised, with_parameters
+from rnncli.nn.initial import initialised, seedless, with_parameters
 from rnncli.training.batches import Replayed, Shuffled
 from rnncli.training.events import Metrics
 from rnncli.training.layout import gathered
@@ -35,7 +31,6 @@ from rnncli.training.task import Scored
 from rnncli.training.warm import add_weights
 
 TASK = "forecast"
-_MOST_EVALUATED = 4096  # slices at a time
 _MANY = 20  # series, from which on the best epoch is not taken for the last fit
 _UNNAMED = SeriesSource()  # values that were given by themselves
 
@@ -122,8 +117,9 @@ class ForecastTask:
                 self.data[f"{part} known"] = jax.device_put(first)
             if masked:  # series that begin within a window
                 self.data[f"{part} lengths"] = jax.device_put(np.minimum(origins.lengths, settings.window))
-        self._reach = np.arange(settings.window + settings.horizon)
-        self._measure = evaluation(self.model, self._validation_error, self.data, "validation")
+        sizes = settings.window, settings.horizon
+        self.loss = SliceLoss(Slices("train", *sizes))
+        self._measure = evaluation(self.model, SliceError(Slices("validation", *sizes)), self.data, "validation")
 
     @property
     def _outputs(self) -> int:
@@ -134,7 +130,7 @@ class ForecastTask:
         """The network with its first weights."""
         covariates = self.dataset.panel.covariates
         sizes = NO_COVARIATES if covariates is None else covariates.sizes
-        model = initialised(lambda rngs: make_forecaster(self.settings, sizes, rngs=rngs), self.settings.seed)
+        model = initialised(make_forecaster, self.settings.seed, seedless(self.settings), sizes)
         return model if self._start is None else with_parameters(model, self._start.parameters(model))
 
     def _batches(self, examples: int) -> Shuffled | Replayed:
@@ -151,51 +147,6 @@ class ForecastTask:
             panel, scaling = panel.followed_by(self._replay.panel), scaling.followed_by(self._replay.scaling)
         series = np.repeat(np.arange(len(panel)), np.diff(panel.starts))
         return Scaler.of(self.settings, scaling).down(panel.values[:, None], series)[:, 0]
-
-    def loss(self, model: Any, carry: Any, data: dict[str, Array], batch: Array, key: DropoutKey) -> tuple[Array, Any]:
-        """The error on slices whose indices are `batch` `[B]`."""
-        slices, known, beside = self._slices(data, "train", batch)
-        return model.loss(slices, key, known, beside), carry
-
-    def _slices(
-        self, data: dict[str, Array], part: str, batch: Any = slice(None)
-    ) -> tuple[Array, Array | None, Beside | None]:
-        """Slices `[B, window + horizon]` of a part, which values of their windows are known, if not all; covariates."""
-        places = data[part][batch][:, None] + self._reach
-        window = self.settings.window
-        beside = None
-        if "static" in data:
-            ahead = data["known"][jnp.maximum(data[f"{part} known"][batch][:, None] + self._reach, 0)]
-            steps = jnp.concatenate([data["past"][jnp.maximum(places[:, :window], 0)], ahead[:, :window]], 2)
-            beside = Beside(steps, ahead[:, window:], data["static"][data[f"{part} series"][batch]])
-        if f"{part} lengths" not in data:
-            return data["values"][places], None, beside
-        known = jnp.arange(window) >= window - data[f"{part} lengths"][batch][:, None]
-        return data["values"][jnp.maximum(places, 0)], known, beside
-
-    def _validation_error(self, model: Any, data: dict[str, Array]) -> dict[str, Array]:
-        """The mean error of the validation part, of so many slices at a time that memory holds what is computed."""
-        count = len(data["validation"])
-        if count <= _MOST_EVALUATED:
-            return self._error(model, data, slice(None))
-        parts = count // _MOST_EVALUATED
-        # each part has slices from everywhere, so that devices that share them have some of each
-        places = jnp.arange(parts * _MOST_EVALUATED).reshape(_MOST_EVALUATED, parts).T
-        errors = lax.map(lambda part: self._error(model, data, part), places)
-        rest = count - parts * _MOST_EVALUATED
-        if not rest:
-            return jax.tree.map(jnp.mean, errors)
-        last = self._error(model, data, jnp.arange(count - rest, count))
-        share = rest / count
-        return jax.tree.map(lambda each, of_rest: (1 - share) * each.mean() + share * of_rest, errors, last)
-
-    def _error(self, model: Any, data: dict[str, Array], some: Any) -> dict[str, Array]:
-        slices, known, beside = self._slices(data, "validation", some)
-        window = self.settings.window
-        seen, truth = slices[:, :window], slices[:, window:]
-        if self.settings.loss == "pinball":
-            return {"loss": pinball(model.quantiles(seen, known, beside), truth)}
-        return {"loss": model.error(model(seen, known, beside), truth)}
 
     def evaluate(self, params: Params) -> Metrics:
         """The loss of whole forecasts on the validation part, in units of the training part."""

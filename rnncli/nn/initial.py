@@ -1,6 +1,8 @@
 """First weights, drawn by one compiled program; a model with other weights."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
+from dataclasses import replace
+from functools import lru_cache
 from typing import Any, TypeVar
 
 import jax
@@ -9,18 +11,29 @@ from flax import nnx
 Model = TypeVar("Model", bound=nnx.Module)
 
 
-def initialised(make: Callable[[nnx.Rngs], Model], seed: int) -> Model:
-    """What `make(nnx.Rngs(seed))` returns, but for rounding, in a fraction of the time.
+def initialised(make: Callable[..., Model], seed: int, *arguments: Hashable) -> Model:
+    """What `make(*arguments, rngs=nnx.Rngs(seed))` returns, but for rounding, in a fraction of the time.
 
-    There, each operation would be a program by itself.
+    There, each operation would be a program by itself. This one is remembered for other seeds.
     """
-    graph, _ = nnx.split(nnx.eval_shape(lambda: make(nnx.Rngs(0))))
+    graph, draw = _drawing(make, arguments)
+    return nnx.merge(graph, draw(jax.random.key(seed)))
+
+
+@lru_cache(16)
+def _drawing(make: Callable[..., nnx.Module], arguments: tuple[Hashable, ...]) -> tuple[Any, Callable[..., Any]]:
+    """The graph of what is made, and its arrays, compiled, as a function of a key."""
 
     @jax.jit
     def draw(key: jax.Array) -> nnx.State:
-        return nnx.state(make(nnx.Rngs(key)))
+        return nnx.state(make(*arguments, rngs=nnx.Rngs(key)))
 
-    return nnx.merge(graph, draw(jax.random.key(seed)))
+    return nnx.graphdef(nnx.eval_shape(lambda: make(*arguments, rngs=nnx.Rngs(0)))), draw
+
+
+def seedless(settings: Any) -> Any:
+    """The settings of a network, which are the same for each seed: so are the programs that are compiled for it."""
+    return replace(settings, seed=0)
 
 
 def with_parameters(model: Model, params: Any) -> Model:

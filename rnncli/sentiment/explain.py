@@ -13,9 +13,9 @@ from typing import Any
 import jax
 import jax.numpy as jnp
 import numpy as np
-from flax import nnx
 from jax import Array
 
+from rnncli.nn.compiled import compiled
 from rnncli.sentiment.batches import padded_lengths
 from rnncli.sentiment.model import TextClassifier
 from rnncli.sentiment.text import Ragged
@@ -53,41 +53,7 @@ class Explainer:
     def __init__(self, model: TextClassifier, longest: int):
         """`longest` is that of `Scorer`."""
         self._lengths = padded_lengths(longest) if model.settings.mask else np.array([longest])
-        graph, _, rest = nnx.split(model, nnx.Param, ...)
-        several = model.settings.several
-
-        def margin(logits: Array, target: Array) -> Array:
-            """The class's logit over the mean of the others', `[n]`; where a text has several labels, by itself."""
-            own = logits[:, target]
-            return own if several else own - (logits.sum(-1) - own) / (logits.shape[-1] - 1)
-
-        @jax.jit
-        def run(params: Any, tokens: Array, length: Array, target: Array) -> tuple[Array, Array, Array]:
-            merged = nnx.merge(graph, params, rest)
-            assert merged.embedding is not None
-            vectors = merged.embedding(tokens)[:, None]  # [T, 1, D]
-            inside = (jnp.arange(len(tokens)) < length)[:, None, None]
-
-            def between(points: Array) -> Array:
-                """Texts at these points of the way, `[T, points, D]`; padding, where it is read, stays as it is."""
-                return jnp.where(inside, vectors * points[:, None], vectors)
-
-            def margins(vectors: Array) -> Array:
-                """What the class's logit is above the mean of the others', `[points]`."""
-                return margin(merged.of_vectors(vectors, jnp.full(vectors.shape[1], length)), target)
-
-            ends = margins(between(jnp.arange(_PIECES + 1) / _PIECES))
-            middles = between((jnp.arange(_PIECES) + 0.5) / _PIECES)
-            gradients = jax.grad(lambda points: margins(points).sum())(middles)  # [T, pieces, D]
-            shares = jnp.where(inside, gradients * vectors, 0.0).sum(-1) / _PIECES  # [T, pieces]
-            size = jnp.abs(shares) + 1e-9 * inside[..., 0]
-            missing = jnp.diff(ends) - shares.sum(0)
-            words = (shares + size / jnp.maximum(size.sum(0), 1e-9) * missing).sum(1)
-            empty = merged.of_vectors(merged.embedding(jnp.zeros_like(tokens))[:, None], jnp.zeros(1, jnp.int32))
-            blank = margin(empty, target)[0]
-            return words + (ends[0] - blank) / jnp.maximum(length, 1), ends[-1], blank
-
-        self._run = run
+        self._run = compiled(_explained, model)
 
     def explain(self, params: Any, texts: Ragged, index: int, target: int) -> Explanation:
         """The explanation of a text's logit for a class."""
@@ -96,3 +62,34 @@ class Explainer:
         tokens = texts.padded(np.array([index]), steps)[:, 0]
         words, logit, blank = self._run(params, tokens, length, target)
         return Explanation(np.asarray(words, float)[:length], float(logit), float(blank))
+
+
+def _explained(model: TextClassifier, tokens: Array, length: Array, target: Array) -> tuple[Array, Array, Array]:
+    """Contributions `[T]` of a text's words, its logit for a class, and that of a text without words."""
+    assert model.embedding is not None
+    vectors = model.embedding(tokens)[:, None]  # [T, 1, D]
+    inside = (jnp.arange(len(tokens)) < length)[:, None, None]
+
+    def between(points: Array) -> Array:
+        """Texts at these points of the way, `[T, points, D]`; padding, where it is read, stays as it is."""
+        return jnp.where(inside, vectors * points[:, None], vectors)
+
+    def margin(logits: Array) -> Array:
+        """The class's logit over the mean of the others', `[n]`; where a text has several labels, by itself."""
+        own = logits[:, target]
+        return own if model.settings.several else own - (logits.sum(-1) - own) / (logits.shape[-1] - 1)
+
+    def margins(vectors: Array) -> Array:
+        """Of texts at several points, `[points]`."""
+        return margin(model.of_vectors(vectors, jnp.full(vectors.shape[1], length)))
+
+    ends = margins(between(jnp.arange(_PIECES + 1) / _PIECES))
+    middles = between((jnp.arange(_PIECES) + 0.5) / _PIECES)
+    gradients = jax.grad(lambda points: margins(points).sum())(middles)  # [T, pieces, D]
+    shares = jnp.where(inside, gradients * vectors, 0.0).sum(-1) / _PIECES  # [T, pieces]
+    size = jnp.abs(shares) + 1e-9 * inside[..., 0]
+    missing = jnp.diff(ends) - shares.sum(0)
+    words = (shares + size / jnp.maximum(size.sum(0), 1e-9) * missing).sum(1)
+    empty = model.of_vectors(model.embedding(jnp.zeros_like(tokens))[:, None], jnp.zeros(1, jnp.int32))
+    blank = margin(empty)[0]
+    return words + (ends[0] - blank) / jnp.maximum(length, 1), ends[-1], blank

@@ -8,9 +8,8 @@ from typing import Any
 
 import jax
 import numpy as np
-from flax import nnx
-from jax import Array
 
+from rnncli.nn.compiled import compiled
 from rnncli.sentiment.batches import padded_lengths
 from rnncli.sentiment.hub import Sentences
 from rnncli.sentiment.model import TextClassifier
@@ -35,18 +34,9 @@ class Scorer:
         """`longest` is the length that the longest texts are padded to (all, for a model without a mask)."""
         self._lengths = padded_lengths(longest) if model.settings.mask else np.array([longest])
         self._classes = model.classes
-        graph, _, rest = nnx.split(model, nnx.Param, ...)
-
-        @jax.jit
-        def run(params: Any, tokens: Array, lengths: Array) -> Array:
-            return nnx.merge(graph, params, rest)(tokens, lengths)
-
-        @jax.jit
-        def run_projected(params: Any, tokens: Array, lengths: Array, words: Any) -> Array:
-            return nnx.merge(graph, params, rest).of_projected_words(words, tokens, lengths)
-
-        self._run, self._run_projected = run, run_projected
-        self._project = jax.jit(lambda params: nnx.merge(graph, params, rest).projected_words())
+        self._run = compiled(TextClassifier.__call__, model)
+        self._run_projected = compiled(TextClassifier.of_projected_words, model)
+        self._project = compiled(TextClassifier.projected_words, model)
         self._projects = model.encoder.projects
         self._projected: tuple[Any, Any] = (None, None)  # the parameters, and the words with them
 

@@ -14,7 +14,7 @@ from jax import Array
 
 from rnncli.errors import DataError, ParameterError
 from rnncli.nn.dropout import DropoutKey
-from rnncli.nn.initial import initialised, with_parameters
+from rnncli.nn.initial import initialised, seedless, with_parameters
 from rnncli.sentiment import imdb
 from rnncli.sentiment.batches import Batch, Bucketed
 from rnncli.sentiment.calibration import UNCALIBRATED, Calibration, fit_calibration
@@ -143,9 +143,7 @@ class SentimentTask:
         self.prepared, self.settings = prepared, prepared.settings
         settings, vocabulary, classes = prepared.settings, prepared.vocabulary, len(prepared.data.classes)
         texts, labels = prepared.texts["train"], prepared.data.parts["train"].labels
-        self.model = initialised(
-            lambda rngs: TextClassifier(settings, vocabulary.size, classes, rngs=rngs), settings.seed
-        )
+        self.model = initialised(TextClassifier, settings.seed, seedless(settings), vocabulary.size, classes)
         start = prepared.start
         self.has_prior = start is not None
         if start is not None:
@@ -180,7 +178,8 @@ class SentimentTask:
             rows = drawn(len(self._validation[1]), _MOST_EVALUATED)
             self._validation = self._validation[0].select(rows), self._validation[1][rows]
 
-    def loss(self, model: TextClassifier, carry: Any, data: Array, batch: Batch, key: DropoutKey) -> tuple[Array, Any]:
+    @staticmethod
+    def loss(model: TextClassifier, carry: Any, data: Array, batch: Batch, key: DropoutKey) -> tuple[Array, Any]:
         """The cross-entropy of a batch, `data` the weights of the classes."""
         labels = batch.labels[0] if batch.labels.ndim == 3 else batch.labels
         return model.loss(batch.tokens, batch.lengths, labels, data, key), carry

@@ -2,6 +2,7 @@
 
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Any, Protocol
 
 import jax
@@ -49,24 +50,26 @@ class Shuffled:
         self.batch = min(batch_size, examples)
         self.steps_per_epoch = math.ceil(examples / self.batch)
         self._key = jax.random.key(seed)
-        self._draw = jax.jit(lambda key, epoch: self._order(key, epoch))
         self._drawn: tuple[int, np.ndarray] | None = None  # the epoch and its order
 
     def order(self, epoch: int) -> np.ndarray:
         """The order of the examples in an epoch, `[steps_per_epoch, B]`."""
         if self._drawn is None or self._drawn[0] != epoch:
-            self._drawn = epoch, np.asarray(self._draw(self._key, epoch))
+            self._drawn = epoch, np.asarray(_drawn(self._key, epoch, self.examples, self.steps_per_epoch, self.batch))
         return self._drawn[1]
-
-    def _order(self, key: Array, epoch: Array) -> Array:
-        order = jax.random.permutation(jax.random.fold_in(jax.random.fold_in(key, epoch), 1), self.examples)
-        return jnp.resize(order, (self.steps_per_epoch, self.batch))
 
     def __call__(self, step: int, rows: slice = ALL) -> tuple[np.ndarray, int]:
         """The indices of the next steps, `[chunk, B]`, and how many of them there are."""
         epoch, place = divmod(step, self.steps_per_epoch)
         batches = self.order(epoch)[place : place + self.chunk]
         return np.resize(batches, (self.chunk, self.batch))[:, rows], len(batches)
+
+
+@partial(jax.jit, static_argnums=(2, 3, 4))
+def _drawn(key: Array, epoch: int, examples: int, steps: int, batch: int) -> Array:
+    """So many examples in the order of an epoch, `[steps, batch]`."""
+    order = jax.random.permutation(jax.random.fold_in(jax.random.fold_in(key, epoch), 1), examples)
+    return jnp.resize(order, (steps, batch))
 
 
 @dataclass

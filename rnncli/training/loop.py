@@ -20,6 +20,7 @@ import optax
 from flax import nnx
 from jax import Array
 
+from rnncli.nn.compiled import compiled
 from rnncli.training.anomaly import find_anomaly
 from rnncli.training.batches import Batches
 from rnncli.training.devices import own_device
@@ -38,7 +39,7 @@ from rnncli.training.layout import (
 )
 from rnncli.training.parallel import fastest, possible
 from rnncli.training.settings import Training
-from rnncli.training.step import Loss, Params, Steps, TrainState, axis_of, layout_of, moving, with_best
+from rnncli.training.step import Loss, Params, Steps, TrainState, axis_of, layout_of, moving, steps_of, with_best
 
 # evaluate(params) -> metrics; the entry "loss" decides which epoch is the best
 Evaluate = Callable[[Params], Metrics]
@@ -106,16 +107,12 @@ def initial_state(model: nnx.Module, optimizer: optax.GradientTransformation, ca
 def evaluation(
     model: nnx.Module, measure: Callable[[Any, Any], dict[str, Array]], data: Any, shared: str | None = None
 ) -> Evaluate:
-    """`measure(model, data)` as one compiled function of the model's parameters.
+    """`measure(model, data)` as one compiled function of the model's parameters; see `nn.compiled` for what it may be.
 
     Devices share the first axis of those arrays in a dictionary `data` whose names begin with `shared`, where it can be
     cut equally.
     """
-    graph, _, rest = nnx.split(model, nnx.Param, ...)
-
-    @jax.jit
-    def run(params: Params, data: Any) -> dict[str, Array]:
-        return measure(nnx.merge(graph, params, rest), data)
+    run = compiled(measure, model)
 
     def measured(params: Params) -> Metrics:
         given = beside(params, data, None) if shared is None else {}
@@ -203,7 +200,7 @@ def fit(
     before, so that it goes on bit for bit, or, if that is not known or not possible, as are fastest. To `watch` means
     to find out where a loss that is no number came from; it keeps a copy of the state.
     """
-    program = Steps(model, optimizer, loss_of, plan.steps_per_epoch, plan.accumulate)
+    program = steps_of(model, optimizer, loss_of, plan.steps_per_epoch, plan.accumulate)
     course = Course(plan, batches, evaluate, state)
     layout = _layout(program, model, data, state, batches, plan, devices)
     if plan.steps:

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import jax
@@ -12,6 +12,7 @@ from rnncli.training.loop import Params, Plan
 from rnncli.training.step import leaf_name
 
 
+@lru_cache(64)
 def make_optimizer(
     learning_rate: float,
     steps: int,
@@ -26,7 +27,8 @@ def make_optimizer(
     """Adam (AdamW with `weight_decay` of the parameters `decayed`) with Keras' ε, after clipping by global norm.
 
     `schedule` "cosine" falls from the learning rate to 0 over `steps`, after a linear warm-up over the fraction
-    `warmup` of them; "constant" stays. Parameters that are `frozen` stay as they are, and count for no norm.
+    `warmup` of them; "constant" stays. Parameters that are `frozen` stay as they are, and count for no norm. The same
+    choices give the same object, by which compiled programs are known.
     """
     rate: float | optax.Schedule = learning_rate
     if schedule == "cosine":
@@ -46,6 +48,7 @@ def make_optimizer(
     return optax.chain(still, whole, still)
 
 
+@lru_cache(64)
 def each_by_itself(optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
     """The same for parameters of several networks, stacked along their first axis, as if each were alone."""
 

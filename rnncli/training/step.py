@@ -4,7 +4,8 @@ All that a step needs is in its arguments: the state, the batches, the key that 
 program serves every seed, alone on a device, shared by several, or mapped over the states of several trainings.
 """
 
-from functools import cache, partial
+import inspect
+from functools import cache, lru_cache, partial
 from typing import Any, NamedTuple, Protocol
 
 import jax
@@ -55,21 +56,24 @@ class Program(Protocol):
 
 
 class Steps:
-    """The programs that train one architecture, for any layout of devices, or for several seeds."""
+    """The programs that train one architecture, for any layout of devices, or for several seeds.
+
+    See `steps_of`, which remembers them.
+    """
 
     def __init__(
         self,
-        model: nnx.Module,
+        graph: nnx.GraphDef[Any],
         optimizer: optax.GradientTransformation,
         loss_of: Loss,
         steps_per_epoch: int,
-        accumulate: int = 1,
+        accumulate: int,
+        rest: Any = (),
     ):
-        """`accumulate` is how many parts of a batch follow each other, their gradients added up, before an update."""
-        self._accumulate = accumulate
-        self._graph, _, self._rest = nnx.split(model, nnx.Param, ...)
+        """`rest` is the model's arrays that are no parameters."""
+        self._graph, self._rest, self._accumulate = graph, rest, accumulate
         self._optimizer, self._loss_of, self._steps_per_epoch = optimizer, loss_of, steps_per_epoch
-        self.on = cache(self._on)
+        self.on, self.together = cache(self._on), cache(self._together)
 
     def begins_epoch(self, step: int) -> bool:
         """Whether a step is the first of an epoch, where the carry is zero."""
@@ -89,7 +93,7 @@ class Steps:
 
         return jax.jit(run, donate_argnums=0)
 
-    def together(self, layout: Layout) -> Program:
+    def _together(self, layout: Layout) -> Program:
         """The program that trains several at once: states, batches and keys have them along their first axis.
 
         They are spread over devices that have to say nothing to each other.
@@ -105,7 +109,7 @@ class Steps:
         return jax.jit(run, donate_argnums=0)
 
     def _loss(self, params: Params, carry: Any, data: Any, batch: Any, key: DropoutKey) -> tuple[Array, Any]:
-        return self._loss_of(nnx.merge(self._graph, params, self._rest), carry, data, batch, key)
+        return self._loss_of(nnx.merge(self._graph, params, *self._rest), carry, data, batch, key)
 
     def _gradients(self, params: Params, carry: Any, data: Any, batch: Any, key: DropoutKey) -> Any:
         """The loss of a batch, the carry for the next one, and the gradients: `((loss, carry), gradients)`."""
@@ -149,6 +153,28 @@ class Steps:
             )
 
         return lax.fori_loop(0, steps, body, state)
+
+
+_remembered = lru_cache(8)(Steps)
+
+
+def steps_of(
+    model: nnx.Module,
+    optimizer: optax.GradientTransformation,
+    loss_of: Loss,
+    steps_per_epoch: int,
+    accumulate: int = 1,
+) -> Steps:
+    """The programs for a model, shared by trainings that are equal but for seed and data, one after the other.
+
+    `accumulate` is how many parts of a batch follow each other, their gradients added up, before an update. Where the
+    loss is the method of an object, or the model has arrays that are no parameters, nothing is shared: what is
+    remembered would keep the object, and perhaps much data, in memory.
+    """
+    graph, _, rest = nnx.split(model, nnx.Param, ...)
+    if inspect.ismethod(loss_of) or jax.tree.leaves(rest):
+        return Steps(graph, optimizer, loss_of, steps_per_epoch, accumulate, (rest,))
+    return _remembered(graph, optimizer, loss_of, steps_per_epoch, accumulate)
 
 
 def leaf_name(path: tuple[Any, ...]) -> str:

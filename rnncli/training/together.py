@@ -22,7 +22,7 @@ from rnncli.training.parallel import one_program_gains
 from rnncli.training.runner import Run
 from rnncli.training.settings import Saving
 from rnncli.training.signals import stop_requests
-from rnncli.training.step import Steps, TrainState, moving, sequences, with_best
+from rnncli.training.step import Steps, TrainState, moving, sequences, steps_of, with_best
 from rnncli.training.task import Task
 
 
@@ -167,7 +167,7 @@ class Together:
 
     def _stacked(self, trees: Sequence[Any]) -> Any:
         """Trees of arrays as one, along the first axis, on the devices."""
-        tree = jax.tree.map(lambda *arrays: jnp.stack(arrays), *trees)
+        tree = _stack(*trees)
         return spread(tree, over_first(tree), self._layout)
 
     def _apart(self, tree: Any) -> list[Any]:
@@ -176,7 +176,12 @@ class Together:
 
 
 def _steps(task: Task) -> Steps:
-    return Steps(task.model, task.optimizer, task.loss, task.plan.steps_per_epoch, task.plan.accumulate)
+    return steps_of(task.model, task.optimizer, task.loss, task.plan.steps_per_epoch, task.plan.accumulate)
+
+
+@jax.jit
+def _stack(*trees: Any) -> Any:
+    return jax.tree.map(lambda *arrays: jnp.stack(arrays), *trees)
 
 
 def _item(index: int, array: jax.Array) -> jax.Array:

@@ -1,0 +1,34 @@
+"""Functions of a model, compiled once for each architecture, whatever the parameters.
+
+`jax.jit` knows a program by the function that it compiled. A function that is made anew for each model, around that
+model's graph, is traced and compiled anew as well, though another model of the same architecture was there before: the
+next seed, the next origin of a backtest, the next call in a notebook. Here, the graph is a part of the name instead.
+"""
+
+from collections.abc import Callable
+from functools import lru_cache, partial
+from typing import Any
+
+import jax
+from flax import nnx
+
+_REMEMBERED = 64  # programs; of those that nobody used for the longest time, memory is let go
+
+
+def compiled(function: Callable[..., Any], model: nnx.Module) -> Callable[..., Any]:
+    """`run(params, …)`: what `function(model, …)` returns with these parameters, compiled; see `nnx.state`.
+
+    It is shared by all models whose modules, shapes aside, are equal. The function is one of a module, a class, or an
+    object that says by `==` whether another computes the same; as it is remembered, it holds no data.
+    """
+    graph, _, rest = nnx.split(model, nnx.Param, ...)
+    return partial(_program(function, graph), rest)
+
+
+@lru_cache(_REMEMBERED)
+def _program(function: Callable[..., Any], graph: nnx.GraphDef[Any]) -> Callable[..., Any]:
+    @jax.jit
+    def run(rest: Any, params: Any, *arguments: Any, **named: Any) -> Any:
+        return function(nnx.merge(graph, params, rest), *arguments, **named)
+
+    return run
