@@ -90,11 +90,12 @@ def run(arguments: list[str] | None = None) -> int:
         _complain(_of_system(error))
         return interrupts.exit_code() or 1
     except Exception as error:
-        if (group := _group()) is not None:
+        exhausted = "RESOURCE_EXHAUSTED" in str(error)  # what XLA calls it; its exception class is not public
+        if not exhausted and (group := _group()) is not None:
             group.heed(error)
         if (code := interrupts.exit_code()) is not None:
             return code  # what a signal broke off may fail in any way
-        if "RESOURCE_EXHAUSTED" in str(error):  # what XLA calls it; its exception class is not public
+        if exhausted:
             return _out_of_memory()
         print("\nThis is a bug in rnncli; please report it with the lines that follow.", file=sys.stderr)
         raise

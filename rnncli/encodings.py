@@ -9,6 +9,7 @@ from rnncli.errors import DataError
 from rnncli.settings import setting
 
 _BINARY = (b"PAR1", b"PK\x03\x04")  # Parquet and workbooks have an encoding of their own
+_LONGEST_MAGIC = 4
 _LEAST_LIKELY = 200  # bytes from which on a guess is worth telling
 
 
@@ -48,9 +49,14 @@ def recoded(blocks: Iterable[bytes], encoding: str, name: str) -> Iterator[bytes
     Raises DataError: the bytes of what messages call `name` are not of the encoding.
     """
     blocks = iter(blocks)
-    first = next(blocks, b"")
+    first = b""
+    for block in blocks:  # of which one may be short, or empty
+        first += block
+        if len(first) >= _LONGEST_MAGIC:
+            break
     if first.startswith(_BINARY):
-        yield from chain([first], blocks)
+        yield first
+        yield from blocks
         return
 
     def refuse(error: UnicodeError, place: int) -> DataError:

@@ -66,6 +66,29 @@ def whole_lines(pieces: Iterable[AnyStr], newline: AnyStr) -> Iterator[list[AnyS
         yield [nothing.join(begun)]
 
 
+def with_newlines(blocks: Iterable[bytes], head: bytes, name: str) -> Iterator[bytes]:
+    """A text that begins with `head`; if its lines end in carriage returns alone, as in old Excel's, in newlines.
+
+    Raises DataError: further on, lines end in something else.
+    """
+    begun = head.rstrip(b"\r\n")
+    if b"\n" in begun or b"\r" not in begun:
+        yield from blocks
+        return
+    held, ended = b"", False
+    for block in blocks:
+        block = held + block
+        held = b"\r" if block.endswith(b"\r") else b""  # a newline may follow
+        block = block.removesuffix(b"\r").replace(b"\r\n", b"\r")
+        if b"\n" in block.rstrip(b"\n") or (ended and block.strip()):
+            raise DataError(
+                f"lines of {name} end in carriage returns first, and in newlines later; write newlines alone"
+            )
+        ended = ended or b"\n" in block
+        yield block.replace(b"\r", b"\n")
+    yield held.replace(b"\r", b"\n")
+
+
 def _unpacked(source: str) -> Iterator[bytes]:
     head, pieces = peeked(_pieces(source), _LONGEST_MAGIC)  # a pipe may give less than a magic number at once
     make, failure = _decompressor(head)

@@ -56,6 +56,16 @@ def at_most(blocks: Iterable[AnyStr], name: str, most: int = MOST_IN_MEMORY) -> 
         yield block
 
 
+def lines_at_most(pieces: Iterable[AnyStr], newline: AnyStr, name: str, most: int | None = None) -> Iterator[AnyStr]:
+    """The pieces of a text. Raises DataError: a line in them is longer than `most`, `LONGEST_LINE` if None."""
+    size, most = 0, LONGEST_LINE if most is None else most  # of a line without its end
+    for piece in pieces:
+        size = len(piece) - piece.rfind(newline) - 1 if newline in piece else size + len(piece)
+        if size > most and not lifted():
+            raise too_much(name, f"has a line of more than {most / 2**20:,.0f} MiB")
+        yield piece
+
+
 def joined(blocks: Iterable[bytes], name: str, most: int = MOST_IN_MEMORY) -> bytes:
     """The blocks as one. Raises DataError: they are more than `most` bytes."""
     return b"".join(at_most(blocks, name, most))

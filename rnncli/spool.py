@@ -6,7 +6,8 @@ The file has no name and is gone when the program ends; `TMPDIR` says where it i
 import tempfile
 import weakref
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from typing import IO
 
 import numpy as np
 
@@ -18,13 +19,13 @@ _IN_MEMORY = 2**26  # bytes that need no file
 class Spool:
     """Numbers of one type, put one after the other."""
 
-    def __init__(self, dtype: np.typing.DTypeLike, in_memory: int = _IN_MEMORY):
-        """From `in_memory` bytes on they go to a file."""
+    def __init__(self, dtype: np.typing.DTypeLike, in_memory: int | None = None):
+        """From `in_memory` bytes on, 64 MiB if None, they go to a file."""
         self._dtype, self._size = np.dtype(dtype), 0
-        self._in_memory = in_memory
+        self._in_memory = _IN_MEMORY if in_memory is None else in_memory
         with _room():
-            self._file = tempfile.SpooledTemporaryFile(in_memory)  # noqa: SIM115 - open until all are there
-        weakref.finalize(self, self._file.close)
+            self._file = tempfile.SpooledTemporaryFile(self._in_memory)  # noqa: SIM115 - open until all are there
+        weakref.finalize(self, _close, self._file)
 
     def __len__(self) -> int:
         """How many numbers there are."""
@@ -39,12 +40,21 @@ class Spool:
 
     def array(self) -> np.ndarray:
         """All of them, `[n]`, to be read only; no more can be added."""
-        with self._file, _room():
-            if self._size <= self._in_memory:
-                self._file.seek(0)
-                return np.frombuffer(self._file.read(), self._dtype)
-            self._file.flush()
-            return np.asarray(np.memmap(self._file, self._dtype, "r", shape=(len(self),)))  # pyright: ignore
+        try:
+            with _room():
+                if self._size <= self._in_memory:
+                    self._file.seek(0)
+                    return np.frombuffer(self._file.read(), self._dtype)
+                self._file.flush()
+                return np.asarray(np.memmap(self._file, self._dtype, "r", shape=(len(self),)))  # pyright: ignore
+        finally:
+            _close(self._file)
+
+
+def _close(file: IO[bytes]) -> None:
+    """What could not be written before cannot be now, either, and was told."""
+    with suppress(OSError):
+        file.close()
 
 
 @contextmanager
@@ -53,5 +63,6 @@ def _room() -> Iterator[None]:
     try:
         yield
     except OSError as error:
-        what = f"cannot write what was read to '{tempfile.gettempdir()}': {error.strerror}"
+        place = f"'{tempfile.tempdir}'" if tempfile.tempdir else "a temporary file"
+        what = f"cannot write what was read to {place}: {error.strerror}"
         raise DataError(f"{what}; set TMPDIR to a folder with room") from error

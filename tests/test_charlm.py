@@ -46,6 +46,15 @@ def vocabulary(symbols: str = "\nabcdefgh ", **changes) -> Vocabulary:
 # text to tokens
 
 
+def test_lower_case_does_not_depend_on_where_a_text_is_cut() -> None:
+    reading = CharlmSettings(lowercase=True)
+    whole = "\u0391\u03a3\u0391 \u0391\u03a3 \u0130B"
+    for size in range(1, len(whole)):
+        pieces = [whole[place : place + size].encode() for place in range(0, len(whole), size)]
+        corpus = read_corpus(["a"], reading, read=lambda _, pieces=pieces: pieces)
+        assert corpus.vocabulary.text(corpus.tokens) == "\u03b1\u03c3\u03b1 \u03b1\u03c3 i\u0307b"
+
+
 @given(st.text(alphabet=st.characters(exclude_categories=("Cs",)), min_size=1))
 def test_what_is_encoded_decodes_to_the_same(text: str) -> None:
     known = Vocabulary("chars", tuple(sorted({ord(char) for char in text})))

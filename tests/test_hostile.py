@@ -31,7 +31,7 @@ from rnncli.sentiment.imdb import _reviews
 from rnncli.sentiment.records import Columns, read_labelled
 from rnncli.sentiment.stream import records_of
 from rnncli.sentiment.vectors import read_vectors
-from rnncli.tables import read_table
+from rnncli.tables import read_table, separated
 
 CASES = [pytest.param(60, id="some"), pytest.param(2_000, id="many", marks=pytest.mark.slow)]
 MODELS = [pytest.param(60, id="some"), pytest.param(1_500, id="many", marks=pytest.mark.slow)]
@@ -267,13 +267,19 @@ def test_a_parquet_that_claims_too_many_rows(tmp_path: Path, monkeypatch: pytest
 
 
 def test_a_line_without_end_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from rnncli.sentiment import lines
-
-    monkeypatch.setattr(lines, "LONGEST_LINE", 2**18)
+    monkeypatch.setattr(limits, "LONGEST_LINE", 2**18)
+    monkeypatch.setattr(separated, "LONGEST_LINE", 2**18)
     path = tmp_path / "a.txt"
     path.write_bytes(b"a" * 2**19)
     with pytest.raises(DataError, match="has a line of more than 0 MiB"):
         list(records_of([str(path)], None).groups)
+    with pytest.raises(DataError, match="has a line of more than 0 MiB"):
+        read_table(str(path))
+    path.write_text('text,label\na,b\n"c,d\n' + "e,f\n" * 2**17)  # the third quote is missing
+    with pytest.raises(DataError, match="line 3, field larger than field limit"):
+        read_table(str(path))
+    path.write_text(json.dumps([{"value": 2.5, "name": "long"}] * 20_000))
+    assert len(read_table(str(path))) == 20_000, "a whole table may be one line"
 
 
 @pytest.mark.parametrize("ends", ["\r", "\r\n", "\n"])

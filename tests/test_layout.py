@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from samples import monthly_sales
 
 from rnncli.errors import ParameterError
 from rnncli.sentiment.batches import Bucketed
@@ -134,3 +135,17 @@ def test_parts_of_a_batch_have_to_be_equal(rnncli: Callable[..., Any], tmp_path:
 
 def test_one_part_is_the_default() -> None:
     assert Training().accumulate == 1
+
+
+def test_batches_of_few_examples_are_filled_up_to_what_devices_share(rnncli, tmp_path: Path) -> None:
+    path = tmp_path / "sales.csv"
+    path.write_text(monthly_sales(75))  # 35 slices for the first fit, 49 for the last one
+    how = ["--cell", "gru", "--units", 2, "--window", 24, "--horizon", 3, "--epochs", 1, "--mesh", "data=2", "-q"]
+    saved = ["--checkpoint", tmp_path / "model"]
+    trained = rnncli("forecast", path, *how, *saved, "--system", "network", "--batch-size", 128)
+    assert (trained.code, trained.err) == (0, "")
+    for size in (32, 34):
+        replayed = rnncli(
+            "forecast", path, "--from", tmp_path / "model", "--replay", path, *how[6:], "--batch-size", size
+        )
+        assert (replayed.code, replayed.err) == (0, ""), size

@@ -9,7 +9,9 @@ import pandas as pd
 import pytest
 
 import rnncli
-from rnncli.forecast import combination, linear, network, slices, weights
+from rnncli.cli import run
+from rnncli.errors import DataError
+from rnncli.forecast import combination, compare, linear, network, slices, weights
 from rnncli.forecast.data import dataset
 from rnncli.forecast.defaults import for_series
 from rnncli.forecast.long import read_many
@@ -249,3 +251,59 @@ def test_of_very_many_series_each_has_fewer_rolling_origins(monkeypatch) -> None
     few = combination.rolling_origins(panel, first, last, 3, 12)
     assert len(few) < len(many) / 2
     assert np.bincount(few.series).min() >= 4  # they fall on all phases of the season, and so may be some more than 6
+
+
+def test_a_series_that_a_system_cannot_forecast_costs_that_system_its_figures_alone(tmp_path: Path, capsys) -> None:
+    path = tmp_path / "short.csv"
+    lengths = {"a": 90, "b": 80, "c": 70, "d": 16, "e": 12, "f": 9}
+    table = [(name, *each) for name, length in lengths.items() for each in monthly(length)]
+    path.write_text("id,month,y\n" + "".join(f"{name},{month},{value}\n" for name, month, value in table))
+    assert run(["forecast", str(path), "--id", "id", "--horizon", "3", "--cell", "linear", "--json"]) == 0
+    document = json.loads(capsys.readouterr().out)
+    assert document["scores"]["test"]["linear"]["mae"] is None
+    assert document["scores"]["test"]["model"]["mae"] > 0
+    assert len(document["forecast"]) == 3 * len(lengths)
+
+
+def monthly(length: int) -> list[tuple[str, float]]:
+    """Stamps and values of so many months."""
+    return [(f"{2001 + m // 12}-{m % 12 + 1:02d}", 50 + 10 * np.sin(m / 2) + m % 5) for m in range(length)]
+
+
+def test_what_is_unknown_for_a_seed_is_unknown_in_the_mean() -> None:
+    runs = [{"mse": 1.0, "mape": None, "by_step": [1.0, None]}, {"mse": 2.0, "mape": 3.0, "by_step": [4.0, None]}]
+    assert compare._mean(runs) == {"mse": 1.5, "mape": None, "by_step": [2.5, None]}
+
+
+def test_shares_of_several_targets_are_merged_byte_for_byte(tmp_path: Path, capsys) -> None:
+    path, model = tmp_path / "both.csv", str(tmp_path / "model")
+    rows = [f"s{number},{month},{value},{value + number}\n" for number in range(5) for month, value in monthly(48)]
+    path.write_text("id,month,a,b\n" + "".join(rows))
+    how = ["--id", "id", "--target", "a,b", "--horizon", "2", "--cell", "linear", "-q"]
+    assert run(["forecast", str(path), *how, "--checkpoint", model]) == 0
+    capsys.readouterr()
+    parts = []
+    for shard in range(3):
+        parts.append(str(tmp_path / str(shard)))
+        predict = ["forecast", "predict", str(path), "--checkpoint", model, "--shard", f"{shard}/3"]
+        assert run([*predict, "--output", parts[-1]]) == 0
+    assert run(["forecast", "predict", str(path), "--checkpoint", model]) == 0
+    whole = capsys.readouterr().out
+    assert run(["merge", *parts, "--by", "id"]) == 0
+    assert capsys.readouterr().out == whole
+
+
+def test_one_stamp_far_off_takes_no_memory() -> None:
+    stamps = ["1970-01-01 00:00:00"] + [f"2024-01-01 00:00:{second:02d}" for second in range(60)]
+    text = "id,time,y\n" + "".join(f"{name},{stamp},{place}\n" for name in "ab" for place, stamp in enumerate(stamps))
+    with pytest.raises(DataError, match="series 'a' leaves out 1704067199 of 1704067260 steps"):
+        read_many(table_of(text.encode(), "it"), "id")
+
+
+def test_the_first_windows_may_have_no_logarithms(tmp_path: Path, capsys, monkeypatch) -> None:
+    monkeypatch.setattr(linear, "_CHUNK", 20)
+    path = tmp_path / "signs.csv"
+    table = [(name, *each, sign) for name, sign in (("a", -1), ("b", 1)) for each in monthly(90)]
+    path.write_text("id,month,y\n" + "".join(f"{name},{month},{sign * value}\n" for name, month, value, sign in table))
+    assert run(["forecast", str(path), "--id", "id", "--horizon", "3", "--cell", "linear", "-q"]) == 0
+    assert len(capsys.readouterr().out.splitlines()) == 7

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 import signal
 import socket
 import subprocess
@@ -201,6 +202,39 @@ def test_where_one_dies_the_others_end_and_all_go_on(how: dict, place: Path, tmp
             np.testing.assert_array_equal(array, theirs[name], err_msg=name)
 
 
+@pytest.mark.slow  # half a minute of waiting
+def test_one_that_is_silent_ends_all(place: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "frozen"
+    processes = all_begun(2, [*CHARLM, "--epochs", 4000, "--checkpoint", folder, "--save-every", "1"], place)
+    while not names(folder):
+        assert processes[0].poll() is None
+        time.sleep(0.1)
+    processes[0].send_signal(signal.SIGSTOP)
+    since = time.monotonic()
+    ((code, out, err),) = ended(processes[1:])
+    assert time.monotonic() - since < WITHIN
+    assert (code, out) == (1, "")
+    assert re.fullmatch(r"error: process 0, the coordinator at [\d.:]+, is silent; what was saved is whole.*\n", err)
+    processes[0].kill()
+    processes[0].communicate()
+
+
+def test_processes_that_differ_are_told_in_what(place: Path) -> None:
+    port, others = free_port(), place / "others.txt"
+    others.write_text((place / "text.txt").read_text().replace("fox", "cat"))
+    seeds = [begun([*CHARLM, "--seed", number, *group(port, 2, number)], place) for number in range(2)]
+    assert ended(seeds) == [
+        (2, "", "error: processes 0 and 1 differ in --seed: 0 and 1; give all the same\n"),
+        (2, "", ""),
+    ]
+    port, other = free_port(), [*CHARLM[:2], "others.txt", *CHARLM[3:]]
+    ((code, out, err), second) = ended(
+        [begun([*which, *group(port, 2, n)], place) for n, which in enumerate([CHARLM, other])]
+    )
+    assert (code, out, second) == (2, "", (2, "", ""))
+    assert err == "error: processes 0 and 1 read different data; let all read the same\n"
+
+
 def test_a_signal_to_one_saves_and_ends_all(place: Path, tmp_path: Path) -> None:
     folder = tmp_path / "stopped"
     processes = all_begun(2, [*CHARLM, "--epochs", 4000, "--checkpoint", folder, "--save-every", "1"], place)
@@ -245,6 +279,13 @@ def test_processes_that_do_not_find_each_other_say_so(place: Path) -> None:
     told = f"error: process 1: no coordinator at 127.0.0.1:{nobody} within 8 s: Connection refused\n"
     assert unreachable == (1, "", told)
     assert waiting == (1, "", f"error: not all of the 2 processes came to 127.0.0.1:{alone} within 8 s\n")
+    with socket.socket() as another:  # which is no coordinator
+        another.bind(("127.0.0.1", 0))
+        another.listen()
+        there = another.getsockname()[1]
+        deceived = begun([*CHARLM, *group(there, 2, 1)], place, RNNCLI_JOIN_SECONDS="2")
+        told = f"error: not all of the 2 processes came to 127.0.0.1:{there} within 2 s\n"
+        assert ended([deceived]) == [(1, "", told)]
     twins = [begun([*CHARLM, *group(same, 2, number)], place, **soon) for number in (0, 1, 1)]
     (first, _, said), *others = ended(twins)
     assert (first, said) == (1, "error: two of the 2 processes have the same --process-id; give each its own\n")
@@ -256,7 +297,11 @@ def test_processes_that_do_not_find_each_other_say_so(place: Path) -> None:
     [
         (["--num-processes", 2], "--coordinator, --num-processes and --process-id go together: give all three"),
         (group(1, 2, 2), "--process-id 2 is not below --num-processes 2; they begin at 0"),
-        (["--coordinator", "here", *group(1, 2, 0)[2:]], "--coordinator 'here' is not HOST:PORT"),
+        (
+            ["--coordinator", "here", *group(1, 2, 0)[2:]],
+            "--coordinator 'here' is not HOST:PORT, with a port from 1 to 65535",
+        ),
+        (group(99999, 2, 0), "--coordinator '127.0.0.1:99999' is not HOST:PORT, with a port from 1 to 65535"),
     ],
 )
 def test_options_that_do_not_go_together_are_refused(

@@ -13,11 +13,14 @@ import pandas as pd
 import pytest
 
 from rnncli.errors import DataError, ParameterError
-from rnncli.sentiment.data import Dataset, described, read_parts, split_data
+from rnncli.sentiment.data import Dataset, described, read_parts, split_data, with_classes
 from rnncli.sentiment.imdb import read_imdb_reviews, write_imdb_reviews
 from rnncli.sentiment.labelled import Labelled
-from rnncli.sentiment.records import parts_of, read_labelled
+from rnncli.sentiment.ratios import log_count_ratios
+from rnncli.sentiment.records import labelled_of, parts_of, read_labelled
 from rnncli.sentiment.settings import Columns, DataSource, Parts
+from rnncli.sentiment.stream import records_of
+from rnncli.sentiment.text import Ragged
 from rnncli.sentiment.vectors import read_vectors
 
 ROWS = [("a fine film", "pos"), ("dull, and long", "neg"), ("so-so", "pos"), ("no", "neg")]
@@ -148,7 +151,7 @@ BAD = {
         b"text,label\n" + b"".join(b"a,%d\n" % number for number in range(60)),
         "have 60 different labels",
     ),
-    "a quote that is not closed": (b'text,label\n"good,1\nbad,0\n', "is no table: line 3, unexpected end of data"),
+    "a quote that is not closed": (b'text,label\n"good,1\nbad,0\n', "is no table: line 2, unexpected end of data"),
     "a label of two lines": (
         b'{"text": "a", "label": "x\\ny"}\n{"text": "b", "label": "z"}\n',
         "one line of printable",
@@ -341,3 +344,64 @@ def test_a_first_line_that_is_longer_than_what_is_looked_at(tmp_path: Path) -> N
     book = "öä " * 400_000  # the look ends within a letter
     path.write_text(f"pos {book}\nneg short\npos {book}\nneg short\n")
     assert read_labelled(str(path), Columns(), ["pos", "neg"]).sets == [("pos",), ("neg",), ("pos",), ("neg",)]
+
+
+@pytest.mark.parametrize("form", ["xlsx", "json array", "parquet", "UTF-16", "parquet in small pieces"])
+def test_what_is_trained_on_can_be_predicted(form: str, tmp_path: Path, monkeypatch) -> None:
+    stream = io.BytesIO()
+    if form == "xlsx":
+        pytest.importorskip("openpyxl")
+        TABLE.to_excel(stream, index=False)
+    raw = {
+        "xlsx": stream.getvalue(),
+        "json array": TABLE.to_json(orient="records").encode(),
+        "UTF-16": FORMS["UTF-16"],
+    }.get(form, FORMS["parquet"])
+    path = tmp_path / "texts"
+    path.write_bytes(raw)
+    if "pieces" in form:  # as a slow pipe gives them
+        monkeypatch.setattr("rnncli.files._pieces", lambda source: iter([raw[:2], b"", raw[2:9], raw[9:]]))
+    for encoding in (None, "latin-1") if "parquet" in form else (None,):
+        records = records_of([str(path)], "review", encoding)
+        assert records.columns == ("review", "sentiment")
+        found = [(record.text, record.row["sentiment"]) for group in records.groups for record in group]
+        assert found == ROWS
+
+
+def test_what_is_missing_in_lists_is_missing() -> None:
+    labelled = labelled_of(["a", None, float("nan")], ["x ", "y", "x"], Columns())
+    assert pairs(labelled) == [("a", "x"), ("", "y"), ("", "x")]
+    for missing in (None, float("nan"), pd.NA):
+        with pytest.raises(DataError, match="text 2 has no label"):
+            labelled_of(["a", "b"], ["x", missing], Columns())
+    assert pairs(labelled_of(["a", "b"], iter("xy"), Columns())) == [("a", "x"), ("b", "y")]
+
+
+def test_a_label_that_is_said_twice_is_one(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("__label__pos __label__pos fine\n__label__neg dull\n")
+    labelled = read_labelled(str(tmp_path / "a"), Columns())
+    assert not labelled.several
+    assert pairs(labelled) == [("fine", "pos"), ("dull", "neg")]
+
+
+def test_a_share_tells_the_record_of_the_whole(tmp_path: Path) -> None:
+    (tmp_path / "a.csv").write_text("text,label\n" + "a,x\nb,y\n" * 4 + "c,wrong\nd,x\n")
+    shared = read_labelled(str(tmp_path / "a.csv"), Columns()).share(slice(2, None, 3))
+    with pytest.raises(DataError, match="record 9 of .* has the label 'wrong'"):
+        with_classes(shared, ["x", "y"])
+
+
+def test_ratios_of_blocks_are_those_of_all(monkeypatch) -> None:
+    monkeypatch.setattr("rnncli.sentiment.text._TEXTS", 7)
+    draw = np.random.default_rng(0)
+    lengths = draw.integers(0, 6, 50)
+    texts = Ragged(draw.integers(0, 20, lengths.sum()).astype(np.int32), np.cumsum([0, *lengths]))
+    several = draw.integers(0, 2, (50, 3)).astype(np.int32)
+    for labels in (draw.integers(0, 3, 50), several):
+        found = log_count_ratios(texts, labels, 20, 3, 0.5)
+        for target in range(3):
+            inside = labels[:, target] > 0 if labels.ndim == 2 else labels == target
+            has = np.array([[number in texts.of(row) for number in range(20)] for row in range(50)])
+            ours, others = 0.5 + has[inside].sum(0), 0.5 + has[~inside].sum(0)
+            wanted = np.log(ours / ours.sum() / (others / others.sum()))
+            np.testing.assert_allclose(found[:, target], wanted, rtol=1e-5)

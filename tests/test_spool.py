@@ -1,6 +1,9 @@
 """What may be larger than memory: arrays and texts that go to a temporary file, and what is made of them in blocks."""
 
 import errno
+import os
+import subprocess
+import sys
 import tempfile
 import tracemalloc
 from pathlib import Path
@@ -45,6 +48,29 @@ def test_a_full_folder_of_temporary_files_is_told(monkeypatch) -> None:
         kept.put(b"abc")
 
 
+@pytest.mark.parametrize("ending", ["spool.array()", "del spool"])
+def test_a_disk_that_fills_is_told_once_whoever_notices(ending: str, tmp_path: Path) -> None:
+    script = f"""
+import resource, signal, numpy as np
+from rnncli.errors import DataError
+from rnncli.spool import Spool
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (2**16, 2**16))
+spool = Spool(np.uint8, 1)
+try:
+    for _ in range(2**16 + 10 if "array" in "{ending}" else 2**20):
+        spool.put(b"a")
+    {ending if "array" in ending else "pass"}
+except DataError as error:
+    print(error)
+{ending if "del" in ending else ""}
+"""
+    environment = {**os.environ, "TMPDIR": str(tmp_path)}
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, env=environment, check=False)
+    told = f"cannot write what was read to '{tmp_path}': File too large; set TMPDIR to a folder with room\n"
+    assert (done.stdout, done.stderr) == (told, "")
+
+
 @given(st.lists(ANY_TEXT, max_size=9), st.data())
 def test_texts_come_back(texts: list[str], data: st.DataObject) -> None:
     kept = Kept(texts)
@@ -71,12 +97,11 @@ def test_blocks_and_files_change_nothing(cut: str, monkeypatch) -> None:
     whole = made()
     monkeypatch.setattr(texts_module, "_TEXTS", 3)
     monkeypatch.setattr(spool, "_IN_MEMORY", 16)
-    monkeypatch.setattr(Spool.__init__, "__defaults__", (16,))
     assert made() == whole
 
 
 def test_labelled_texts_take_little_memory(tmp_path: Path, monkeypatch) -> None:
-    monkeypatch.setattr(Spool.__init__, "__defaults__", (2**16,))
+    monkeypatch.setattr(spool, "_IN_MEMORY", 2**16)
     monkeypatch.setattr(reading, "_BLOCK", 1000)
     count, words = 60_000, "some words of a text that says nothing at all and goes on for a while " * 3
     path = tmp_path / "texts.csv"

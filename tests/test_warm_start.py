@@ -105,7 +105,7 @@ def test_old_data_is_replayed(rnncli, saved: Path, tmp_path: Path) -> None:
 
 
 def test_a_fifth_of_a_batch_is_old_and_resuming_sees_the_same() -> None:
-    batches = Replayed(Shuffled(100, 8, seed=3), first=500, count=40, seed=3)
+    batches = Replayed(Shuffled(100, 8, seed=3), batch=10, first=500, count=40, seed=3)
     rows, steps = batches(0)
     assert (batches.batch, steps) == (10, 13)
     new, old = rows[:steps, :8], rows[:steps, 8:]

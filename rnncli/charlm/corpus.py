@@ -18,16 +18,17 @@ import numpy as np
 
 from rnncli.charlm.batches import Text
 from rnncli.charlm.settings import Reading
-from rnncli.charlm.vocabulary import UNKNOWN, Vocabulary, to_code_points
+from rnncli.charlm.vocabulary import UNKNOWN, Vocabulary, lowered, to_code_points
 from rnncli.encodings import decoded
 from rnncli.errors import DataError
-from rnncli.files import name_of, read_blocks
+from rnncli.files import name_of, peeked, read_blocks
 from rnncli.spool import Spool
 from rnncli.training.stored import METADATA
 
 TINY_SHAKESPEARE = "tfds:tiny_shakespeare"  # how the text that is meant where none is named stands in a checkpoint
 IN_MEMORY = "memory:text"  # how a text stands there that was no file
 _BLOCK = 2**20  # bytes or tokens at a time
+_LOOKED_AT = 8000  # bytes that tell whether a file is a text
 _PROVISIONAL = np.dtype(np.uint16)
 _MOST_SYMBOLS = np.iinfo(_PROVISIONAL).max - 1
 
@@ -210,7 +211,7 @@ def _is_binary(path: Path, encoding: str) -> bool:
     """Whether there is a NUL near its beginning, as git tells it; wide encodings are full of them, and exempt."""
     if encoding.startswith(("utf-16", "utf-32")):
         return False
-    return b"\0" in next(iter(read_blocks(str(path))), b"")[:8000]
+    return b"\0" in peeked(read_blocks(str(path)), _LOOKED_AT)[0][:_LOOKED_AT]
 
 
 def _separator(settings: Reading) -> Any:
@@ -228,7 +229,7 @@ def _decoded(pieces: Pieces, name: str, settings: Reading, *, learns: bool) -> I
             if index:
                 yield np.empty(0, np.uint32)
             if settings.lowercase:
-                part = part.lower()
+                part = lowered(part)
             if part:
                 yield to_code_points(part) if isinstance(part, str) else np.frombuffer(part, np.uint8)
 

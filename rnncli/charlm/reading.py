@@ -75,7 +75,10 @@ def text_to_evaluate(
 def read_text(text: Any, reading: Reading, data_dir: Path | None, say: Say, **how: Any) -> Corpus:
     """The text itself, or what files hold."""
     if isinstance(text, str) and not names_file(text):
-        raw = text.encode(reading.encoding, "surrogatepass" if reading.encoding.startswith("utf") else "strict")
+        try:
+            raw = text.encode(reading.encoding, "surrogatepass" if reading.encoding.startswith("utf") else "strict")
+        except UnicodeEncodeError as error:
+            raise DataError(f"the text has {text[error.start]!r}, which {reading.encoding} has not") from error
         return read_corpus((IN_MEMORY,), reading, read=lambda _: iter([raw]), say=say, **how)
     paths = [text] if isinstance(text, str | os.PathLike) else text if isinstance(text, Sequence) else ()
     names = tuple(os.fspath(path) for path in paths) or (TINY_SHAKESPEARE,)

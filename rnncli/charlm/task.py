@@ -18,7 +18,7 @@ from rnncli.nn.dropout import DropoutKey
 from rnncli.nn.initial import initialised, seedless, with_parameters
 from rnncli.training.devices import computing_devices
 from rnncli.training.events import Metrics
-from rnncli.training.layout import gathered
+from rnncli.training.layout import filled, gathered
 from rnncli.training.loop import Params, Plan
 from rnncli.training.optimizer import optimizer_of
 from rnncli.training.task import Scored
@@ -59,6 +59,7 @@ class CharlmTask:
         self.batches: Streams | Windows | Replayed = batches
         if start is not None and start.replay is not None:
             share = max(1, settings.batch_size // _REPLAYED)
+            share = filled(batches.batch + share, settings.accumulate) - batches.batch
             old = kind(start.replay, share, settings.window, settings.seed, chunk=chunk)
             self.batches = Replayed(batches, old)
         evaluations = max(1, round(len(training) / _EVALUATE_EVERY))

@@ -72,8 +72,8 @@ class Vocabulary:
         """The text as this vocabulary counts it, uint32: code points, lower-cased if it is, or UTF-8 bytes."""
         if self.kind == "bytes":
             raw = text.encode("utf-8", "surrogateescape")
-            return np.frombuffer(raw.lower() if self.lowercase else raw, np.uint8).astype(np.uint32)
-        return to_code_points(text.lower() if self.lowercase else text)
+            return np.frombuffer(lowered(raw) if self.lowercase else raw, np.uint8).astype(np.uint32)
+        return to_code_points(lowered(text) if self.lowercase else text)
 
     def encode(self, text: str, *, what: str = "the text", skip_unknown: bool = False) -> tuple[np.ndarray, int]:
         """Tokens of a text, uint32, and how many characters were skipped.
@@ -133,6 +133,14 @@ class Vocabulary:
     def text(self, tokens: np.ndarray) -> str:
         """The text that tokens stand for; bytes that are no UTF-8 become U+FFFD."""
         return self.raw(tokens).decode("utf-8", "replace")
+
+
+def lowered(text: Any) -> Any:
+    """A text, or bytes, in lower case: each character by itself, wherever the text is cut.
+
+    Python's `lower` writes a sigma at the end of a word in another way.
+    """
+    return (text.replace("\u03a3", "\u03c3") if isinstance(text, str) else text).lower()
 
 
 def to_code_points(text: str) -> np.ndarray:

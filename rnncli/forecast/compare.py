@@ -220,8 +220,11 @@ def _deviation(figures: Iterable[float]) -> float | None:
 
 
 def _mean(runs: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
-    """Metrics averaged over seeds; one that is None for a seed is None for all, as the truth decides that."""
-    return {
-        metric: None if value is None else np.mean([scores[metric] for scores in runs], axis=0).tolist()
-        for metric, value in runs[0].items()
-    }
+    """Metrics, and those of each step, averaged over seeds; None where one of them is."""
+
+    def mean(figures: Sequence[Any]) -> Any:
+        if isinstance(figures[0], list):
+            return [mean(step) for step in zip(*figures, strict=True)]
+        return None if None in figures else float(np.mean(figures))
+
+    return {metric: mean([scores[metric] for scores in runs]) for metric in runs[0]}

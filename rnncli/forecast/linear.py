@@ -109,7 +109,9 @@ class Moments:
             x, level, scale = _normalised(windows, self.variant, self.units.of(some.series), self.least)
             y = (future - level) / scale
             if self._shift is None:
-                self._shift = float(np.nan_to_num(np.nanmean(x))) if len(x) else 0.0
+                if np.isnan(x).all():
+                    continue  # nothing is known of these
+                self._shift = float(np.nanmean(x))
             x, y = x - self._shift, y - self._shift
             y = y - x @ self._prior
             x = np.concatenate([x, _beside(some, self.lags)], 1)

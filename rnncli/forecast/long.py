@@ -81,6 +81,12 @@ def read_many(
     return members, told + [f"{what} in {count} of {len(members)} series" for what, count in notes.items()]
 
 
+def _commonest(numbers: np.ndarray) -> int:
+    """The number that comes most often, the least of several."""
+    different, counts = np.unique(numbers, return_counts=True)
+    return int(different[counts.argmax()])
+
+
 def _on_one_step(rows: list[_Rows], groups: Sequence[np.ndarray], stamps: np.ndarray, column: str) -> list[_Rows]:
     """The rows with places that count the steps of each series, which are the same for all.
 
@@ -93,7 +99,7 @@ def _on_one_step(rows: list[_Rows], groups: Sequence[np.ndarray], stamps: np.nda
             place = int(each.places[np.flatnonzero(between == 0)[0]])
             stamp = each.clock.stamp(place) if each.clock else place
             raise DataError(f"series {each.name!r} has the time {stamp!r} twice in column {column!r}; keep one row")
-    widths = [int(np.bincount(between).argmax()) if len(between) > 1 else 0 for between in gaps]
+    widths = [_commonest(between) if len(between) > 1 else 0 for between in gaps]
     known = [width for width in widths if width]
     if not known or set(known) == {1}:
         return rows

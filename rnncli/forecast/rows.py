@@ -11,11 +11,11 @@ from rnncli.output import csv_text, significant
 
 
 def forecast_csv(forecasts: list[Forecast], quantiles: Quantiles) -> str:
-    """A table with a row for each series and step."""
+    """A table with a row for each series and step; all targets of a series stand together."""
     first, several = forecasts[0].series, several_targets([each.series for each in forecasts])
     header = (*keys_of(first, several=several), first.time_name or "step", "forecast", *quantiles.levels)
     rows = []
-    for each in forecasts:
+    for each in _by_series(forecasts):
         id = key_of(each.series, several=several)
         rows += [(*id, *row) for row in texts_of(each, quantiles)]
     return csv_text(header, *rows)
@@ -24,8 +24,14 @@ def forecast_csv(forecasts: list[Forecast], quantiles: Quantiles) -> str:
 def objects(forecasts: Sequence[Forecast], quantiles: Quantiles) -> Iterator[dict[str, Any]]:
     """The rows of all forecasts as JSON types."""
     several = several_targets([each.series for each in forecasts])
-    for each in forecasts:
+    for each in _by_series(forecasts):
         yield from objects_of(each, quantiles, several=several)
+
+
+def _by_series(forecasts: Sequence[Forecast]) -> list[Forecast]:
+    """In the order of the series, in which they can be shared out and put together again."""
+    places: dict[str, int] = {}
+    return sorted(forecasts, key=lambda each: places.setdefault(each.series.id, len(places)))
 
 
 def several_targets(members: Sequence[Series]) -> bool:

@@ -218,11 +218,14 @@ def _verdict(model: Model) -> list[str]:
         )
         return notes
     ours = systems["model"][metric]
-    best = min((name for name in systems if name != "model"), key=lambda name: systems[name][metric])
-    if ours > systems[best][metric] and not math.isclose(ours, systems[best][metric], rel_tol=1e-3):
+    known = {name: each[metric] for name, each in systems.items() if name != "model" and each[metric] is not None}
+    best = min(known, key=known.__getitem__, default=None)
+    if ours is None or best is None:
+        return notes  # of one of the series there is no forecast
+    if ours > known[best] and not math.isclose(ours, known[best], rel_tol=1e-3):
         what = "combination" if model.settings.system == "auto" else "model"
         notes.append(
             f"the {what} is not the best on the test part: {label_of(best)} has {metric} "
-            f"{figure(systems[best][metric])}, the {what} {figure(ours)}"
+            f"{figure(known[best])}, the {what} {figure(ours)}"
         )
     return notes

@@ -24,7 +24,7 @@ from rnncli.forecast.source import SeriesSource
 from rnncli.nn.initial import initialised, seedless, with_parameters
 from rnncli.training.batches import Replayed, Shuffled
 from rnncli.training.events import Metrics
-from rnncli.training.layout import gathered
+from rnncli.training.layout import filled, gathered
 from rnncli.training.loop import Params, Plan, evaluation, fit, initial_state
 from rnncli.training.optimizer import each_by_itself, optimizer_of
 from rnncli.training.task import Scored
@@ -134,11 +134,17 @@ class ForecastTask:
         return model if self._start is None else with_parameters(model, self._start.parameters(model))
 
     def _batches(self, examples: int) -> Shuffled | Replayed:
-        """Batches of the first slices, with some of the old ones, if there are any."""
-        size, seed = self.settings.batch_size, self.settings.seed
+        """Batches of the first slices, with some of the old ones, a fifth, if there are any.
+
+        Where there are fewer than a batch has, so many as the devices share equally.
+        """
+        settings = self.settings
+        size, seed = settings.batch_size, settings.seed
         if self._replay is None:
-            return Shuffled(examples, size, seed)
-        return Replayed(Shuffled(examples, max(1, size * 4 // 5), seed), self._all, self._old, seed)
+            return Shuffled(examples, min(size, filled(examples, settings.accumulate)), seed, repeats=True)
+        new = min(examples, max(1, size - size // 5))
+        least = filled(new + max(1, new // 4), settings.accumulate)
+        return Replayed(Shuffled(examples, new, seed), min(least, max(size, 2)), self._all, self._old, seed)
 
     def _scaled(self, data: Dataset) -> np.ndarray:
         """All values as the network sees them, `[n]`: those of a data set, and behind them the old ones."""

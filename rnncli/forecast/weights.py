@@ -38,7 +38,8 @@ class Weights:
         """Those of some series; of one without a number, as it was not there, the mean over all."""
 
         def rows(weights: np.ndarray) -> np.ndarray:
-            return np.stack([weights.mean(0) if number is None else weights[number] for number in numbers])
+            mean = weights.mean(0)
+            return np.stack([mean if number is None else weights[number] for number in numbers])
 
         tables = (self.systems, self.variants, self.errors)
         return Weights(*({name: rows(each) for name, each in table.items()} for table in tables))

@@ -140,7 +140,7 @@ def with_classes(labelled: Labelled, classes: Sequence[str], *, several: bool = 
     if bad := (odd | unknown).intersection(labelled.labels.tolist()):
         row = labelled.first_with(bad)
         labels = kinds[labelled.labels[row]]
-        record = f"record {row + 1} of {labelled.name}"
+        record = f"record {labelled.record_with(bad)} of {labelled.name}"
         if len(labels) != 1 and not several:
             raise DataError(f"{record} has {len(labels)} labels; a text has one here")
         label = next(label for label in labels if label not in indices)

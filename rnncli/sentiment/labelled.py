@@ -19,6 +19,7 @@ class Labelled:
     labels: np.ndarray  # int32 `[n]`, which of them each text has
     several: bool  # whether texts have several labels, or none
     name: str  # of the source, for messages
+    numbers: range  # of the records there, from 0 on
 
     @property
     def sets(self) -> list[tuple[str, ...]]:
@@ -36,11 +37,15 @@ class Labelled:
     def share(self, some: slice) -> "Labelled":
         """Some of the texts."""
         rows = np.arange(len(self))[some]
-        return replace(self, texts=Chosen(self.texts, rows), labels=self.labels[rows])
+        return replace(self, texts=Chosen(self.texts, rows), labels=self.labels[rows], numbers=self.numbers[some])
 
     def first_with(self, kinds: Collection[int]) -> int:
         """The first text that has one of some sets of labels."""
         return int(np.isin(self.labels, list(kinds)).argmax())
+
+    def record_with(self, kinds: Collection[int]) -> int:
+        """The number of its record, from 1 on."""
+        return self.numbers[self.first_with(kinds)] + 1
 
 
 def collected(
@@ -62,4 +67,4 @@ def collected(
 
     kept, several = Kept(texts()), kinds_of(list(cells))
     kinds = [(cell,) for cell in cells] if several is None else several
-    return Labelled(kept, kinds, np.array(labels, np.int32), several is not None, name)
+    return Labelled(kept, kinds, np.array(labels, np.int32), several is not None, name, range(len(labels)))

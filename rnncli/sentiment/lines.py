@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from rnncli.encodings import advice
 from rnncli.errors import DataError
 from rnncli.files import name_of, whole_lines
-from rnncli.limits import LONGEST_LINE, lifted, too_much
+from rnncli.limits import lines_at_most
 
 
 class Lines:
@@ -28,18 +28,10 @@ class Lines:
         return decoded(line.removeprefix(b"\xef\xbb\xbf") if index == 1 else line, index, self.name)
 
     def _split(self) -> Iterator[bytes]:
-        for whole in whole_lines(self._bounded(), b"\n"):
+        for whole in whole_lines(lines_at_most(self._blocks, b"\n", self.name), b"\n"):
             for index, line in enumerate(whole, 1):
                 self._ready = index < len(whole)
                 yield line
-
-    def _bounded(self) -> Iterator[bytes]:
-        size = 0  # of a line without its end
-        for block in self._blocks:
-            size = 0 if b"\n" in block else size + len(block)
-            if size > LONGEST_LINE and not lifted():
-                raise too_much(self.name, f"has a line of more than {LONGEST_LINE / 2**20:,.0f} MiB")
-            yield block
 
     def waits(self) -> bool:
         """Whether the next line may be long in coming."""

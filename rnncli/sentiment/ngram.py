@@ -38,9 +38,9 @@ class NgramModel:
         logits = [np.zeros((0, len(self.bias)), np.float32)]
         for first in range(0, len(words.texts), _CHUNK):
             keys, starts = _ngrams(words.texts, hashes, slice(first, first + _CHUNK))
-            added = np.cumsum(self._weights_of(keys), 0, float)
-            before = np.concatenate([np.zeros((1, added.shape[1])), added])[starts]
-            logits.append(np.diff(before, axis=0).astype(np.float32) + self.bias)
+            place, known = self._places_of(keys)
+            features = _matrix(place, starts, known, len(self.keys))
+            logits.append((features @ self.weights.astype(float)).astype(np.float32) + self.bias)
         return np.concatenate(logits)
 
     def contributions(self, words: Words, text: int, target: int, *, several: bool = False) -> tuple[np.ndarray, float]:
@@ -61,8 +61,13 @@ class NgramModel:
 
     def _weights_of(self, keys: np.ndarray) -> np.ndarray:
         """The weights of n-grams, float64 `[n, C]`; 0 of those that are not known."""
+        place, known = self._places_of(keys)
+        return np.where(known[:, None], self.weights[place], 0).astype(float)
+
+    def _places_of(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Where n-grams stand among those that are known, and whether they are."""
         place = np.minimum(np.searchsorted(self.keys, keys), len(self.keys) - 1)
-        return np.where((self.keys[place] == keys)[:, None], self.weights[place], 0).astype(float)
+        return place, self.keys[place] == keys
 
 
 def fit_ngram(

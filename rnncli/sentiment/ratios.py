@@ -5,7 +5,7 @@
 Wang & Manning 2012, "Baselines and Bigrams: Simple, Good Sentiment and Topic Classification".
 """
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -58,13 +58,16 @@ def log_count_ratios(
     texts: Ragged, labels: np.ndarray, symbols: int, classes: int, smoothing: float = 1.0
 ) -> np.ndarray:
     """r of each token that a word can have, a column for each of `targets`: float32 `[symbols, k]`."""
+    from scipy.sparse import csr_matrix
+
     wanted = targets(classes, several=labels.ndim == 2)
-    counts = np.zeros((len(wanted), 2, symbols))
-    first = 0
+    ours, everywhere, first = np.zeros((len(wanted), symbols)), np.zeros(symbols), 0
     for block in texts.blocks():
-        features = indicators(block.flat, block.starts, symbols)
-        for place, target in enumerate(wanted):
-            inside = of_class(labels[first : first + len(block)], target)
-            counts[place] += [_texts_with(features, rows) for rows in (inside, ~inside)]
+        features = indicators(block.flat, block.starts, symbols).astype(float)
+        own = labels[first : first + len(block)]
+        inside = csr_matrix(np.stack([of_class(own, target) for target in wanted]), dtype=float)
+        own_counts: Any = inside @ features
+        ours += own_counts.toarray()
+        everywhere += np.asarray(features.sum(0)).ravel()
         first += len(block)
-    return np.stack([_ratio(ours, others, smoothing) for ours, others in counts], 1)
+    return np.stack([_ratio(row, everywhere - row, smoothing) for row in ours], 1)

@@ -18,17 +18,16 @@ import numpy as np
 
 from rnncli.encodings import advice
 from rnncli.errors import DataError
-from rnncli.files import HEAD, name_of, peeked, read_blocks, read_bytes
+from rnncli.files import HEAD, name_of, peeked, read_blocks, read_bytes, with_newlines
 from rnncli.sentiment.labelled import Labelled, collected
 from rnncli.sentiment.lines import Lines, decoded
 from rnncli.sentiment.settings import Columns
-from rnncli.tables import SEPARATORS, Wanted, blocks_of, narrowed, separator_of, table_from, with_newlines
+from rnncli.tables import SEPARATORS, TYPED, Wanted, blocks_of, narrowed, separator_of, table_from
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _MARK = "__label__"  # fastText's
-_TABLES = (b"PAR1", b"PK\x03\x04", b"\xff\xfe", b"\xfe\xff")  # Parquet, Excel; UTF-16, which lines are not read in
 _TEXT_NAMES = ("text", "review", "sentence", "content", "comment", "message", "tweet", "body", "document", "phrase")
 _LABEL_NAMES = ("label", "sentiment", "class", "category", "target", "polarity", "rating", "stars", "score", "topic")
 _UNLABELLED = ("unsup",)  # aclImdb's folder of reviews without a label
@@ -48,12 +47,11 @@ def read_labelled(source: str, columns: Columns, known: Collection[str] = ()) ->
     head, blocks = peeked(read_blocks(source, columns.encoding))
     if not head.strip():
         raise DataError(f"{name} is empty")
-    if not columns.named and not head.startswith(_TABLES) and head.lstrip()[:1] not in b"{[":
+    if not columns.named and not head.startswith(TYPED) and head.lstrip()[:1] not in b"{[":
         first = _decoded_lines(head, name, whole=len(head) < HEAD)
         marked = next(filter(str.strip, first), "").startswith(_MARK)
         if marked or (not _is_table(first[0]) and _has_labels_in_front(first, known)):
-            blocks = map(with_newlines, blocks) if b"\n" not in head else blocks
-            lines = Lines(source, blocks)
+            lines = Lines(source, with_newlines(blocks, head, name))
             return _read_marked(lines, name) if marked else _read_lines(lines, name, columns.label_separator)
     return _from_table(lambda wanted: blocks_of(blocks, name, wanted), columns, name)
 
@@ -72,21 +70,32 @@ def labelled_of(texts: Any, labels: Sequence[Any] | None, columns: Columns, know
         return _from_table(lambda wanted: narrowed(iter([table]), wanted), columns, "the data frame")
     if getattr(labels, "ndim", 1) > 1:
         raise DataError("`labels` are a table; give for each text a list of its labels")
-    texts = list(texts)
+    texts, labels = list(texts), list(labels)
     if len(texts) != len(labels):
         raise DataError(f"there are {len(texts):,} texts and {len(labels):,} labels; give one for each text")
     several = (list, tuple, set, frozenset, np.ndarray)
-    given = [_unique(sorted(each, key=str)) if isinstance(each, several) else str(each) for each in labels]
+    for index, label in enumerate(labels):
+        if _is_missing(label):
+            raise DataError(f"text {index + 1} has no label; label it or leave it out")
+    given = [_unique(sorted(each, key=str)) if isinstance(each, several) else str(each).strip() for each in labels]
 
     def kinds_of(cells: Sequence[Any]) -> list[tuple[str, ...]] | None:
         if not any(isinstance(cell, tuple) for cell in cells):
             return None
         return [cell if isinstance(cell, tuple) else (cell,) for cell in cells]
 
-    labelled = collected(zip(map(str, texts), given, strict=True), "the data", kinds_of)
+    written = ("" if _is_missing(text) else str(text) for text in texts)
+    labelled = collected(zip(written, given, strict=True), "the data", kinds_of)
     if not labelled.texts:
         raise DataError("there are no texts")
     return labelled
+
+
+def _is_missing(value: Any) -> bool:
+    """Whether something is what stands where there is nothing: None, NaN, pandas' NA and NaT."""
+    return (
+        value is None or type(value).__name__ in ("NAType", "NaTType") or (isinstance(value, float) and value != value)
+    )
 
 
 def parts_of(source: str) -> dict[str, str]:
@@ -114,7 +123,7 @@ def _column_of(columns: list[str], wanted: str | None, names: Collection[str], w
 
 def _decoded_lines(head: bytes, name: str, *, whole: bool) -> list[str]:
     """The lines at the beginning of a source; where it goes on, without the last one, or, of a long one, its end."""
-    begun = with_newlines(head.removeprefix(b"\xef\xbb\xbf"))
+    begun = b"".join(with_newlines([head], head, name)).removeprefix(b"\xef\xbb\xbf")
     if not whole:  # a line or a letter is not all there
         begun = begun[: begun.rfind(b"\n" if b"\n" in begun else b" ") + 1]
     lines = begun.split(b"\n")
@@ -166,7 +175,7 @@ def _read_marked(lines: Iterable[str], name: str) -> Labelled:
                 text = [*text.split(maxsplit=1), ""][1]
             if not found:
                 raise DataError(f"line {index} of {name} does not begin with a label: '{line[:40]}'")
-            yield text, tuple(found)
+            yield text, tuple(dict.fromkeys(found))
 
     labelled = collected(records(), name, list)
     return replace(labelled, several=any(len(kind) > 1 for kind in labelled.kinds))
@@ -183,11 +192,11 @@ def _from_table(tables: Callable[[Wanted], Iterator["pd.DataFrame"]], columns: C
 
     def records() -> Iterator[tuple[str, str]]:
         for table in tables(wanted):
-            yield from zip(table[text].tolist(), table[label].tolist(), strict=True)
+            yield from zip(table[text].tolist(), map(str.strip, table[label].tolist()), strict=True)
 
     labelled = collected(records(), name, lambda cells: _several_of(cells, columns.label_separator))
     if not labelled.several and ("",) in labelled.kinds:
-        record = labelled.first_with([labelled.kinds.index(("",))]) + 1
+        record = labelled.record_with([labelled.kinds.index(("",))])
         raise DataError(f"record {record} of {name} has no label in column '{label}'; label it or leave it out")
     return labelled
 
@@ -243,12 +252,18 @@ def _unique(items: Iterable[Any]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(name for name in names if name))
 
 
+def _inside(folder: Path) -> list[Path]:
+    """What is in a folder, in order, without what is hidden."""
+    try:
+        return sorted(path for path in folder.iterdir() if not path.name.startswith("."))
+    except OSError as error:
+        raise DataError(f"cannot read '{folder}': {error.strerror}") from error
+
+
 def _read_folder(folder: Path, encoding: str | None) -> Labelled:
     def records() -> Iterator[tuple[str, str]]:
-        for kind in sorted(path for path in folder.iterdir() if path.is_dir()):
-            if kind.name.startswith(".") or kind.name in _UNLABELLED:
-                continue
-            for path in sorted(path for path in kind.iterdir() if path.is_file() and not path.name.startswith(".")):
+        for kind in (path for path in _inside(folder) if path.is_dir() and path.name not in _UNLABELLED):
+            for path in filter(Path.is_file, _inside(kind)):
                 raw = read_bytes(str(path), encoding)
                 try:
                     yield raw.decode("utf-8-sig"), kind.name

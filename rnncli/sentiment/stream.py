@@ -7,13 +7,14 @@ from itertools import chain
 from typing import Any, Literal
 
 from rnncli.errors import DataError, ParameterError
-from rnncli.files import name_of, names_file, read_blocks
+from rnncli.files import name_of, names_file, peeked, read_blocks
 from rnncli.sentiment.lines import Lines
 from rnncli.sentiment.records import is_folder
-from rnncli.tables import rows_of, separator_of, table_of
+from rnncli.tables import TYPED, blocks_of, rows_of, separator_of
 
 Form = Literal["lines", "csv", "json"]
 _MOST = 2048  # texts in a group
+_TELLING = 4  # bytes that tell a form
 
 
 @dataclass(frozen=True)
@@ -81,15 +82,10 @@ def _grouped(records: Iterator[Record], lines: Lines) -> Iterator[list[Record]]:
 def _table(source: str, text_column: str, encoding: str | None) -> Records:
     if not _is_source(source):
         raise DataError(f"no such file: '{source[:200]}'; `text_column` is of a table, a file or -")
-    blocks = read_blocks(source, encoding)
-    begun = next(blocks, b"")
-    if begun.startswith(b"PAR1"):
-        table = table_of(begun + b"".join(blocks), name_of(source))
-        _check(text_column, list(table.columns), name_of(source))
-        rows = table.to_dict("records")
-        records = [Record(str(row[text_column]), {str(name): cell for name, cell in row.items()}) for row in rows]
-        return Records("csv", iter([records]), tuple(table.columns))
-    lines = Lines(source, chain([begun], blocks))
+    head, blocks = peeked(read_blocks(source, encoding), _TELLING)
+    if head.startswith(TYPED) or head.lstrip().startswith(b"["):
+        return _blocks(blocks_of(blocks, name_of(source), list), text_column, name_of(source))
+    lines = Lines(source, blocks)
     first = next((line for line in lines if line.strip()), None)
     if first is None:
         raise DataError(f"{lines.name} is empty")
@@ -106,6 +102,18 @@ def _table(source: str, text_column: str, encoding: str | None) -> Records:
     cells = (dict(zip(header, row, strict=True)) for row in rows)
     records = (Record(fields[text_column], fields) for fields in cells)
     return Records("csv", _grouped(records, lines), tuple(header), separator)
+
+
+def _blocks(tables: Iterator[Any], text_column: str, name: str) -> Records:
+    """The records of a table that is no text, or no lines of it."""
+    first = next(tables)
+    _check(text_column, list(first.columns), name)
+
+    def groups() -> Iterator[list[Record]]:
+        for table in chain([first], tables):
+            yield [Record(row[text_column], row) for row in table.to_dict("records")]
+
+    return Records("csv", groups(), tuple(first.columns))
 
 
 def _check(text_column: str, header: list[str], name: str) -> None:

@@ -6,12 +6,13 @@ wrong and how many digits it had. A table may be larger than memory: it comes in
 Pandas is loaded where a table is made.
 """
 
-from rnncli.tables.reading import blocks_of, narrowed, read_table, table_of, with_newlines
+from rnncli.tables.reading import TYPED, blocks_of, narrowed, read_table, table_of
 from rnncli.tables.separated import SEPARATORS, rows_of, separator_of
 from rnncli.tables.typed import UNNAMED, Wanted, table_from
 
 __all__ = [
     "SEPARATORS",
+    "TYPED",
     "UNNAMED",
     "Wanted",
     "blocks_of",
@@ -21,5 +22,4 @@ __all__ = [
     "separator_of",
     "table_from",
     "table_of",
-    "with_newlines",
 ]

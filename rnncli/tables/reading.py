@@ -8,14 +8,15 @@ from typing import TYPE_CHECKING, Any
 from rnncli import limits
 from rnncli.encodings import advice, decoded
 from rnncli.errors import DataError
-from rnncli.files import name_of, peeked, read_blocks, whole_lines
+from rnncli.files import name_of, peeked, read_blocks, whole_lines, with_newlines
 from rnncli.tables.separated import separated_blocks
-from rnncli.tables.typed import Wanted, as_text, parquet_blocks, workbook
+from rnncli.tables.typed import Wanted, as_text, check_names, parquet_blocks, plain, workbook
 
 if TYPE_CHECKING:
     import pandas as pd
 
 _BLOCK = 20_000  # rows
+TYPED = (b"PAR1", b"PK\x03\x04", b"\xff\xfe", b"\xfe\xff")  # Parquet, Excel; UTF-16: what is not read by lines
 
 Tables = Iterator["pd.DataFrame"]
 
@@ -46,11 +47,9 @@ def blocks_of(blocks: Iterator[bytes], name: str, wanted: Wanted | None = None) 
         raise DataError(f"{name} is empty")
     if head.startswith(b"PAR1"):  # of which columns that are not wanted need not be read
         return _checked(parquet_blocks(blocks, name, wanted, _BLOCK), name)
-    if head.startswith(b"PK\x03\x04"):
-        tables = iter([as_text(workbook(limits.joined(blocks, name), name))])
-    else:
-        tables = _text_blocks(_lines(blocks, head, name), name)
-    tables = _checked(tables, name)
+    if not head.startswith(b"PK\x03\x04"):
+        return _checked(_text_blocks(_lines(blocks, head, name), name, wanted), name)
+    tables = _checked(iter([as_text(workbook(limits.joined(blocks, name), name))]), name)
     return tables if wanted is None else narrowed(tables, wanted)
 
 
@@ -58,18 +57,16 @@ def _checked(tables: Tables, name: str) -> Tables:
     first = next(tables)
     if first.empty:
         raise DataError(f"{name} has a header ({', '.join(map(str, first.columns))}) but no rows")
-    if first.columns.duplicated().any():
-        twice = first.columns[first.columns.duplicated()][0]
-        raise DataError(f"{name} has two columns named {twice!r}; rename one")
+    check_names(first.columns, name)
     return chain([first], tables)
 
 
 def narrowed(tables: Tables, wanted: Wanted) -> Tables:
-    """Tables with those columns alone that are wanted of the first one's."""
+    """Tables with those columns alone that are wanted."""
     chosen: list[str] = []
     for table in tables:
         chosen = chosen or list(wanted(list(table.columns)))
-        yield table.reindex(columns=chosen, fill_value="")  # later JSON objects may have other ones
+        yield table.reindex(columns=chosen)
 
 
 def _whole(tables: Tables) -> "pd.DataFrame":
@@ -84,15 +81,13 @@ def _whole(tables: Tables) -> "pd.DataFrame":
 def _lines(blocks: Iterable[bytes], head: bytes, name: str) -> Iterator[str]:
     """The lines of a text that begins with `head`, without their newlines."""
     wide = head[:2] in (b"\xff\xfe", b"\xfe\xff")
-    old = b"\n" not in head and not wide
     newlines = 0
 
     def checked() -> Iterator[bytes]:
         nonlocal newlines
-        for block in blocks:
+        for block in blocks if wide else with_newlines(blocks, head, name):
             if b"\x00" in block and not wide:
                 raise DataError(f"{name} is a binary file; tables are read as CSV, TSV, Parquet, JSON Lines or Excel")
-            block = with_newlines(block) if old else block
             newlines += block.count(b"\n")
             yield block
 
@@ -105,40 +100,58 @@ def _lines(blocks: Iterable[bytes], head: bytes, name: str) -> Iterator[str]:
         return DataError(f"{name} is not UTF-{16 if wide else 8}: {fault}; {advice(raw)}")
 
     text = decoded(checked(), "utf-16" if wide else "utf-8-sig", refuse)
+    if not _is_array(head):  # which may be one line
+        text = limits.lines_at_most(text, "\n", name)
     return chain.from_iterable(whole_lines(text, "\n"))
 
 
-def with_newlines(raw: bytes) -> bytes:
-    """The text with newlines at the ends of its lines, where these are carriage returns alone, as of old Excel."""
-    return raw if b"\n" in raw else raw.replace(b"\r", b"\n")
+def _is_array(head: bytes) -> bool:
+    return head.translate(None, b"\0\xef\xbb\xbf\xff\xfe").lstrip().startswith(b"[")
 
 
-def _text_blocks(lines: Iterator[str], name: str) -> Tables:
-    before = []
+def _text_blocks(lines: Iterator[str], name: str, wanted: Wanted | None) -> Tables:
+    before, sign = [], ""
     for line in lines:
         before.append(line)
-        if line.strip("\ufeff \t\r"):
+        if sign := line.strip().strip("\ufeff").strip()[:1]:
             break
     else:
         raise DataError(f"{name} is empty")
     before[-1] = before[-1].lstrip("\ufeff")
-    sign = before[-1].lstrip()[0]
     lines = chain(before, lines)
     if sign == "[":
-        return _json_blocks(_records_of("\n".join(limits.at_most(lines, name)), name), name)
+        return _json_blocks(_records_of("\n".join(limits.at_most(lines, name)), name), name, wanted)
     if sign == "{":
         numbered = ((index, line) for index, line in enumerate(lines, 1) if line.strip())
-        return _json_blocks((_record(line, index, name) for index, line in numbered), name)
-    return separated_blocks(lines, name, _BLOCK)
+        return _json_blocks((_record(line, index, name) for index, line in numbered), name, wanted)
+    tables = separated_blocks(lines, name, _BLOCK, numbers=wanted is None)
+    return tables if wanted is None else narrowed(tables, wanted)
 
 
-def _json_blocks(records: Iterator[Any], name: str) -> Tables:
+def _json_blocks(records: Iterator[Any], name: str, wanted: Wanted | None) -> Tables:
+    """Objects may have different keys, of which only those are looked at that are `wanted`, if it is not None."""
     import pandas as pd
 
+    met: dict[str, None] = {}
+    chosen: list[str] = []
     while some := list(islice(records, _BLOCK)):
         if not all(isinstance(record, dict) for record in some):
             raise DataError(f"{name} is not a table: a record of it is no JSON object")
-        yield as_text(pd.DataFrame(some, dtype=object))  # so that the text of a cell does not depend on other ones
+        keys = dict.fromkeys(chain.from_iterable(some))
+        if any(key != plain(key) for key in keys):
+            some = [{plain(key): value for key, value in record.items()} for record in some]
+            keys = dict.fromkeys(map(plain, keys))
+        if wanted is not None and not met.keys() >= keys.keys():
+            met |= keys
+            found = list(wanted(list(met)))
+            if chosen and chosen != found:
+                missing = next(key for key in found if key not in chosen)
+                raise DataError(f"the first {_BLOCK:,} records of {name} have no {missing!r}, as later ones have")
+            chosen = found
+        columns = list(keys) if wanted is None else chosen
+        cells = {column: [record.get(column) for record in some] for column in columns}
+        # of objects, so that the text of a cell does not depend on other ones
+        yield as_text(pd.DataFrame(cells, columns=columns, index=range(len(some)), dtype=object))
 
 
 def _records_of(text: str, name: str) -> Iterator[Any]:

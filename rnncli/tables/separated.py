@@ -6,8 +6,9 @@ from itertools import chain, islice
 from typing import TYPE_CHECKING
 
 from rnncli.errors import DataError
+from rnncli.limits import LONGEST_LINE
 from rnncli.notation import decimal_points, is_number
-from rnncli.tables.typed import UNNAMED
+from rnncli.tables.typed import UNNAMED, check_names
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -15,8 +16,11 @@ if TYPE_CHECKING:
 SEPARATORS = ",;\t|"
 
 
-def separated_blocks(lines: Iterator[str], name: str, size: int) -> Iterator["pd.DataFrame"]:
-    """Tables of `size` rows, the last one of fewer; see `rows_of`."""
+def separated_blocks(lines: Iterator[str], name: str, size: int, *, numbers: bool) -> Iterator["pd.DataFrame"]:
+    """Tables of `size` rows, the last one of fewer; see `rows_of`.
+
+    Where they are `numbers`, and ';' separates, a decimal comma becomes a point.
+    """
     import pandas as pd
 
     first, lines = _without_comments(lines)
@@ -28,7 +32,9 @@ def separated_blocks(lines: Iterator[str], name: str, size: int) -> Iterator["pd
     if all(map(is_number, header)):  # no header: the first line is data already
         rows = chain([header], rows)
         header = [UNNAMED] if len(header) == 1 else [f"column {index}" for index in range(1, len(header) + 1)]
-    rows = (decimal_points(row, separator) for row in rows)
+    check_names(header, name)
+    if numbers:
+        rows = (decimal_points(row, separator) for row in rows)
     some = list(islice(rows, size))
     while True:  # a table without rows is one, too
         yield pd.DataFrame(some, columns=header, dtype=str)  # a column of pandas' takes a sixth of the memory of lists
@@ -66,11 +72,12 @@ def rows_of(lines: Iterable[str], separator: str, name: str, *, strip: bool) -> 
 
     `strip` takes the blanks around cells away, too. Without it, a blank line under a single column is an empty cell.
     """
-    csv.field_size_limit(2**31 - 1)  # a cell may hold a book
+    csv.field_size_limit(LONGEST_LINE)  # a cell may hold a book
     reader = csv.reader(lines, delimiter=separator, skipinitialspace=True, strict=True)
-    width = 0
+    width, line, after = 0, 1, 1  # the line in which a row begins, and the next one
     try:
         for row in reader:
+            line, after = after, reader.line_num + 1
             if strip:
                 row = [cell.strip() for cell in row]
             elif width == 1:
@@ -78,11 +85,10 @@ def rows_of(lines: Iterable[str], separator: str, name: str, *, strip: bool) -> 
             if not row or (strip and row == [""]):
                 continue
             width = width or len(row)
-            if strip and len(row) != width and row[0].startswith("#"):  # a comment
-                continue
+            if strip and len(row) != width and row[0].startswith("# " if len(row) > 1 else "#"):
+                continue  # a comment; #this may be a text
             if len(row) != width:
-                raise DataError(f"{name} is ragged: line {reader.line_num} has {len(row)} cells, the header {width}")
+                raise DataError(f"{name} is ragged: line {line} has {len(row)} cells, the header {width}")
             yield row
     except csv.Error as error:
-        line = reader.line_num if width or strip else 1  # a header that never ends begins in the first line
-        raise DataError(f"{name} is no table: line {line}, {error}") from error
+        raise DataError(f"{name} is no table: line {after}, {error}") from error

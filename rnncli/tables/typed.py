@@ -2,8 +2,10 @@
 
 import io
 import json
+import re
 import zipfile
-from collections.abc import Callable, Iterator, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from rnncli import limits
@@ -13,6 +15,7 @@ from rnncli.spool import Spool
 if TYPE_CHECKING:
     import pandas as pd
 
+_SURROGATE = re.compile("[\ud800-\udfff]")  # half of a character, as of a text that was cut
 UNNAMED = "value"  # the only column of what has no names
 
 Wanted = Callable[[list[str]], Sequence[str]]
@@ -38,10 +41,18 @@ def table_from(data: Any) -> "pd.DataFrame":
     return as_text(data)
 
 
+def check_names(names: Iterable[Any], name: str) -> None:
+    """Raises DataError: columns have the same name."""
+    counts = Counter(map(str, names))
+    if twice := next((each for each, count in counts.items() if count > 1), None):
+        raise DataError(f"{name} has two columns named {twice!r}; rename one")
+
+
 def as_text(table: "pd.DataFrame") -> "pd.DataFrame":
     """Typed columns as the strings that a CSV file would hold."""
     import pandas as pd
 
+    check_names(table.columns, "the table")
     if table.index.name is not None or isinstance(table.index, pd.DatetimeIndex):
         table = table.reset_index()
 
@@ -61,13 +72,13 @@ def as_text(table: "pd.DataFrame") -> "pd.DataFrame":
             column = pd.Series([_text(cell) for cell in column], column.index, object)
         return column.astype(str).mask(missing, "")
 
-    return pd.DataFrame({str(name): text(table[name]) for name in table.columns})
+    return pd.DataFrame({plain(str(name)): text(table[name]) for name in table.columns})
 
 
 def _text(cell: Any) -> str:
     """A list in a cell as JSON has it, a whole number without its point."""
     if isinstance(cell, str):
-        return cell
+        return plain(cell)
     if isinstance(cell, float):
         return f"{cell:.0f}" if cell.is_integer() else str(cell)
     if type(cell).__name__ == "ndarray":
@@ -75,6 +86,11 @@ def _text(cell: Any) -> str:
     if isinstance(cell, set | frozenset):
         cell = sorted(cell, key=str)
     return json.dumps(cell, ensure_ascii=False, default=str) if isinstance(cell, list | tuple) else str(cell)
+
+
+def plain(text: str) -> str:
+    """A text without halves of characters."""
+    return _SURROGATE.sub("\ufffd", text)
 
 
 def parquet_blocks(blocks: Iterator[bytes], name: str, wanted: Wanted | None, size: int) -> Iterator["pd.DataFrame"]:
@@ -89,20 +105,27 @@ def parquet_blocks(blocks: Iterator[bytes], name: str, wanted: Wanted | None, si
         for block in blocks:
             content.put(block)
         with parquet.ParquetFile(arrow.BufferReader(arrow.py_buffer(content.array()))) as file:
-            cells = file.metadata.num_rows * max(1, file.metadata.num_columns)
-            if cells > limits.MOST_CELLS and not limits.lifted():
-                raise limits.too_much(name, f"has {cells:,} cells, and tables of up to {limits.MOST_CELLS:,} are read")
             if wanted is None or not file.metadata.num_rows:
+                cells = file.metadata.num_rows * max(1, file.metadata.num_columns)
+                if cells > limits.MOST_CELLS and not limits.lifted():
+                    what = f"has {cells:,} cells, and tables of up to {limits.MOST_CELLS:,} are read"
+                    raise limits.too_much(name, what)
                 yield as_text(file.read().to_pandas())
                 return
             names = [column for column in file.schema_arrow.names if not column.startswith("__index_level_")]
+            check_names(names, name)
             chosen = list(wanted(names))
             # whether times have hours, days alone do not tell
             times = [column for column in chosen if arrow.types.is_temporal(file.schema_arrow.field(column).type)]
             whole = as_text(file.read(columns=times).to_pandas(ignore_metadata=True)) if times else pd.DataFrame()
             first = 0
             for batch in file.iter_batches(size, columns=chosen):
-                table = as_text(batch.to_pandas(ignore_metadata=True))
+                table = batch.to_pandas(ignore_metadata=True)
+                for column, cells in zip(chosen, batch.select(chosen).columns, strict=True):
+                    # pandas makes floats of whole numbers where one is missing
+                    if arrow.types.is_integer(cells.type) or arrow.types.is_nested(cells.type):
+                        table[column] = pd.Series(cells.to_pylist(), dtype=object)
+                table = as_text(table)
                 for column in times:
                     table[column] = whole[column].iloc[first : first + len(table)].to_numpy()
                 first += len(table)
@@ -120,7 +143,10 @@ def workbook(raw: bytes, name: str) -> "pd.DataFrame":
     try:
         with zipfile.ZipFile(io.BytesIO(raw)) as archive:
             limits.check_unpacked(sum(each.file_size for each in archive.infolist()), len(raw), name)
-        table = pd.read_excel(io.BytesIO(raw), engine="openpyxl")
+        with pd.ExcelFile(io.BytesIO(raw), engine="openpyxl") as book:
+            header: Any = pd.read_excel(book, nrows=1, header=None)  # pandas gives others a name of its own
+            check_names(header.dropna(axis=1).to_numpy().ravel(), name)
+            table: Any = pd.read_excel(book, keep_default_na=False, na_values=[""])
     except ImportError as error:
         raise DataError(f"{name} is a workbook; install rnncli[excel], or save it as CSV") from error
     except DataError:

@@ -44,10 +44,13 @@ class Shuffled:
 
     steady = True
 
-    def __init__(self, examples: int, batch_size: int, seed: int, *, chunk: int = 200):
-        """`chunk` is the number of steps a dispatch, at most."""
+    def __init__(self, examples: int, batch_size: int, seed: int, *, chunk: int = 200, repeats: bool = False):
+        """`chunk` is the number of steps a dispatch, at most.
+
+        Of fewer examples than that, a batch has all, each once; if it `repeats`, some again, to its size.
+        """
         self.examples, self.chunk = examples, chunk
-        self.batch = min(batch_size, examples)
+        self.batch = batch_size if repeats else min(batch_size, examples)
         self.steps_per_epoch = math.ceil(examples / self.batch)
         self._key = jax.random.key(seed)
         self._drawn: tuple[int, np.ndarray] | None = None  # the epoch and its order
@@ -78,20 +81,17 @@ class Replayed:
 
     Attributes:
         new: the batches of the new examples, whose indices are below `first`.
+        batch: examples of a batch, new and old ones.
         first, count: the old examples: from which index on, and how many.
         seed: of the draw of the old ones.
     """
 
     new: Shuffled
+    batch: int
     first: int
     count: int
     seed: int
     steady = True
-
-    @property
-    def batch(self) -> int:
-        """Examples of a batch; a fifth of them are old."""
-        return self.new.batch + max(1, self.new.batch // 4)
 
     @property
     def steps_per_epoch(self) -> int:

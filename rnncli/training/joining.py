@@ -12,12 +12,14 @@ from contextlib import suppress
 from pathlib import Path
 
 from rnncli.errors import ParameterError, RnncliError
-from rnncli.training.processes import SAVED, WHO, Group, belong_to, belongs_to, leave, watch
+from rnncli.training.processes import WHO, Group, belong_to, belongs_to, leave, watch, watch_first
 from rnncli.training.settings import Machine
 
-_JOIN = float(os.environ.get("RNNCLI_JOIN_SECONDS", "60"))  # to find each other
+_JOIN_SECONDS = "RNNCLI_JOIN_SECONDS"  # to find each other, in the environment …
+_JOIN = 300.0  # … and where it is not set: pods and jobs do not start at once
 _NEVER = 3600  # seconds between JAX's own signs of life: ours come earlier, and in words
 _WORDS = 4_000  # characters of C++ that are shown where it ends the process
+_LINGERING = 6.0  # seconds after which a process 0 that ended is gone
 _SHUTDOWN = 300  # seconds that JAX waits at the end for others
 
 
@@ -39,16 +41,28 @@ def join(machine: Machine) -> None:
     if number >= processes:
         raise ParameterError(f"`process_id` {number} is not below `num_processes` {processes}; they begin at 0")
     host, _, port = coordinator.rpartition(":")
-    if not host or not port.isdecimal():
-        raise ParameterError(f"`coordinator` {coordinator!r} is not HOST:PORT")
+    if not host or not port.isdecimal() or not 0 < int(port[:9]) < 2**16:
+        raise ParameterError(f"`coordinator` {coordinator!r} is not HOST:PORT, with a port from 1 to 65535")
     if processes == 1:
         return
-    group = Group(number, processes, coordinator, os.dup(2), Path())
+    group = Group(number, processes, coordinator, os.dup(2), Path(), _seconds())
     belong_to(group)
     _keep_apart(group)
-    _reach(group, host, int(port))
+    _reach(group, _bare(host), int(port))
     _connect(group, devices)
-    threading.Thread(target=watch, args=(group,), daemon=True).start()
+    for look in (watch, watch_first):
+        threading.Thread(target=look, args=(group,), daemon=True).start()
+
+
+def _seconds() -> float:
+    text = os.environ.get(_JOIN_SECONDS, str(_JOIN))
+    try:
+        seconds = float(text)
+    except ValueError:
+        seconds = 0.0
+    if not 1 <= seconds <= 10**6:
+        raise ParameterError(f"{_JOIN_SECONDS} in the environment is {text[:40]!r}, no number of seconds from 1 on")
+    return seconds
 
 
 def _found() -> tuple[str, int, int, list[int] | None]:
@@ -62,7 +76,7 @@ def _found() -> tuple[str, int, int, list[int] | None]:
     from jax._src import clusters  # what `jax.distributed.initialize` asks, which would connect at once
 
     try:
-        found = clusters.ClusterEnv.auto_detect_unset_distributed_params(None, None, None, None, None, int(_JOIN))
+        found = clusters.ClusterEnv.auto_detect_unset_distributed_params(None, None, None, None, None, int(_seconds()))
     except (RuntimeError, ValueError, KeyError, OSError) as error:
         raise ParameterError(f"`distributed`: {str(error).splitlines()[0]}") from error
     coordinator, processes, number, devices = found
@@ -105,8 +119,24 @@ def _on_abort(code: int) -> None:
     if "incarnation" in words:  # JAX's word for which of several with one number it is
         leave(own, f"two of the {own.count} processes have the same `process_id`; give each its own")
     if not own.joined:
-        leave(own, _NOT_ALL.format(own.count, own.coordinator, _JOIN))
-    leave(own, f"process 0, the coordinator at {own.coordinator}, is gone; {SAVED}", to_all=True)
+        leave(own, _NOT_ALL.format(own.count, own.coordinator, own.patience), to_all=_is_another(own))
+    leave(own, f"process 0, the coordinator at {own.coordinator}, is gone; {own.advice}", to_all=True)
+
+
+def _is_another(group: Group) -> bool:
+    """Whether what listens there is no process 0: that has said what is wrong, and has ended, after some seconds."""
+    if group.number:
+        time.sleep(_LINGERING)
+        with suppress(OSError):
+            host, _, port = group.coordinator.rpartition(":")
+            socket.create_connection((_bare(host), int(port)), 5).close()
+            return True
+    return False
+
+
+def _bare(host: str) -> str:
+    """An address of IPv6 without its brackets."""
+    return host.removeprefix("[").removesuffix("]")
 
 
 _NOT_ALL = "not all of the {} processes came to {} within {:.0f} s"
@@ -117,7 +147,7 @@ def _reach(group: Group, host: str, port: int) -> None:
 
     Raises RnncliError: it does not, or another program listens there.
     """
-    end = time.monotonic() + _JOIN
+    end = time.monotonic() + group.patience
     while True:
         try:
             if group.number == 0:
@@ -134,7 +164,8 @@ def _reach(group: Group, host: str, port: int) -> None:
             if group.number == 0:
                 told = f"cannot listen at port {port} of `coordinator` {group.coordinator}: {reason}"
             else:
-                told = f"process {group.number}: no coordinator at {group.coordinator} within {_JOIN:.0f} s: {reason}"
+                where = f"at {group.coordinator} within {group.patience:.0f} s"
+                told = f"process {group.number}: no coordinator {where}: {reason}"
             leave(group, told, to_all=True)
         return
 
@@ -162,12 +193,12 @@ def _connect(group: Group, devices: list[int] | None) -> None:
             local_device_ids=devices,
             cluster_detection_method="deactivate",
             coordinator_bind_address=f"{'[::]' if _has_ipv6() else '0.0.0.0'}:{port}",
-            initialization_timeout=max(1, round(_JOIN)),
+            initialization_timeout=max(1, round(group.patience)),
             heartbeat_timeout_seconds=_NEVER,
             shutdown_timeout_seconds=_SHUTDOWN,
         )
     except RuntimeError as error:
-        told = _NOT_ALL.format(group.count, group.coordinator, _JOIN)
+        told = _NOT_ALL.format(group.count, group.coordinator, group.patience)
         raise RnncliError(f"{told}: {str(error).splitlines()[0]}") from error
     group.client = distributed.global_state.client
     group.joined = True

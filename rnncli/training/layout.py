@@ -17,6 +17,7 @@ from jax.flatten_util import ravel_pytree
 from jax.sharding import Mesh, NamedSharding, PartitionSpec
 
 from rnncli.errors import ParameterError
+from rnncli.training import processes
 from rnncli.training.devices import computing_devices, own_device
 from rnncli.training.settings import grid_of
 
@@ -76,6 +77,12 @@ def choose_layout(mesh: str | None, processes: int = 1) -> None:
     _chosen.append(layout)
 
 
+def filled(batch: int, accumulate: int = 1) -> int:
+    """The least batch of at least so many that the devices, if some were chosen, share equally."""
+    parts = accumulate * (_chosen[0].data if _chosen else 1)
+    return -(-batch // parts) * parts
+
+
 def chosen_layout() -> Layout | None:
     """What was chosen; None where the fastest number of this process's devices is to be found."""
     return _chosen[0] if _chosen else None
@@ -117,6 +124,22 @@ def mean(tree: Any, layout: Layout) -> Any:
         return lax.pmean(tree, _DATA)
     flat, as_tree = ravel_pytree(tree)  # as each exchange has its latency, all arrays are one
     return as_tree(lax.pmean(flat, _DATA))
+
+
+def meet(layout: Layout) -> None:
+    """Let several processes connect along each axis of the grid, now.
+
+    At its first exchange a device waits half a minute for the others. They may need longer to read and to compile.
+    """
+    if jax.process_count() == 1 or layout.single:
+        return
+    processes.wait()
+
+    def exchange(number: Array) -> list[Array]:
+        return [lax.psum(number, axes) for axes in (_DATA, _MODEL, (_DATA, _MODEL))]
+
+    number, where = spread(np.float32(1), WHOLE, layout), {"in_specs": WHOLE, "out_specs": WHOLE, "check_vma": False}
+    jax.block_until_ready(jax.jit(jax.shard_map(exchange, mesh=layout.mesh, **where))(number))
 
 
 def rows(count: int, layout: Layout) -> Array:

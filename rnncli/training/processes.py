@@ -10,19 +10,22 @@ import json
 import os
 import sys
 import time
+import zlib
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnncli.errors import LONGEST, as_options, printable
+from rnncli.errors import LONGEST, ParameterError, as_options, printable
 
 _BEAT = 1.0  # seconds between two signs of life
 _SILENT = 30.0  # seconds without one, after which a process is taken for dead …
 _SUSPECTED = 6.0  # … and where an exchange with somebody has failed
 _LINGER = 3.0  # seconds that the first process waits for the others to hear why all end
-SAVED = "what was saved is whole: run all again with `resume`"
-_ALIVE, WHO, _ENDED, _SUSPECT = "rnncli/alive/", "rnncli/who/", "rnncli/ended", "rnncli/suspect"
+_DAY = 24 * 3600 * 1000  # milliseconds
+_SHOW_CURSOR = "\r\x1b[2K\x1b[?25h"  # in the place of a bar that was being drawn
+_ALIVE, WHO, _ENDED, _SUSPECT, _SAME = "rnncli/alive/", "rnncli/who/", "rnncli/ended", "rnncli/suspect", "rnncli/same/"
 
 
 @dataclass
@@ -34,9 +37,18 @@ class Group:
     coordinator: str
     err: int  # a copy of stderr, as that of C++ goes elsewhere
     words: Path  # where it goes
+    patience: float = 60.0  # seconds to find each other
     client: Any = None
+    heard: float = 0.0  # when the coordinator last answered
+    saves: bool = False  # what is trained
+    turns: int = 0  # of agreeing
     over: bool = False  # the end is known, and said
     joined: bool = False
+
+    @property
+    def advice(self) -> str:
+        """What to do where one is gone."""
+        return "what was saved is whole: run all again with `resume`" if self.saves else "run all again"
 
 
 _groups: list[Group] = []
@@ -69,6 +81,7 @@ def watch(group: Group) -> None:
         with suppress(Exception):  # where the coordinator is gone, JAX ends this process
             beats += 1
             group.client.key_value_set(f"{_ALIVE}{group.number}", str(beats), allow_overwrite=True)
+            group.heard = time.monotonic()
             ended = _read(group, _ENDED)
             if group.number == 0 and ended is None:
                 ended = _dead(group, seen)
@@ -76,6 +89,14 @@ def watch(group: Group) -> None:
                 time.sleep(_BEAT if group.number == 0 else 0)  # what this process itself has to say comes first
                 leave(group, ended["message"], code=ended["code"], to_all=ended["death"])
         time.sleep(_BEAT)
+
+
+def watch_first(group: Group) -> None:
+    """End where the coordinator is there and answers no more: whoever asks it then waits for ever."""
+    while group.number and not group.over:
+        time.sleep(_BEAT)
+        if group.heard and time.monotonic() - group.heard > _SILENT:
+            leave(group, f"process 0, the coordinator at {group.coordinator}, is silent; {group.advice}", to_all=True)
 
 
 def _dead(group: Group, seen: dict[str, tuple[str, float]]) -> dict[str, Any] | None:
@@ -89,7 +110,7 @@ def _dead(group: Group, seen: dict[str, tuple[str, float]]) -> dict[str, Any] | 
         if now - when > patience:
             number = name.rpartition("/")[2]
             who = group.client.key_value_try_get(f"{WHO}{number}")
-            message = f"process {number} ({who}) is gone; {SAVED}"
+            message = f"process {number} ({who}) is gone; {group.advice}"
             return _tell(group, {"message": message, "code": 1, "death": True})
     return None
 
@@ -115,7 +136,8 @@ def leave(group: Group, message: str, *, code: int = 1, to_all: bool = False) ->
         with suppress(Exception):
             sys.stdout.flush()
         if message and (group.number == 0 or to_all):
-            line = f"error: {printable(as_options(' '.join(message.split())), LONGEST)}\n"
+            line = _SHOW_CURSOR if os.isatty(group.err) else ""
+            line += f"error: {printable(as_options(' '.join(message.split())), LONGEST)}\n"
             with suppress(OSError):
                 os.write(group.err, line.encode("utf-8", "backslashreplace"))
         if group.number == 0 and group.joined:
@@ -127,17 +149,58 @@ def leave(group: Group, message: str, *, code: int = 1, to_all: bool = False) ->
 
 def agreed(*numbers: int) -> list[int]:
     """The greatest of each number over all processes, which call this at the same place of the program."""
+    return [max(each) for each in zip(*_gathered(numbers), strict=True)]
+
+
+def of_first(numbers: Sequence[float]) -> list[float]:
+    """The first process's numbers, bit for bit; the others', computed elsewhere, may be rounded in another way."""
+    import numpy as np
+
+    bits = np.array(numbers, np.float64).view(np.int32)
+    return np.array(_gathered(bits.tolist())[0], np.int32).view(np.float64).tolist()
+
+
+def check_same(settings: Mapping[str, Any], data: str) -> None:
+    """Raises ParameterError: processes have not the same settings, JSON types by their names, or the same data."""
     if not _groups:
-        return list(numbers)
+        return
+    group, told = _groups[0], json.dumps([settings, data], sort_keys=True, default=str)
+    group.client.key_value_set(f"{_SAME}{group.number}", told, allow_overwrite=True)
+    sign = zlib.crc32(told.encode()) & 0x7FFFFFFF
+    if agreed(sign, -sign) == [sign, -sign]:
+        return
+    first, *others = (json.loads(group.client.key_value_try_get(f"{_SAME}{number}")) for number in range(group.count))
+    number, other = next((number, each) for number, each in enumerate(others, 1) if each != first)
+    (ours, _), (theirs, _) = first, other
+    for name in ours:
+        if ours[name] != theirs.get(name):
+            values = f"{ours[name]} and {theirs.get(name)}"
+            raise ParameterError(f"processes 0 and {number} differ in `{name}`: {values}; give all the same")
+    raise ParameterError(f"processes 0 and {number} read different data; let all read the same")
+
+
+def wait() -> None:
+    """Wait until all processes come to this place, however long the others take to come there."""
+    if _groups:
+        group = _groups[0]
+        group.turns += 1
+        group.client.wait_at_barrier(f"rnncli/turn/{group.turns}", _DAY)
+
+
+def _gathered(numbers: Sequence[int]) -> list[list[int]]:
+    """The numbers of each process."""
+    if not _groups:
+        return [list(numbers)]
     import numpy as np
     from jax.experimental import multihost_utils
 
+    wait()  # the exchange itself is given up after half a minute
     try:
         gathered = multihost_utils.process_allgather(np.array(numbers, np.int32))
     except Exception:  # of several kinds
         wait_for_the_end()
         raise
-    return [int(each) for each in np.max(gathered.reshape(count(), -1), 0)]
+    return gathered.reshape(count(), -1).tolist()
 
 
 def end(code: int, message: str) -> int:
@@ -175,10 +238,10 @@ def end(code: int, message: str) -> int:
 def heed(error: Exception) -> None:
     """Wait for the end, if the error is that of an exchange with a process that is gone."""
     if "JaxRuntimeError" in type(error).__name__ or any(word in str(error) for word in ("Gloo", "NCCL", "UNKNOWN:")):
-        wait_for_the_end()
+        wait_for_the_end(str(error).partition("\n")[0])
 
 
-def wait_for_the_end() -> None:
+def wait_for_the_end(reason: str = "") -> None:
     """An exchange with another process failed: that one is gone, and the watch will say which. Does nothing alone."""
     if not _groups:
         return
@@ -189,4 +252,5 @@ def wait_for_the_end() -> None:
     with suppress(Exception):
         group.client.key_value_set(_SUSPECT, "1")
     time.sleep(2 * _SILENT)
-    leave(group, f"an exchange between processes failed, and all seem to be there; {SAVED}", to_all=True)
+    failure = f"an exchange between processes failed{f' ({reason})' if reason else ''}, and all seem to be there"
+    leave(group, f"{failure}; {group.advice}", to_all=True)

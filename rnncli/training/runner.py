@@ -96,6 +96,9 @@ class Run:
         if folder is not None:
             self._writer = CheckpointWriter(self._saving) if processes.first() else TakesPart(folder)
         processes.agreed(0)  # what the first one found in the folder is cleared up
+        if (group := processes.belongs_to()) is not None:
+            group.saves = folder is not None
+            processes.check_same(self.task.settings.as_dict(), str(self.task.metadata().get("data")))
         if self._saving.detect_anomaly and processes.count() > 1:
             raise ParameterError("`detect_anomaly` looks at the batches of one process; leave it out of several")
         if self._saving.resume:
