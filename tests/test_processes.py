@@ -264,28 +264,26 @@ def test_bad_input_is_one_line_of_the_first_process(place: Path) -> None:
 
 def test_processes_that_do_not_find_each_other_say_so(place: Path) -> None:
     nobody, alone, same, soon = free_port(), free_port(), free_port(), {"RNNCLI_JOIN_SECONDS": "8"}
-    with socket.socket() as taken:
+    with socket.socket() as taken, socket.socket() as another:  # which is no coordinator
         taken.bind(("", 0))
         taken.listen()
         port = taken.getsockname()[1]
+        another.bind(("127.0.0.1", 0))
+        another.listen()
+        there = another.getsockname()[1]
         lonely = [
             begun([*CHARLM, *group(port, 2, 0)], place),
             begun([*CHARLM, *group(nobody, 2, 1)], place, **soon),
             begun([*CHARLM, *group(alone, 2, 0)], place, **soon),
+            begun([*CHARLM, *group(there, 2, 1)], place, RNNCLI_JOIN_SECONDS="2"),
         ]
-        refused, unreachable, waiting = ended(lonely)
+        refused, unreachable, waiting, deceived = ended(lonely)
     told = f"error: cannot listen at port {port} of --coordinator 127.0.0.1:{port}: Address already in use\n"
     assert refused == (1, "", told)
     told = f"error: process 1: no coordinator at 127.0.0.1:{nobody} within 8 s: Connection refused\n"
     assert unreachable == (1, "", told)
     assert waiting == (1, "", f"error: not all of the 2 processes came to 127.0.0.1:{alone} within 8 s\n")
-    with socket.socket() as another:  # which is no coordinator
-        another.bind(("127.0.0.1", 0))
-        another.listen()
-        there = another.getsockname()[1]
-        deceived = begun([*CHARLM, *group(there, 2, 1)], place, RNNCLI_JOIN_SECONDS="2")
-        told = f"error: not all of the 2 processes came to 127.0.0.1:{there} within 2 s\n"
-        assert ended([deceived]) == [(1, "", told)]
+    assert deceived == (1, "", f"error: not all of the 2 processes came to 127.0.0.1:{there} within 2 s\n")
     twins = [begun([*CHARLM, *group(same, 2, number)], place, **soon) for number in (0, 1, 1)]
     (first, _, said), *others = ended(twins)
     assert (first, said) == (1, "error: two of the 2 processes have the same --process-id; give each its own\n")

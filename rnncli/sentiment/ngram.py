@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 _LEAST = 2  # texts that an n-gram must be in
 _MOST_TEXTS = 100_000  # that are trained on: each needs 22 kB, and more of them teach a linear model little
-_CHUNK = 1024  # texts whose weights are in memory at once
+_CHUNK, _CLASSES = 1024, 8  # texts whose weights are in memory at once, and classes
 _STRENGTHS = (0.03, 0.1, 0.3, 1.0)  # inverse of the regularisation, of which the validation texts choose one
 
 
@@ -35,12 +35,12 @@ class NgramModel:
     def logits(self, words: Words) -> np.ndarray:
         """`[texts, C]`; of two classes the first one's are 0."""
         hashes = _hashes(words.spellings)
-        logits = [np.zeros((0, len(self.bias)), np.float32)]
+        logits, cuts = [np.zeros((0, len(self.bias)), np.float32)], np.arange(_CLASSES, len(self.bias), _CLASSES)
         for first in range(0, len(words.texts), _CHUNK):
             keys, starts = _ngrams(words.texts, hashes, slice(first, first + _CHUNK))
             place, known = self._places_of(keys)
-            features = _matrix(place, starts, known, len(self.keys))
-            logits.append((features @ self.weights.astype(float)).astype(np.float32) + self.bias)
+            sums = [self._summed(place, known, starts, some) for some in np.split(np.arange(len(self.bias)), cuts)]
+            logits.append(np.concatenate(sums, 1).astype(np.float32) + self.bias)
         return np.concatenate(logits)
 
     def contributions(self, words: Words, text: int, target: int, *, several: bool = False) -> tuple[np.ndarray, float]:
@@ -63,6 +63,12 @@ class NgramModel:
         """The weights of n-grams, float64 `[n, C]`; 0 of those that are not known."""
         place, known = self._places_of(keys)
         return np.where(known[:, None], self.weights[place], 0).astype(float)
+
+    def _summed(self, place: np.ndarray, known: np.ndarray, starts: np.ndarray, classes: np.ndarray) -> np.ndarray:
+        """The sums of the weights of each text's n-grams, float64, for some classes."""
+        weights = np.where(known[:, None], self.weights[place[:, None], classes], 0)
+        added = np.cumsum(weights, 0, float)
+        return np.diff(np.concatenate([np.zeros((1, len(classes))), added])[starts], axis=0)
 
     def _places_of(self, keys: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Where n-grams stand among those that are known, and whether they are."""

@@ -33,7 +33,7 @@ from rnncli.training.settings import Saving
 from rnncli.training.stored import DIGESTS, HEADER, SCHEMA, metadata_digest, metadata_in, safetensors, saved_steps
 
 _FREE = {"epochs", "patience", "accumulate", "remat"}  # settings that may change while a training goes on
-_SAVING = ".saving-"  # how the name of a step begins that is being written
+SAVING = ".saving-"  # how the name of a step begins that is being written
 _KEPT = 2  # steps, while training
 
 
@@ -107,7 +107,7 @@ class CheckpointWriter:
             self._lock.release()
             raise
         for left in folder.glob(".*"):
-            if left.name.startswith(_SAVING) or left.name.endswith(".removed"):  # of a process that was killed
+            if left.name.startswith(SAVING) or left.name.endswith(".removed"):  # of a process that was killed
                 shutil.rmtree(left, ignore_errors=True)
         steps = sorted(saved_steps(folder), key=lambda step: int(step.name))
         self._step = int(steps[-1].name) if steps else 0
@@ -127,14 +127,14 @@ class CheckpointWriter:
         self._step += 1
         processes.agreed(self._step)  # which the others do not know
         flat = {name: held_of(tree) for name, tree in items.items()}
-        temporary = self.folder / f"{_SAVING}{self._step}"
+        temporary = self.folder / f"{SAVING}{self._step}"
         try:
             _write(temporary, metadata, flat)
             put_in_place(temporary, self.folder / str(self._step))
         except CheckpointError:
             raise
         except BaseException as error:  # Orbax raises what it runs into
-            for left in self.folder.glob(f"{_SAVING}*"):
+            for left in self.folder.glob(f"{SAVING}*"):
                 remove_folder(left)
             if not isinstance(error, Exception):
                 raise
@@ -149,7 +149,7 @@ class CheckpointWriter:
         """Take over a step of another checkpoint. Raises CheckpointError: it is damaged, or cannot be written."""
         metadata_in(step)
         self._step += 1
-        temporary = self.folder / f"{_SAVING}{self._step}"
+        temporary = self.folder / f"{SAVING}{self._step}"
         try:
             shutil.copytree(step, temporary)
             put_in_place(temporary, self.folder / str(self._step))
@@ -193,7 +193,7 @@ class TakesPart:
         (step,) = processes.agreed(0)
         flat = {name: held_of(tree) for name, tree in items.items()}
         try:
-            _write(self.folder / f"{_SAVING}{step}", metadata, flat)
+            _write(self.folder / f"{SAVING}{step}", metadata, flat)
         except Exception as error:  # Orbax raises what it runs into
             raise CheckpointError(f"cannot save to '{self.folder}': {reason_of(error)}") from error
         processes.agreed(0)

@@ -17,12 +17,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from rnncli.errors import LONGEST, ParameterError, as_options, printable
+from rnncli.errors import LONGEST, CheckpointError, ParameterError, as_options, printable
 
 _BEAT = 1.0  # seconds between two signs of life
 _SILENT = 30.0  # seconds without one, after which a process is taken for dead …
 _SUSPECTED = 6.0  # … and where an exchange with somebody has failed
 _LINGER = 3.0  # seconds that the first process waits for the others to hear why all end
+_SEEN = 10.0  # seconds after which a file system shows to all what one has written
 _DAY = 24 * 3600 * 1000  # milliseconds
 _SHOW_CURSOR = "\r\x1b[2K\x1b[?25h"  # in the place of a bar that was being drawn
 _ALIVE, WHO, _ENDED, _SUSPECT, _SAME = "rnncli/alive/", "rnncli/who/", "rnncli/ended", "rnncli/suspect", "rnncli/same/"
@@ -177,6 +178,24 @@ def check_same(settings: Mapping[str, Any], data: str) -> None:
             values = f"{ours[name]} and {theirs.get(name)}"
             raise ParameterError(f"processes 0 and {number} differ in `{name}`: {values}; give all the same")
     raise ParameterError(f"processes 0 and {number} read different data; let all read the same")
+
+
+def check_shared(mark: Path) -> None:
+    """Raises CheckpointError: a folder that the first process makes there, for a moment, another does not see."""
+    if not _groups:
+        return
+    number, end = _groups[0].number, time.monotonic() + _SEEN
+    if number == 0:
+        mark.mkdir(exist_ok=True)
+    wait()
+    while not (seen := mark.is_dir()) and time.monotonic() < end:
+        time.sleep(0.1)
+    (blind,) = agreed(0 if seen else number)
+    if number == 0:
+        mark.rmdir()
+    if blind:
+        where = f"the folder '{mark.parent}' of process 0"
+        raise CheckpointError(f"process {blind} does not see {where}: it has to be on a file system that all see")
 
 
 def wait() -> None:

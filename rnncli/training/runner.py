@@ -10,7 +10,7 @@ from typing import Any
 
 from rnncli.errors import CheckpointError, Interrupted, ParameterError, RnncliError
 from rnncli.training import processes
-from rnncli.training.checkpoint import CheckpointWriter, TakesPart, resumable
+from rnncli.training.checkpoint import SAVING, CheckpointWriter, TakesPart, resumable
 from rnncli.training.devices import computing_devices
 from rnncli.training.events import Diverged, Doing, Evaluated, Event, Finished, Note, Progress, Saved, Stopped
 from rnncli.training.layout import Layout, chosen_layout, cut, gathered, spread
@@ -98,6 +98,8 @@ class Run:
         processes.agreed(0)  # what the first one found in the folder is cleared up
         if (group := processes.belongs_to()) is not None:
             group.saves = folder is not None
+            if folder is not None:
+                processes.check_shared(folder / f"{SAVING}shared")
             processes.check_same(self.task.settings.as_dict(), str(self.task.metadata().get("data")))
         if self._saving.detect_anomaly and processes.count() > 1:
             raise ParameterError("`detect_anomaly` looks at the batches of one process; leave it out of several")
