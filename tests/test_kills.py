@@ -30,7 +30,7 @@ TASKS = {
     "charlm": ["charlm", "train", "text.txt", "--units", "32", "--layers", "1", "--embedding", "8"],
     "sentiment": ["sentiment", "train", "labels.csv", "--units", "16", "--embedding", "8", "--patience", "0"],
 }
-FEW = {"forecast": (1, 300), "charlm": (1, 100), "sentiment": (2, 60)}  # kills, and epochs that are enough for them
+FEW = {"forecast": (1, 300), "charlm": (1, 100), "sentiment": (1, 60)}  # kills, and epochs that are enough for them
 MANY = {"forecast": (50, 9_000), "charlm": (50, 4_000), "sentiment": (50, 2_000)}
 
 

@@ -49,6 +49,7 @@ def test_a_task_is_trained_saved_loaded_and_scored(tmp_path: Path) -> None:
     equal(restored(tmp_path / "tags", "tagger", "best", nnx.state(task.model, nnx.Param)), result.params)
 
 
+@pytest.mark.slow  # the tasks of the package are killed in test_kills.py
 def test_killed_and_resumed_equals_never_killed_bit_for_bit(tmp_path: Path) -> None:
     command = [sys.executable, str(Path(__file__).with_name("tagger.py"))]
     killed, whole = tmp_path / "killed", tmp_path / "whole"

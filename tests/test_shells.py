@@ -63,8 +63,8 @@ def test_no_home_and_a_working_folder_that_is_read_only(shell: Shell, place: Pat
     assert result.stdout.startswith("Month,forecast\n")
 
 
-@pytest.mark.parametrize("name", [b"[red] name", b"new\nline", b"-by\xfft\xc3\xb6s"])
-def test_files_and_folders_may_have_any_name(place: Path, name: bytes) -> None:
+def test_files_and_folders_may_have_any_name(place: Path) -> None:
+    name = b"-by\xfft\xc3\xb6s [red] new\nline"
     os.rename(place / "sales.csv", os.path.join(os.fsencode(place), name + b".csv"))  # noqa: PTH104, PTH118
     command = [sys.executable.encode(), b"-m", b"rnncli", b"forecast", *(word.encode() for word in TRAIN.split()[3:])]
     command += [b"--checkpoint", b"./m" + name, b"--output", b"./o" + name, b"--", name + b".csv"]
