@@ -293,7 +293,10 @@ def interrupted(monthly: Path, folder: Path, number: int) -> subprocess.Complete
     return subprocess.CompletedProcess(command, process.returncode, out, err)
 
 
-@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+INTERRUPTS = [(signal.SIGINT, 130), pytest.param(signal.SIGTERM, 143, marks=pytest.mark.slow)]  # see test_signals.py
+
+
+@pytest.mark.parametrize(("number", "code"), INTERRUPTS)
 def test_a_signal_saves_and_the_run_can_be_resumed(monthly: Path, tmp_path: Path, number: int, code: int) -> None:
     from rnncli.training.stored import read_metadata
 

@@ -81,8 +81,8 @@ def test_old_words_and_classes_mean_what_they_meant(before: str, after: str) -> 
 @pytest.fixture(scope="module")
 def book(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("books")
-    (folder / "old.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 40)
-    (folder / "new.txt").write_text("zwölf Boxkämpfer jagen Viktor quer über den Deich\n" * 40)
+    (folder / "old.txt").write_text("the quick brown fox jumps over the lazy dog\n" * 25)
+    (folder / "new.txt").write_text("zwölf Boxkämpfer jagen Viktor quer über den Deich\n" * 25)
     model = ["--units", "24", "--embedding", "8", "--learning-rate", "0.01", "--epochs", "12", "-q"]
     assert run(["charlm", "train", str(folder / "old.txt"), *model, "--checkpoint", str(folder / "m")]) == 0
     return folder
