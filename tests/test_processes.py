@@ -217,13 +217,19 @@ def test_where_one_dies_the_others_end_and_all_go_on(how: dict, place: Path, tmp
             np.testing.assert_array_equal(array, theirs[name], err_msg=name)
 
 
-@pytest.mark.slow  # half a minute of waiting
-def test_one_that_is_silent_ends_all(place: Path, tmp_path: Path) -> None:
-    folder = tmp_path / "frozen"
+def two_that_have_saved(folder: Path, place: Path) -> list[subprocess.Popen]:
+    """Two processes in the midst of a long training."""
     processes = all_begun(2, [*CHARLM, "--epochs", 4000, "--checkpoint", folder, "--save-every", "1"], place)
     while not names(folder):
         assert processes[0].poll() is None
         time.sleep(0.1)
+    return processes
+
+
+@pytest.mark.slow  # half a minute of waiting
+def test_one_that_is_silent_ends_all(place: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "frozen"
+    processes = two_that_have_saved(folder, place)
     processes[0].send_signal(signal.SIGSTOP)
     since = time.monotonic()
     ((code, out, err),) = ended(processes[1:])
@@ -252,10 +258,7 @@ def test_processes_that_differ_are_told_in_what(place: Path) -> None:
 
 def test_a_signal_to_one_saves_and_ends_all(place: Path, tmp_path: Path) -> None:
     folder = tmp_path / "stopped"
-    processes = all_begun(2, [*CHARLM, "--epochs", 4000, "--checkpoint", folder, "--save-every", "1"], place)
-    while not names(folder):
-        assert processes[0].poll() is None
-        time.sleep(0.1)
+    processes = two_that_have_saved(folder, place)
     processes[1].terminate()
     results = ended(processes)
     assert [code for code, _, _ in results] == [143, 143]

@@ -40,7 +40,7 @@ def join(machine: Machine) -> None:
         raise ParameterError("`coordinator`, `num_processes` and `process_id` go together: give all three")
     if number >= processes:
         raise ParameterError(f"`process_id` {number} is not below `num_processes` {processes}; they begin at 0")
-    host, _, port = coordinator.rpartition(":")
+    host, port = _address(coordinator)
     if not host or not port.isdecimal() or not 0 < int(port[:9]) < 2**16:
         raise ParameterError(f"`coordinator` {coordinator!r} is not HOST:PORT, with a port from 1 to 65535")
     if processes == 1:
@@ -48,7 +48,7 @@ def join(machine: Machine) -> None:
     group = Group(number, processes, coordinator, os.dup(2), Path(), _seconds())
     belong_to(group)
     _keep_apart(group)
-    _reach(group, _bare(host), int(port))
+    _reach(group, host, int(port))
     _connect(group, devices)
     for look in (watch, watch_first):
         threading.Thread(target=look, args=(group,), daemon=True).start()
@@ -128,15 +128,15 @@ def _is_another(group: Group) -> bool:
     if group.number:
         time.sleep(_LINGERING)
         with suppress(OSError):
-            host, _, port = group.coordinator.rpartition(":")
-            socket.create_connection((_bare(host), int(port)), 5).close()
+            socket.create_connection(_address(group.coordinator), 5).close()
             return True
     return False
 
 
-def _bare(host: str) -> str:
-    """An address of IPv6 without its brackets."""
-    return host.removeprefix("[").removesuffix("]")
+def _address(coordinator: str) -> tuple[str, str]:
+    """Host and port; an address of IPv6 without its brackets."""
+    host, _, port = coordinator.rpartition(":")
+    return host.removeprefix("[").removesuffix("]"), port
 
 
 _NOT_ALL = "not all of the {} processes came to {} within {:.0f} s"
@@ -184,7 +184,7 @@ def _connect(group: Group, devices: list[int] | None) -> None:
     from jax._src import distributed
 
     jax.config.update("jax_enable_preemption_service", False)  # signals are ours
-    port = group.coordinator.rpartition(":")[2]
+    _, port = _address(group.coordinator)
     try:
         jax.distributed.initialize(
             group.coordinator,
