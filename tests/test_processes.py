@@ -189,6 +189,7 @@ def test_where_one_dies_the_others_end_and_all_go_on(how: dict, place: Path, tmp
     count, draw = how["count"], np.random.default_rng(0)
     command = [*CHARLM, "--epochs", how["epochs"], "--save-every", "0.5", "--checkpoint"]
     killed, never = tmp_path / "killed", tmp_path / "never"
+    unharmed: list[subprocess.Popen] = []
     for _ in range(how["kills"]):
         before = names(killed)
         processes = all_begun(count, [*command, killed, "--resume"], place)
@@ -199,6 +200,7 @@ def test_where_one_dies_the_others_end_and_all_go_on(how: dict, place: Path, tmp
         victim = int(draw.integers(count))
         processes[victim].send_signal(signal.SIGKILL)
         since = time.monotonic()
+        unharmed = unharmed or all_begun(count, [*command, never], place)  # while the others find out
         results = ended(processes)
         assert time.monotonic() - since < WITHIN
         for number, (code, out, err) in enumerate(results):
@@ -209,7 +211,7 @@ def test_where_one_dies_the_others_end_and_all_go_on(how: dict, place: Path, tmp
             assert err.count("\n") == 1
             assert f"process {victim}" in err
     trained(count, 1, place, *command, killed, "--resume")
-    trained(count, 1, place, *command, never)
+    assert [code for code, _, _ in ended(unharmed)] == [0] * count
     for item in ("best", STATE):
         ours, theirs = best(killed, item=item), best(never, item=item)
         assert ours.keys() == theirs.keys()
@@ -281,7 +283,7 @@ def test_bad_input_is_one_line_of_the_first_process(place: Path) -> None:
 
 
 def test_processes_that_do_not_find_each_other_say_so(place: Path) -> None:
-    nobody, alone, same, soon = free_port(), free_port(), free_port(), {"RNNCLI_JOIN_SECONDS": "8"}
+    nobody, alone, same, soon = free_port(), free_port(), free_port(), {"RNNCLI_JOIN_SECONDS": "2"}
     with socket.socket() as taken, socket.socket() as another:  # which is no coordinator
         taken.bind(("", 0))
         taken.listen()
@@ -293,17 +295,16 @@ def test_processes_that_do_not_find_each_other_say_so(place: Path) -> None:
             begun([*CHARLM, *group(port, 2, 0)], place),
             begun([*CHARLM, *group(nobody, 2, 1)], place, **soon),
             begun([*CHARLM, *group(alone, 2, 0)], place, **soon),
-            begun([*CHARLM, *group(there, 2, 1)], place, RNNCLI_JOIN_SECONDS="2"),
+            begun([*CHARLM, *group(there, 2, 1)], place, **soon),
         ]
-        refused, unreachable, waiting, deceived = ended(lonely)
+        twins = [begun([*CHARLM, *group(same, 2, number)], place) for number in (0, 1, 1)]
+        refused, unreachable, waiting, deceived, (first, _, said), *others = ended([*lonely, *twins])
     told = f"error: cannot listen at port {port} of --coordinator 127.0.0.1:{port}: Address already in use\n"
     assert refused == (1, "", told)
-    told = f"error: process 1: no coordinator at 127.0.0.1:{nobody} within 8 s: Connection refused\n"
+    told = f"error: process 1: no coordinator at 127.0.0.1:{nobody} within 2 s: Connection refused\n"
     assert unreachable == (1, "", told)
-    assert waiting == (1, "", f"error: not all of the 2 processes came to 127.0.0.1:{alone} within 8 s\n")
+    assert waiting == (1, "", f"error: not all of the 2 processes came to 127.0.0.1:{alone} within 2 s\n")
     assert deceived == (1, "", f"error: not all of the 2 processes came to 127.0.0.1:{there} within 2 s\n")
-    twins = [begun([*CHARLM, *group(same, 2, number)], place, **soon) for number in (0, 1, 1)]
-    (first, _, said), *others = ended(twins)
     assert (first, said) == (1, "error: two of the 2 processes have the same --process-id; give each its own\n")
     assert [(code, err) for code, _, err in others] == [(1, ""), (1, "")]
 

@@ -177,7 +177,7 @@ def test_the_pinball_loss_is_least_at_the_quantiles() -> None:
     draw = np.random.default_rng(0).normal(size=(4000, 1))
     right = np.quantile(draw, LEVELS)
     losses = [
-        float(pinball(jnp.broadcast_to(right + shift, (4000, 1, len(LEVELS))), jnp.array(draw)))
+        float(pinball(jnp.broadcast_to(right + shift, (4000, 1, len(LEVELS))), jnp.array(draw)).mean())
         for shift in (-0.1, 0, 0.1)
     ]
     assert losses[1] < min(losses[0], losses[2])

@@ -67,9 +67,9 @@ class Ensemble(nnx.Module):
         total = losses.sum()
         return total - lax.stop_gradient(total - losses.mean())
 
-    def error(self, forecast: Array, target: Array) -> Array:
-        """The mean error that training minimises."""
-        return self.stacked.error(forecast, target)
+    def errors(self, forecast: Array, target: Array) -> Array:
+        """The errors, of any shape, whose mean training minimises."""
+        return self.stacked.errors(forecast, target)
 
     def _each(self, compute: Callable[[Forecaster, Array], Array]) -> Array:
         graph, state = nnx.split(self.stacked)

@@ -128,10 +128,10 @@ class Forecaster(nnx.Module):
         """The training loss on slices `[B, window + horizon]`, measured on normalised values."""
         return self.strategy.loss(self, slices, key, known, beside)
 
-    def error(self, forecast: Array, target: Array) -> Array:
-        """The mean error that training minimises."""
+    def errors(self, forecast: Array, target: Array) -> Array:
+        """The errors, of any shape, whose mean training minimises."""
         error = forecast - target
-        return jnp.square(error).mean() if self.settings.loss == "mse" else jnp.abs(error).mean()
+        return jnp.square(error) if self.settings.loss == "mse" else jnp.abs(error)
 
     def quantiles(self, windows: Array, known: Array | None = None, beside: Beside | None = None) -> Array:
         """Forecasts of the quantiles `LEVELS`, in ascending order, `[B, horizon, levels]`; after "pinball" alone."""

@@ -63,9 +63,9 @@ class Direct:
         windows, future = jnp.split(slices, [network.settings.window], 1)
         x, level, scale = network.normalised(windows, windows, known)
         if network.settings.loss == "pinball":
-            return pinball(network.spread(x, key, known, beside), (future - level) / scale)
+            return pinball(network.spread(x, key, known, beside), (future - level) / scale).mean()
         forecasts = self.from_window(network, x, key, known, beside)
-        return network.error(forecasts, ((future - level) / scale)[:, : forecasts.shape[1]])
+        return network.errors(forecasts, ((future - level) / scale)[:, : forecasts.shape[1]]).mean()
 
     def from_window(
         self, network: "Forecaster", x: Array, key: DropoutKey | None, known: Known, beside: "Beside | None"
@@ -173,7 +173,7 @@ class SequenceToSequence(Direct):
         ahead = at[:, None] + 1 + np.arange(settings.horizon)
         targets = jnp.concatenate([x, (future - level) / scale], 1).T[ahead]  # [T', horizon, B]
         scored = at >= min(settings.loss_from, at[-1])
-        return network.error(forecasts[scored], targets.transpose(0, 2, 1)[scored])
+        return network.errors(forecasts[scored], targets.transpose(0, 2, 1)[scored]).mean()
 
     def normalised(self, network: "Forecaster", windows: Array) -> tuple[Array, Array, Array]:
         """The windows without their level and scale, and these, `[B, 1]`."""
@@ -202,13 +202,13 @@ _WHOLE_WINDOW = ("recursive", "direct")
 
 
 def pinball(quantiles: Array, target: Array) -> Array:
-    """The mean pinball loss of quantiles `[B, horizon, levels]` of targets `[B, horizon]` (Koenker and Bassett 1978).
+    """The pinball losses of quantiles `[B, horizon, levels]` of targets `[B, horizon]` (Koenker and Bassett 1978).
 
     Twice that, so that of the median it is the absolute error.
     """
     distance = target[..., None] - quantiles
     levels = jnp.array(LEVELS)
-    return 2 * jnp.maximum(levels * distance, (levels - 1) * distance).mean()
+    return 2 * jnp.maximum(levels * distance, (levels - 1) * distance)
 
 
 def check_settings(settings: ForecastSettings) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, NamedTuple
 
-import jax
 import numpy as np
 
 from rnncli.forecast.combination import Combination
@@ -19,7 +18,7 @@ from rnncli.forecast.origins import Origins
 from rnncli.forecast.scoring import assess, assess_series, fit_on
 from rnncli.forecast.series import Forecast
 from rnncli.forecast.settings import ForecastSettings
-from rnncli.forecast.slices import SliceError, SliceLoss, Slices
+from rnncli.forecast.slices import SliceError, SliceLoss, Slices, spared
 from rnncli.forecast.source import SeriesSource
 from rnncli.nn.initial import initialised, seedless, with_parameters
 from rnncli.training.batches import Replayed, Shuffled
@@ -103,20 +102,21 @@ class ForecastTask:
         self.optimizer = optimizer_of(settings, self.plan, frozen=_is_body if settings.freeze else None)
         if settings.ensemble > 1:
             self.optimizer = each_by_itself(self.optimizer)
-        self.data = {"values": jax.device_put(self._scaled(data.rest))}
+        self.data = {"values": spared(self._scaled(data.rest)), "evaluated": np.int32(len(parts["validation"]))}
         covariates = whole.covariates
         if covariates is not None:
             kinds = {"past": covariates.past, "known": np.nan_to_num(covariates.known), "static": covariates.static}
-            self.data |= {name: jax.device_put(each.astype(np.float32)) for name, each in kinds.items()}
+            self.data |= {name: spared(each.astype(np.float32)) for name, each in kinds.items()}
         masked = not all(origins.whole(settings.window) for origins in parts.values())
         for part, origins in parts.items():
-            self.data[part] = jax.device_put(origins.ends - settings.window)
+            arrays = {part: origins.ends - settings.window}
             if covariates is not None:
-                self.data[f"{part} series"] = jax.device_put(origins.series)
                 first = origins.lengths - settings.window + covariates.starts[origins.series]
-                self.data[f"{part} known"] = jax.device_put(first)
+                arrays |= {f"{part} series": origins.series, f"{part} known": first}
             if masked:  # series that begin within a window
-                self.data[f"{part} lengths"] = jax.device_put(np.minimum(origins.lengths, settings.window))
+                arrays[f"{part} lengths"] = np.minimum(origins.lengths, settings.window)
+            least = 16 if part == "validation" else 256  # all of it is computed
+            self.data |= {name: spared(each, least=least) for name, each in arrays.items()}
         sizes = settings.window, settings.horizon
         self.loss = SliceLoss(Slices("train", *sizes))
         self._measure = evaluation(self.model, SliceError(Slices("validation", *sizes)), self.data, "validation")
@@ -196,7 +196,7 @@ class ForecastTask:
         params, plan = state.params, self.plan._replace(epochs=epochs if self.settings.trains else 0, patience=None)
         batches = self._batches(self._all)
         nothing = {"loss": math.nan}  # there is nothing left to choose an epoch by
-        arrays = {**self.data, "values": jax.device_put(self._scaled(data))}
+        arrays = {**self.data, "values": spared(self._scaled(data))}
         if plan.epochs:
             for report in fit(model, self.optimizer, self.loss, lambda _: nothing, arrays, batches, plan, state):
                 params = gathered(report.state.params)

@@ -5,6 +5,7 @@ model's graph, is traced and compiled anew as well, though another model of the 
 next seed, the next origin of a backtest, the next call in a notebook. Here, the graph is a part of the name instead.
 """
 
+import os
 from collections.abc import Callable
 from functools import lru_cache, partial
 from typing import Any
@@ -13,6 +14,16 @@ import jax
 from flax import nnx
 
 _REMEMBERED = 64  # programs; of those that nobody used for the longest time, memory is let go
+
+
+def quickly(level: int) -> dict[str, Any] | None:
+    """`compiler_options` for a program that runs for too short a time to repay all that LLVM can do to it.
+
+    Of XLA's levels of optimisation, 1 has given the same bits as the highest; 0 may round otherwise.
+    """
+    if jax.default_backend() != "cpu" or "optimization_level" in os.environ.get("XLA_FLAGS", ""):
+        return None
+    return {"xla_backend_optimization_level": level, "xla_cpu_use_fusion_emitters": level > 0}
 
 
 def compiled(function: Callable[..., Any], model: nnx.Module) -> Callable[..., Any]:

@@ -8,6 +8,8 @@ from typing import Any, TypeVar
 import jax
 from flax import nnx
 
+from rnncli.nn.compiled import quickly
+
 Model = TypeVar("Model", bound=nnx.Module)
 
 
@@ -24,11 +26,11 @@ def initialised(make: Callable[..., Model], seed: int, *arguments: Hashable) -> 
 def _drawing(make: Callable[..., nnx.Module], arguments: tuple[Hashable, ...]) -> tuple[Any, Callable[..., Any]]:
     """The graph of what is made, and its arrays, compiled, as a function of a key."""
 
-    @jax.jit
     def draw(key: jax.Array) -> nnx.State:
         return nnx.state(make(*arguments, rngs=nnx.Rngs(key)))
 
-    return nnx.graphdef(nnx.eval_shape(lambda: make(*arguments, rngs=nnx.Rngs(0)))), draw
+    graph = nnx.graphdef(nnx.eval_shape(lambda: make(*arguments, rngs=nnx.Rngs(0))))
+    return graph, jax.jit(draw, compiler_options=quickly(1))
 
 
 def seedless(settings: Any) -> Any:

@@ -11,23 +11,24 @@ from flax import nnx
 
 from rnncli.nn.dropout import DropoutKey
 from rnncli.training.layout import Layout, copied, gathered
-from rnncli.training.step import Loss, Steps, TrainState, leaf_name, sequences
+from rnncli.training.step import Dispatch, Loss, Steps, TrainState, leaf_name, sequences
 
 
 def find_anomaly(
-    model: nnx.Module, loss_of: Loss, program: Steps, state: TrainState, data: Any, batches: Any, steps: int, key: Any
+    model: nnx.Module, loss_of: Loss, program: Steps, state: TrainState, data: Any, given: Dispatch, key: Any
 ) -> str:
-    """What went wrong in a dispatch of so many steps, which began with the moving state, in words.
+    """What went wrong in a dispatch, which began with the moving state, in words.
 
     The steps are taken again, one by one. The one whose loss is no number is then computed operation by operation.
     """
     state = gathered(state)
-    for number in range(steps):
-        rest = jax.tree.map(lambda each, number=number: np.roll(np.asarray(each), -number, 0), batches)
+    for number in range(given.steps):
+        rest = jax.tree.map(lambda each, number=number: np.roll(np.asarray(each), -number, 0), given.batches)
         before = copied(state)
-        if program.begins_epoch(int(before.step)):
+        begins = given.begins and number == 0
+        if begins:
             before = before._replace(carry=jax.tree.map(jnp.zeros_like, before.carry))
-        state = program.on(Layout())(state, data, rest, jnp.int32(1), key)
+        state = program.on(Layout())(state, data, Dispatch(rest, 1, begins), key)
         if not bool(jnp.isfinite(state.epoch_loss)):
             batch = jax.tree.map(lambda each: each[0], rest)
             rows = jnp.arange(sequences(rest))

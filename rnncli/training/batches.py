@@ -1,14 +1,17 @@
 """Which batches a training sees, and in which order."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import cache
 from typing import Any, Protocol
 
 import jax
 import jax.numpy as jnp
 import numpy as np
 from jax import Array
+
+from rnncli.nn.compiled import quickly
 
 ALL = slice(None)  # rows of a batch
 
@@ -58,7 +61,10 @@ class Shuffled:
     def order(self, epoch: int) -> np.ndarray:
         """The order of the examples in an epoch, `[steps_per_epoch, B]`."""
         if self._drawn is None or self._drawn[0] != epoch:
-            self._drawn = epoch, np.asarray(_drawn(self._key, epoch, self.examples, self.steps_per_epoch, self.batch))
+            self._drawn = (
+                epoch,
+                np.asarray(_drawing()(self._key, epoch, self.examples, self.steps_per_epoch, self.batch)),
+            )
         return self._drawn[1]
 
     def __call__(self, step: int, rows: slice = ALL) -> tuple[np.ndarray, int]:
@@ -68,7 +74,11 @@ class Shuffled:
         return np.resize(batches, (self.chunk, self.batch))[:, rows], len(batches)
 
 
-@partial(jax.jit, static_argnums=(2, 3, 4))
+@cache
+def _drawing() -> Callable[..., Array]:
+    return jax.jit(_drawn, static_argnums=(2, 3, 4), compiler_options=quickly(0))
+
+
 def _drawn(key: Array, epoch: int, examples: int, steps: int, batch: int) -> Array:
     """So many examples in the order of an epoch, `[steps, batch]`."""
     order = jax.random.permutation(jax.random.fold_in(jax.random.fold_in(key, epoch), 1), examples)

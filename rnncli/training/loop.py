@@ -41,7 +41,18 @@ from rnncli.training.layout import (
 )
 from rnncli.training.parallel import fastest, possible
 from rnncli.training.settings import Training
-from rnncli.training.step import Loss, Params, Steps, TrainState, axis_of, layout_of, moving, steps_of, with_best
+from rnncli.training.step import (
+    Dispatch,
+    Loss,
+    Params,
+    Steps,
+    TrainState,
+    axis_of,
+    layout_of,
+    moving,
+    steps_of,
+    with_best,
+)
 
 # evaluate(params) -> metrics; the entry "loss" decides which epoch is the best
 Evaluate = Callable[[Params], Metrics]
@@ -151,10 +162,11 @@ class Course:
             patience is not None and waited >= patience * self._plan.steps_per_epoch
         )
 
-    def next(self) -> tuple[Any, int]:
-        """Batches `[S, …]`, and how many of them are for the next dispatch."""
+    def next(self) -> Dispatch:
+        """What is computed next."""
         arrays, steps = self._batches(self.step, self._rows)
-        return arrays, min(steps, self._plan.until_evaluation(self.step))
+        steps = min(steps, self._plan.until_evaluation(self.step))
+        return Dispatch(arrays, steps, self.step % self._plan.steps_per_epoch == 0)
 
     def advanced(self, state: TrainState, steps: int) -> Report:
         """What there is to say after a dispatch."""
@@ -204,7 +216,7 @@ def fit(
     before, so that it goes on bit for bit, or, if that is not known or not possible, as are fastest. To `watch` means
     to find out where a loss that is no number came from; it keeps a copy of the state.
     """
-    program = steps_of(model, optimizer, loss_of, plan.steps_per_epoch, plan.accumulate)
+    program = steps_of(model, optimizer, loss_of, plan.accumulate)
     course = Course(plan, batches, evaluate, state)
     layout = _layout(program, model, data, state, batches, plan, devices)
     if plan.steps:
@@ -214,14 +226,14 @@ def fit(
     meet(layout)
     state = course.begun(state)
     while not course.over(state):
-        arrays, steps = course.next()
+        dispatch = course.next()
         kept = copied(moving(state)) if watch else None
-        given = put_together(arrays, axis_of, batches.batch, layout)
-        state = with_best(program.on(layout)(moving(state), data, given, jnp.int32(steps), key), state)
-        report = course.advanced(state, steps)
+        given = dispatch._replace(batches=put_together(dispatch.batches, axis_of, batches.batch, layout))
+        state = with_best(program.on(layout)(moving(state), data, given, key), state)
+        report = course.advanced(state, given.steps)
         state = report.state
         if kept is not None and not math.isfinite(report.train_loss):
-            found = find_anomaly(model, loss_of, program, kept, gathered(data), arrays, steps, course.key)
+            found = find_anomaly(model, loss_of, program, kept, gathered(data), dispatch, course.key)
             report = report._replace(anomaly=found)
         yield report._replace(state=gathered(state) if layout.model == 1 else state)
         if report.finished:
@@ -264,7 +276,8 @@ def _layout(
             trials[count] = on_devices(moving(state), layout), spread(data, whole(data), layout)
         begun, given = trials[count]
         key = jax.random.key(plan.seed)
-        ended = jax.block_until_ready(program.on(layout)(begun, given, arrays, jnp.int32(steps), key))
+        one = Dispatch(arrays, steps, begins=True)
+        ended = jax.block_until_ready(program.on(layout)(begun, given, one, key))
         trials[count] = ended, given
 
     count = fastest(part, described(model, arrays), plan.steps - int(state.step), trial)

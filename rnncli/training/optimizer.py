@@ -67,7 +67,7 @@ def optimizer_of(
     """The optimizer of a run of this length; a task's `settings` have the fields that `make_optimizer` asks for."""
     return make_optimizer(
         settings.learning_rate,
-        plan.steps,
+        plan.steps if settings.schedule == "cosine" else 0,  # so that lengths share programs where they can
         schedule=settings.schedule,
         warmup=settings.warmup,
         clip=settings.clip or None,

@@ -47,11 +47,19 @@ class TrainState(NamedTuple):
     devices: Array
 
 
+class Dispatch(NamedTuple):
+    """What is computed before the device is left. All of it is data: other numbers need no other program."""
+
+    batches: Any  # [S, …]
+    steps: int  # with the first of them, all of one epoch
+    begins: bool  # whether they begin it: the carry is zero there
+
+
 class Program(Protocol):
     """A compiled training."""
 
-    def __call__(self, state: TrainState, data: Any, batches: Any, steps: Array, key: Array) -> TrainState:
-        """The moving state after `steps` steps, of batches `[S, …]`, S ≥ steps; the state that is given is used up."""
+    def __call__(self, state: TrainState, data: Any, given: Dispatch, key: Array) -> TrainState:
+        """The moving state after the steps of a dispatch; the state that is given is used up."""
         ...
 
 
@@ -66,27 +74,22 @@ class Steps:
         graph: nnx.GraphDef[Any],
         optimizer: optax.GradientTransformation,
         loss_of: Loss,
-        steps_per_epoch: int,
         accumulate: int,
         rest: Any = (),
     ):
         """`rest` is the model's arrays that are no parameters."""
         self._graph, self._rest, self._accumulate = graph, rest, accumulate
-        self._optimizer, self._loss_of, self._steps_per_epoch = optimizer, loss_of, steps_per_epoch
+        self._optimizer, self._loss_of = optimizer, loss_of
         self.on, self.together = cache(self._on), cache(self._together)
-
-    def begins_epoch(self, step: int) -> bool:
-        """Whether a step is the first of an epoch, where the carry is zero."""
-        return step % self._steps_per_epoch == 0
 
     def _on(self, layout: Layout) -> Program:
         """The program for devices that lie so."""
 
-        def run(state: TrainState, data: Any, batches: Any, steps: Array, key: Array) -> TrainState:
-            parts = jax.tree.map(lambda each: split(each, axis_of(each)), batches)
+        def run(state: TrainState, data: Any, given: Dispatch, key: Array) -> TrainState:
+            parts = whole(given)._replace(batches=jax.tree.map(lambda each: split(each, axis_of(each)), given.batches))
             specs = specs_of(state)
-            arguments = (specs, WHOLE, parts, WHOLE, WHOLE)
-            moved = sharded(partial(self._train, layout), arguments, specs, layout)(state, data, batches, steps, key)
+            arguments = (specs, WHOLE, parts, WHOLE)
+            moved = sharded(partial(self._train, layout), arguments, specs, layout)(state, data, given, key)
             if layout.single:
                 return moved
             return lax.with_sharding_constraint(moved, shardings(layout_of(state, layout), layout))
@@ -98,13 +101,13 @@ class Steps:
 
         They are spread over devices that have to say nothing to each other.
         """
-        each = jax.vmap(partial(self._train, Layout()), in_axes=(0, None, 0, None, 0))
+        each = jax.vmap(partial(self._train, Layout()), in_axes=(0, None, Dispatch(0, None, None), 0))  # pyright: ignore
 
-        def run(state: TrainState, data: Any, batches: Any, steps: Array, key: Array) -> TrainState:
+        def run(state: TrainState, data: Any, given: Dispatch, key: Array) -> TrainState:
             specs, keys = over_first(state), over_first(key)
-            arguments = (specs, WHOLE, over_first(batches), WHOLE, keys)
+            arguments = (specs, WHOLE, whole(given)._replace(batches=over_first(given.batches)), keys)
             with without_cudnn():
-                return sharded(each, arguments, specs, layout)(state, data, batches, steps, key)
+                return sharded(each, arguments, specs, layout)(state, data, given, key)
 
         return jax.jit(run, donate_argnums=0)
 
@@ -133,15 +136,13 @@ class Steps:
         (value, grads), carries = lax.scan(add, zero, (carries, batches, parts(key.rows, 0)))
         return (value, jax.tree.map(lambda each, like: each.reshape(like.shape), carries, carry)), grads
 
-    def _train(
-        self, layout: Layout, state: TrainState, data: Any, batches: Any, steps: Array, key: Array
-    ) -> TrainState:
-        places = rows(sequences(batches), layout)
+    def _train(self, layout: Layout, state: TrainState, data: Any, given: Dispatch, key: Array) -> TrainState:
+        places = rows(sequences(given.batches), layout)
 
         def body(number: Array, state: TrainState) -> TrainState:
-            first = state.step % self._steps_per_epoch == 0
+            first = (number == 0) & given.begins
             carry = jax.tree.map(lambda each: jnp.where(first, jnp.zeros_like(each), each), state.carry)
-            batch = jax.tree.map(lambda each: each[number], batches)
+            batch = jax.tree.map(lambda each: each[number], given.batches)
             drop = DropoutKey(jax.random.fold_in(key, state.step), places)
             (value, carry), grads = self._gradients(state.params, carry, data, batch, drop)
             value, grads = mean((value, grads), layout)
@@ -152,7 +153,7 @@ class Steps:
                 params=params, opt_state=opt_state, step=state.step + 1, carry=carry, epoch_loss=total
             )
 
-        return lax.fori_loop(0, steps, body, state)
+        return lax.fori_loop(0, given.steps, body, state)
 
 
 _remembered = lru_cache(8)(Steps)
@@ -162,10 +163,9 @@ def steps_of(
     model: nnx.Module,
     optimizer: optax.GradientTransformation,
     loss_of: Loss,
-    steps_per_epoch: int,
     accumulate: int = 1,
 ) -> Steps:
-    """The programs for a model, shared by trainings that are equal but for seed and data, one after the other.
+    """The programs for a model, shared by trainings that differ in seed, data and length alone.
 
     `accumulate` is how many parts of a batch follow each other, their gradients added up, before an update. Where the
     loss is the method of an object, or the model has arrays that are no parameters, nothing is shared: what is
@@ -173,8 +173,8 @@ def steps_of(
     """
     graph, _, rest = nnx.split(model, nnx.Param, ...)
     if inspect.ismethod(loss_of) or jax.tree.leaves(rest):
-        return Steps(graph, optimizer, loss_of, steps_per_epoch, accumulate, (rest,))
-    return _remembered(graph, optimizer, loss_of, steps_per_epoch, accumulate)
+        return Steps(graph, optimizer, loss_of, accumulate, (rest,))
+    return _remembered(graph, optimizer, loss_of, accumulate)
 
 
 def leaf_name(path: tuple[Any, ...]) -> str:

@@ -22,7 +22,7 @@ from rnncli.training.parallel import one_program_gains
 from rnncli.training.runner import Run
 from rnncli.training.settings import Saving
 from rnncli.training.signals import stop_requests
-from rnncli.training.step import Steps, TrainState, moving, sequences, steps_of, with_best
+from rnncli.training.step import Dispatch, Steps, TrainState, moving, sequences, steps_of, with_best
 from rnncli.training.task import Task
 
 
@@ -50,16 +50,16 @@ class Together:
         steps, key, states = _steps(task), jax.random.key(task.plan.seed), {}  # by devices; 0 for all seeds
 
         def run(devices: int, number: int) -> None:
-            number = min(number, most)
+            one = Dispatch(arrays, min(number, most), begins=True)
             if devices not in states:
                 layout = Layout(max(devices, 1))
                 begun = on_devices(state, layout) if devices else self._stacked([state] * count)
                 states[devices] = begun, spread(task.data, whole(task.data), layout)
             begun, data = states[devices]
             if devices:
-                ended = steps.on(Layout(devices))(begun, data, arrays, jnp.int32(number), key)
+                ended = steps.on(Layout(devices))(begun, data, one, key)
             else:
-                ended = self._advanced(begun, [arrays] * count, number)
+                ended = self._advanced(begun, [one] * count)
             states[devices] = jax.block_until_ready(ended), data
 
         what = described(task.model, arrays)
@@ -147,23 +147,21 @@ class Together:
         states = [course.begun(state) for course, state in zip(courses, states, strict=True)]
         stacked = self._stacked([moving(state) for state in states])
         left = {number for number, course in enumerate(courses) if not course.over(states[number])}
-        given = [course.next() if number in left else ((), 0) for number, course in enumerate(courses)]
         while left:
-            first = min(left)
-            steps = given[first][1]
-            arrays = [given[number if number in left else first][0] for number in range(len(runs))]
-            stacked = self._advanced(stacked, arrays, steps)
+            given = {number: courses[number].next() for number in sorted(left)}
+            first = given[min(left)]
+            stacked = self._advanced(stacked, [given.get(number, first) for number in range(len(runs))])
             moved, reports = self._apart(stacked), {}
-            for number in sorted(left):
-                reports[number] = courses[number].advanced(with_best(moved[number], states[number]), steps)
+            for number in given:
+                reports[number] = courses[number].advanced(with_best(moved[number], states[number]), first.steps)
                 states[number] = reports[number].state
             yield reports
             left = {number for number in left if not reports[number].finished}
-            given = [course.next() if number in left else ((), 0) for number, course in enumerate(courses)]
 
-    def _advanced(self, state: TrainState, batches: Sequence[Any], steps: int) -> TrainState:
-        """The stacked state after so many steps."""
-        return self._program(state, self._data, self._stacked(batches), jnp.int32(steps), self._keys)
+    def _advanced(self, state: TrainState, given: Sequence[Dispatch]) -> TrainState:
+        """The stacked state after a dispatch of each, all of the same steps."""
+        batches = self._stacked([each.batches for each in given])
+        return self._program(state, self._data, given[0]._replace(batches=batches), self._keys)
 
     def _stacked(self, trees: Sequence[Any]) -> Any:
         """Trees of arrays as one, along the first axis, on the devices."""
@@ -176,7 +174,7 @@ class Together:
 
 
 def _steps(task: Task) -> Steps:
-    return steps_of(task.model, task.optimizer, task.loss, task.plan.steps_per_epoch, task.plan.accumulate)
+    return steps_of(task.model, task.optimizer, task.loss, task.plan.accumulate)
 
 
 @jax.jit
