@@ -1,15 +1,18 @@
 """Numbers as people and other programs write them."""
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 
 _COMMA = re.compile(r"^([+-]?\d+),(\d+)$")
-_GROUPED = {  # numbers with separators between thousands, or with a decimal comma
-    "1,234.5": re.compile(r"[+-]?\d{1,3}(,\d{3})+(\.\d+)?"),
-    "1.234,5": re.compile(r"[+-]?(\d{1,3}(\.\d{3})+|\d+),\d+|[+-]?\d{1,3}(\.\d{3}){2,}"),
-    "1 234.5": re.compile(r"[+-]?\d{1,3}([ \u00a0\u202f']\d{3})+(\.\d+)?"),
-    "1 234,5": re.compile(r"[+-]?\d{1,3}([ \u00a0\u202f']\d{3})+,\d+"),
+_BLANK = "[ \u00a0\u202f']"
+_GROUPED = {  # numbers with separators between thousands, of which the first is never 0, or with a decimal comma
+    "1,234.5": re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?"),
+    "1.234,5": re.compile(r"[+-]?([1-9]\d{0,2}(\.\d{3})+|\d+),\d+|[+-]?[1-9]\d{0,2}(\.\d{3}){2,}"),
+    "1 234.5": re.compile(rf"[+-]?[1-9]\d{{0,2}}({_BLANK}\d{{3}})+(\.\d+)?"),
+    "1 234,5": re.compile(rf"[+-]?([1-9]\d{{0,2}}({_BLANK}\d{{3}})+|\d+)(,\d+)?"),
 }
+_POINTS = re.compile(r"[+-]?([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d+)?")  # a point between thousands, a decimal comma
+_SURE = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+,\d+|[+-]?[1-9]\d{0,2}(\.\d{3}){2,}")  # and nothing else
 
 
 def is_number(cell: str) -> bool:
@@ -21,23 +24,43 @@ def is_number(cell: str) -> bool:
     return True
 
 
-def decimal_points(row: list[str], separator: str) -> list[str]:
-    """Cells of a row as other programs write them: where ';' separates, ',' is the decimal point."""
-    return [_COMMA.sub(r"\1.\2", cell) for cell in row] if separator == ";" else row
+def has_grouped(cells: Iterable[str]) -> bool:
+    """Whether a cell shows that points stand between thousands."""
+    return any("." in cell and _SURE.fullmatch(cell) for cell in cells)
+
+
+def decimal_points(cells: Sequence[str], *, grouped: bool) -> list[str]:
+    """A column of a table that ';' separates, where ',' is the decimal point.
+
+    Where points are between thousands elsewhere in the table (`grouped`), they are here, if each may be one.
+    """
+    if grouped and all("." not in cell or _POINTS.fullmatch(cell) or not is_number(cell) for cell in cells):
+        return [_plain(cell, comma=True) if _POINTS.fullmatch(cell) else cell for cell in cells]
+    return [_COMMA.sub(r"\1.\2", cell) if "," in cell else cell for cell in cells]
 
 
 def plain_numbers(column: Sequence[str]) -> tuple[list[str], str]:
     """A column with its numbers as programs write them, and the notation that was read; "" if there was no other.
 
-    A notation is read where it fits every cell that is no number already: "1,234" is a thousand, "1.234,5" too.
+    A notation is read where it fits every cell that is no number already: "1,234" is a thousand, "1.234,5" too. With a
+    decimal comma, a point in any cell is between thousands, or the notation does not fit.
     """
+    column = [cell.replace("\u2212", "-") if "\u2212" in cell else cell for cell in column]
     odd = [cell for cell in column if cell and not is_number(cell) and any(map(str.isdigit, cell))]
     for notation, pattern in _GROUPED.items() if odd else ():
         if all(pattern.fullmatch(cell) for cell in odd):
-            comma = notation.endswith(",5")
-            between = str.maketrans(
-                {**dict.fromkeys(". \u00a0\u202f'", ""), ",": "."} if comma else dict.fromkeys(", \u00a0\u202f'", "")
-            )
-            found = set(odd)
-            return [cell.translate(between) if cell in found else cell for cell in column], notation
-    return list(column), ""
+            found, comma = set(odd), notation.endswith(",5")
+            if comma:
+                pointed = {cell for cell in column if "." in cell and is_number(cell)}
+                if not all(notation == "1.234,5" and _POINTS.fullmatch(cell) for cell in pointed):
+                    continue
+                found |= pointed
+            return [_plain(cell, comma=comma) if cell in found else cell for cell in column], notation
+    return column, ""
+
+
+def _plain(cell: str, *, comma: bool) -> str:
+    """A number without what is between its thousands, with a decimal point."""
+    for sign in ". \u00a0\u202f'" if comma else ", \u00a0\u202f'":
+        cell = cell.replace(sign, "")
+    return cell.replace(",", ".")

@@ -40,6 +40,15 @@ class VerbCommand(TyperCommand):
     examples: Collection[str] = ()
     settings: Mapping[str, Setting] = {}
 
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """Parse the words; what a file of `--config` may say need not be among them."""
+        configured = any(word == "--config" or word.startswith("--config=") for word in args)
+        for parameter in self.params:
+            declared = self.settings.get(parameter.name or "")
+            if declared is not None and declared.default is REQUIRED:
+                parameter.required = not configured
+        return super().parse_args(ctx, args)
+
     def format_options(self, ctx: Any, formatter: Any) -> None:
         """Arguments, then a section for each group of options."""
         write_groups(self.get_params(ctx), ctx, formatter)
@@ -104,6 +113,9 @@ class with_options:  # noqa: N801 - a decorator
                 print("".join(lines(self.settings, given)), end="")
                 return
             values = dict.fromkeys(values) | {name: value for name, (value, _) in given.items()}
+            for each in self.settings.values():
+                if each.default is REQUIRED and values[each.name] is None:
+                    raise ParameterError(f"'{configuration.config}' has no {each.name!r}: name {each.metavar}")
         arguments = {}
         for name, (cls, partial, settings) in self._groups.items():
             given = {each: values[each] for each in settings if values[each] is not None}

@@ -162,12 +162,18 @@ def setting(
 
 def _typed(wanted: Any, value: Any) -> Any:
     """The value as the type of a setting has it: NumPy's numbers as Python's, lists as tuples, text as a path."""
-    if wanted is bool and type(value).__name__ in ("bool", "bool_"):
+    if wanted is bool:
+        if type(value).__name__ not in ("bool", "bool_"):
+            raise ValueError(f"{value!r} is not true or false")
         return bool(value)
-    if wanted is Path and isinstance(value, str | Path):
+    if wanted is Path:
+        if not isinstance(value, str | Path):
+            raise ValueError(f"{value!r} is not a path")
         return Path(value)
-    if get_origin(wanted) is tuple and isinstance(value, list | tuple):
-        return tuple(value)
+    if get_origin(wanted) is tuple:
+        if not isinstance(value, list | tuple):
+            raise ValueError(f"{value!r} is not a list")
+        return tuple(_typed(get_args(wanted)[0], each) for each in value)
     if wanted in (int, float):
         if not isinstance(value, numbers.Real) or isinstance(value, bool):
             raise ValueError(f"{value!r} is not a number")

@@ -63,7 +63,7 @@ def test_rows_may_begin_with_their_header_and_name_their_series(monkeypatch: pyt
     """Each row brings a forecast of its own series only."""
     lines = "shop,month,sold\n" + "".join(f"{shop},{row}\n" for row in ROWS[:5] for shop in "ab")
     monkeypatch.setattr(
-        "rnncli.forecast.follow.read_blocks", lambda _: iter([lines[:50].encode(), lines[50:].encode()])
+        "rnncli.forecast.follow.read_blocks", lambda *_: iter([lines[:50].encode(), lines[50:].encode()])
     )
     model = rnncli.load(saved / "model")
     found = list(follow(model, "-", lambda _: None, id="shop"))
@@ -98,7 +98,7 @@ def test_past_covariates_are_not_known_so_far_ahead() -> None:
 def test_rows_before_the_first_forecast_are_kept(monkeypatch: pytest.MonkeyPatch, saved: Path) -> None:
     """A constant beginning has no forecast yet; semicolons, and a point in the place of a decimal comma."""
     lines = "month;sold\n" + "".join(f"2001-{month:02d};{1.5 if month < 4 else month}\n" for month in range(1, 8))
-    monkeypatch.setattr("rnncli.forecast.follow.read_blocks", lambda _: iter([lines.replace(".", ",").encode()]))
+    monkeypatch.setattr("rnncli.forecast.follow.read_blocks", lambda *_: iter([lines.replace(".", ",").encode()]))
     told: list[str] = []
     found = list(follow(rnncli.load(saved / "model"), "-", told.append))
     assert [len(row[0].series.values) for row in found] == [4, 5, 6, 7]
@@ -116,7 +116,7 @@ def test_a_row_says_what_one_of_its_time_did_not_know(monkeypatch: pytest.Monkey
     table.to_csv(path, index=False)
     model = rnncli.forecast.fit(path, target="sold", future_covariates="promo", horizon=4)
     rows = "".join(f"{step},{sold[step]},\n" for step in range(70, 73))
-    monkeypatch.setattr("rnncli.forecast.follow.read_blocks", lambda _: iter([rows.encode()]))
+    monkeypatch.setattr("rnncli.forecast.follow.read_blocks", lambda *_: iter([rows.encode()]))
     told: list[str] = []
     found = list(follow(model, str(path), told.append))
     assert told == []

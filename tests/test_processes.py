@@ -328,6 +328,20 @@ def test_options_that_do_not_go_together_are_refused(
     assert (result.code, result.err) == (2, f"error: {told}\n")
 
 
+def test_one_that_lingers_while_the_coordinator_goes_keeps_its_exit_code(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    codes: list[int] = []
+    ending = among.Group(1, 2, "", 2, tmp_path / "words", joined=True)
+    monkeypatch.setattr(among, "_groups", [ending])
+    monkeypatch.setattr(among, "_tell", lambda group, ended: {**ended, "code": 143})
+    monkeypatch.setattr(among.os, "_exit", codes.append)
+    # JAX's own thread finds the coordinator gone while this one waits
+    monkeypatch.setattr(among.time, "sleep", lambda _: among.leave(ending, "process 0 is gone", to_all=True))
+    assert among.end(143, "") == 143
+    assert codes == [143]
+
+
 def test_an_exchange_that_fails_while_the_watch_ends_all_has_nothing_to_add(monkeypatch: pytest.MonkeyPatch) -> None:
     slept: list[float] = []
     monkeypatch.setattr(among.time, "sleep", slept.append)

@@ -93,18 +93,26 @@ def backtest(
     stride = plan.stride or horizon
     _check_lengths(members, horizon, stride, plan.origins)
     every = plan.origins if plan.refit == "never" else int(plan.refit)
+    whole = _origins(panel, horizon, stride, plan.origins, range(plan.origins), on_event)
+    if not np.isfinite(whole.future(horizon, observed=True)).any():
+        raise DataError(
+            f"at `origins` {plan.origins} nothing was measured in what is forecast; choose more, or another `stride`"
+        )
     fits = []
     for first in range(0, plan.origins, every):
-        some = _origins(panel, horizon, stride, plan.origins, range(first, min(first + every, plan.origins)))
+        numbers = range(first, min(first + every, plan.origins))
+        some = _origins(panel, horizon, stride, plan.origins, numbers, ignore)
         fits.append(_fit(members, some, source, chosen, ignore if first else on_event))
     last, origins = fits[-1], Origins.joined([each.origins for each in fits])
     names = [name for name in last.forecasts if all(name in each.forecasts for each in fits)]
     named = {name: np.concatenate([each.forecasts[name] for each in fits]) for name in names}
     scores = {name: scores_by_series(origins, each, last.scale).mean() for name, each in named.items()}
-    scores["model"] |= last.combination.intervals.scores(named["model"], origins)
+    scores["model"] |= _interval_scores(fits)
     order = np.lexsort((origins.ends, origins.series))
     numbers = np.repeat(np.arange(len(fits)), [len(each.origins) for each in fits])
-    errors = np.nanmean(np.abs(named["model"] - origins.future(horizon, observed=True)), axis=1)
+    errors = np.abs(named["model"] - origins.future(horizon, observed=True))
+    known = np.isfinite(errors)
+    errors = np.where(known, errors, 0.0).sum(1) / np.where(known.any(1), known.sum(1), np.nan)
     return Backtest(
         panel=panel,
         origins=origins.select(order),
@@ -143,6 +151,18 @@ def _fit(
     return _Fit(origins, combination.forecast(origins), combination, settings, data.scale)
 
 
+def _interval_scores(fits: Sequence[_Fit]) -> dict[str, float]:
+    """Coverage and CRPS of the forecasts of several fits, each by its own intervals; means over what came."""
+    scores = [fit.combination.intervals.scores(fit.forecasts["model"], fit.origins) for fit in fits]
+    horizon = fits[0].forecasts["model"].shape[1]
+    counts = [np.isfinite(fit.origins.future(horizon, observed=True)).sum() for fit in fits]
+    shares = [(each, count) for each, count in zip(scores, counts, strict=True) if count]
+    return {
+        name: float(np.average([each[name] for each, _ in shares], weights=[c for _, c in shares]))
+        for name in scores[0]
+    }
+
+
 def _check_lengths(members: Sequence[Series], horizon: int, stride: int, count: int) -> None:
     """Raise DataError where the first origin would know too little of a series."""
     for member in members:
@@ -157,12 +177,23 @@ def _check_lengths(members: Sequence[Series], horizon: int, stride: int, count: 
             )
 
 
-def _origins(panel: Panel, horizon: int, stride: int, count: int, numbers: range) -> Origins:
-    """Some of the origins of every series, by their numbers in order of time."""
+def _origins(panel: Panel, horizon: int, stride: int, count: int, numbers: range, on_event: Listener) -> Origins:
+    """Some of the origins of every series, by their numbers in order of time.
+
+    One in the midst of missing values begins where these do: what was filled in knows what came after it.
+    """
     back = horizon + stride * (count - 1 - np.array(numbers))
     series = np.repeat(np.arange(len(panel)), len(numbers))
     last = panel.starts[1:][series]
-    return Origins(panel, series, last - np.tile(back, len(panel)), last)
+    ends = last - np.tile(back, len(panel))
+    if panel.filled.any():
+        places = np.arange(len(panel.values))
+        seen = np.maximum.accumulate(np.where(panel.filled, -1, places))[ends - 1] + 1  # behind the last measured value
+        seen = np.where(seen > panel.starts[:-1][series], seen, ends)
+        if moved := int((seen < ends).sum()):
+            on_event(Note(f"{moved} of {len(ends)} origins: the values before were missing; they begin where these do"))
+        ends = seen
+    return Origins(panel, series, ends, last)
 
 
 def _lengths(origins: Origins) -> Iterator[int]:

@@ -6,7 +6,7 @@ stamp of any position in the notation of the input.
 
 from collections.abc import Sequence
 from datetime import datetime
-from typing import cast
+from typing import Any, cast
 
 import numpy as np
 import pandas as pd
@@ -23,6 +23,7 @@ from rnncli.forecast.periods import (
     read_short_years,
     read_weeks,
 )
+from rnncli.forecast.stamps import Writer, in_offsets, plainly, writer_of
 from rnncli.notation import is_number
 
 # Notations in the order they are tried; the first that fits all stamps is the one, for reading and for writing.
@@ -37,6 +38,7 @@ _FORMATS = (
 _EPOCH = {10: 10**6, 13: 10**3}  # seconds and milliseconds since 1970 by their number of digits, in microseconds
 _COMPACT = {8: "%Y%m%d", 6: "%Y%m"}  # whole numbers that are dates, by their number of digits
 _DEFAULTS = datetime(2000, 1, 1), datetime(2001, 2, 2)
+_DAYS_OF_MONTH = pd.offsets.MonthEnd(0), pd.offsets.BMonthEnd(0), pd.offsets.BMonthBegin(0)
 _SECOND = 10**6  # microseconds, the unit of all times here
 _MINUTE, _HOUR = 60 * _SECOND, 3600 * _SECOND
 _UNITS = ((DAY, "day"), (_HOUR, "hour"), (_MINUTE, "minute"))
@@ -71,7 +73,7 @@ def _read_compact(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
     if notation is None or not all(stamp.isdecimal() and "1500" < stamp < "2500" for stamp in stamps):
         return None
     times = pd.to_datetime(pd.Series(stamps), format=notation, errors="coerce")
-    return None if times.isna().any() else _read_calendar(pd.DatetimeIndex(times), notation)
+    return None if times.isna().any() else _read_calendar(pd.DatetimeIndex(times), plainly(notation))
 
 
 def _read_numbers(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
@@ -122,7 +124,7 @@ def _read_epoch(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
     times = pd.to_datetime(pd.Series(numbers * unit), unit="us")
     if times.min().year < 2001:
         return None
-    positions, clock = _read_calendar(pd.DatetimeIndex(times), "%Y-%m-%d %H:%M:%S")
+    positions, clock = _read_calendar(pd.DatetimeIndex(times), plainly("%Y-%m-%d %H:%M:%S"))
 
     def stamp(position: int) -> str:
         # the epoch begins in 1970 in UTC, which is how the calendar was read
@@ -165,7 +167,8 @@ def _read_loosely(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
             return None
         times.append(one)
     whole_days = all(time.time() == _DEFAULTS[0].time() for time in times)
-    positions, clock = _read_calendar(pd.DatetimeIndex(times), "%Y-%m-%d" if whole_days else "%Y-%m-%d %H:%M:%S")
+    notation = "%Y-%m-%d" if whole_days else "%Y-%m-%d %H:%M:%S"
+    positions, clock = _read_calendar(pd.DatetimeIndex(times), plainly(notation))
     return positions, clock._replace(note=f"{stamps[0]!r} was read as {clock.stamp(int(positions[0]))}")
 
 
@@ -174,15 +177,12 @@ def _likeliest(stamps: Sequence[str], notations: Sequence[str]) -> tuple[np.ndar
     readings: list[tuple[np.ndarray, Clock]] = []
     irregular: Irregular | None = None
     for notation in notations:
-        # offsets from UTC may change over the year: times run on in UTC, and are written with the last offset
         times = pd.to_datetime(pd.Series(stamps), format=notation, utc=True)
-        index = pd.DatetimeIndex(times.dt.tz_localize(None))
+        index, written = pd.DatetimeIndex(times.dt.tz_localize(None)), notation
         if notation.endswith("%z"):
-            last = pd.to_datetime(stamps[int(np.argmax(index.asi8))], format=notation)
-            index = index.tz_localize("UTC").tz_convert(last.tzinfo)
-            notation += ":" if stamps[0][-3] == ":" else ""  # strftime writes +0200; see `_written`
+            index, written = in_offsets(stamps, notation, index)
         try:
-            readings.append(_read_calendar(index, notation))
+            readings.append(_read_calendar(index, writer_of(written, stamps, index)))
         except Irregular as error:
             irregular = error
     if not readings:
@@ -195,27 +195,26 @@ def _likeliest(stamps: Sequence[str], notations: Sequence[str]) -> tuple[np.ndar
     return positions, clock
 
 
-def _written(time: pd.Timestamp, notation: str) -> str:
-    """`time` in `notation`, in which `%z:` asks for an offset with a colon."""
-    text = time.strftime(notation.removesuffix(":") if notation.endswith("%z:") else notation)
-    return f"{text[:-2]}:{text[-2:]}" if notation.endswith("%z:") else text
-
-
-def _read_calendar(times: pd.DatetimeIndex, notation: str) -> tuple[np.ndarray, Clock]:
-    stamps = [_written(time, notation) for time in times]
+def _read_calendar(times: pd.DatetimeIndex, write: Writer) -> tuple[np.ndarray, Clock]:
+    stamps = [write(time) for time in times]
     microseconds = np.asarray(times.as_unit("us").asi8)
     days = np.asarray(times.day)
-    ends = bool(times.is_month_end.all())
-    if (ends or len(set(days)) == 1) and len(set((microseconds % DAY).tolist())) == 1:
-        return _read_months(times, stamps, notation, month_ends=ends and len(set(days)) > 1)
+    if len(set((microseconds % DAY).tolist())) == 1:
+        if len(set(days)) == 1:
+            return _read_months(times, stamps, write)
+        firsts = times.normalize() - pd.to_timedelta(days - 1, unit="D")
+        apart = len(firsts.unique()) == len(times.unique()) > 2  # one in each month
+        for day in _DAYS_OF_MONTH:
+            if (apart or day == _DAYS_OF_MONTH[0]) and bool((firsts + day == times.normalize()).all()):
+                return _read_months(times, stamps, write, day)
     weekdays = bool((np.asarray(times.day_of_week) < 5).all())
     width = common_step(microseconds, stamps, weekends=weekdays)
     start = int(microseconds.min())
     if width == DAY and weekdays and len(times) > 5:
-        return _read_business_days(times, notation)
+        return _read_business_days(times, write)
 
     def stamp(position: int) -> str:
-        return _written(_moment(start + position * width, times), notation)
+        return write(_moment(start + position * width, times))
 
     def moments(places: np.ndarray) -> np.ndarray:
         index = pd.DatetimeIndex((start + places * width).astype("datetime64[us]"))
@@ -234,14 +233,14 @@ def _moment(microseconds: int, times: pd.DatetimeIndex) -> pd.Timestamp:
         raise DataError(f"the forecast runs out of the calendar: {error}; shorten `horizon`") from error
 
 
-def _read_business_days(times: pd.DatetimeIndex, notation: str) -> tuple[np.ndarray, Clock]:
+def _read_business_days(times: pd.DatetimeIndex, write: Writer) -> tuple[np.ndarray, Clock]:
     dates = np.array(times.strftime("%Y-%m-%d"), dtype="datetime64[D]")
     first = dates.min()
     time_of_day = times[0] - times[0].normalize()
 
     def stamp(position: int) -> str:
         day = pd.Timestamp(np.busday_offset(first, position), tz=times.tz)
-        return _written(cast(pd.Timestamp, day + time_of_day), notation)
+        return write(cast(pd.Timestamp, day + time_of_day))
 
     def moments(places: np.ndarray) -> np.ndarray:
         return np.busday_offset(first, places)
@@ -250,15 +249,16 @@ def _read_business_days(times: pd.DatetimeIndex, notation: str) -> tuple[np.ndar
 
 
 def _read_months(
-    times: pd.DatetimeIndex, stamps: Sequence[str], notation: str, *, month_ends: bool
+    times: pd.DatetimeIndex, stamps: Sequence[str], write: Writer, day: Any = None
 ) -> tuple[np.ndarray, Clock]:
+    """Months and what has whole ones: on the same day of each, or on its `day`, the offset of pandas from the first."""
     months = np.asarray(times.year * 12 + times.month - 1, np.int64)
     width = common_step(months, stamps)
     first = _moment(int(times.as_unit("us").asi8.min()), times)
 
     def stamp(position: int) -> str:
         time = first + pd.DateOffset(months=width * position)
-        return _written(time + pd.offsets.MonthEnd(0) if month_ends else time, notation)
+        return write(time if day is None else time.replace(day=1) + day)
 
     word = {1: "month", 3: "quarter", 12: "year"}.get(width, f"{width} months")
     seasons = (12 // width,) if 12 % width == 0 and width < 12 else ()

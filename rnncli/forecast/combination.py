@@ -59,6 +59,10 @@ def rolling_origins(panel: Panel, first: np.ndarray, last: np.ndarray, horizon: 
     counts = np.maximum(-(-spans // stride), 0)
     series, back = numbered(counts)
     ends = np.maximum(last[series] - stride[series] * (back + 1), first[series])
+    if panel.filled.any():  # filled values before an origin know what came after it
+        seen = ~panel.filled[ends - 1]
+        kept = seen | ~np.isin(series, series[seen])
+        series, ends = series[kept], ends[kept]
     return Origins(panel, series, ends, last[series])
 
 

@@ -124,7 +124,7 @@ def compare_lecture(
     title = f"mean squared error on the lecture's data, {len(seeds)} seed{'s' if len(seeds) > 1 else ''}"
     used = {"epochs": chosen.get("epochs", ForecastSettings.epochs), "precision": chosen.get("precision", "auto")}
     seconds = time.monotonic() - begun
-    return Comparison(title, columns, results, scores, {"seeds": list(seeds), **used}, seconds, steps / seconds)
+    return Comparison(title, columns, results, scores, {"seeds": len(seeds), **used}, seconds, steps / seconds)
 
 
 def _lecture_figures(
@@ -203,7 +203,7 @@ def compare_series(
     ordered = sorted(systems["test"].items(), key=lambda item: item[1]["mae"])
     rows = [(name, *(metrics.get(column) for column in columns[1:-1]), taken[name]) for name, metrics in ordered]
     seconds = time.monotonic() - begun
-    used = settings.as_dict() | described(Panel.of(series), source) | {"seeds": list(seeds)}
+    used = settings.as_dict() | described(Panel.of(series), source) | {"seeds": len(seeds)}
     title = f"{series[0].name}: test part, best mae first"
     return Comparison(title, columns, rows, systems, used, seconds, steps / seconds)
 

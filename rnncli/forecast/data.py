@@ -143,8 +143,9 @@ def _split_by_time(panel: Panel, settings: ForecastSettings) -> Dataset:
     parts = {part: slices(panel, first[part], bounds[part], horizon) for part in PARTS}
     lag = np.minimum(settings.season, np.maximum(bounds["validation"] - begins - 1, 1))
     scale = naive_errors(panel, lag, bounds["validation"])
-    positive = settings.transform == "log"
-    effects = effects_of(panel, bounds["validation"], settings.season, scale, positive=positive)
+    effects = effects_of(panel, bounds["validation"], settings.season, scale)
+    if settings.transform == "log" and effects is not None and not effects.removed(panel).positive.all():
+        effects = effects_of(panel, bounds["validation"], settings.season, scale, positive=True)
     return Dataset(panel, parts, bounds, window, horizon, scale, settings.season, effects)
 
 

@@ -10,10 +10,12 @@ from rnncli.errors import DataError
 from rnncli.files import name_of, read_blocks, read_bytes, whole_lines
 from rnncli.forecast.api import Model
 from rnncli.forecast.columns import numbers
+from rnncli.forecast.reading import is_total
+from rnncli.forecast.saved import read_as_trained
 from rnncli.forecast.series import Forecast
-from rnncli.forecast.source import columns_of
-from rnncli.notation import decimal_points
-from rnncli.tables import separator_of, table_of
+from rnncli.forecast.source import SeriesSource, columns_of
+from rnncli.notation import decimal_points, has_grouped
+from rnncli.tables import TYPED, separator_of, table_of
 from rnncli.training.events import Event, Note
 
 Say = Callable[[str], None]
@@ -30,18 +32,17 @@ def follow(
 
     Raises DataError: the past cannot be read, or its columns are not those of the model.
     """
-    lines = _lines(read_blocks("-"))
+    lines = _lines(read_blocks("-", columns.get("encoding")))
     if series == "-":
         header = next(lines, "")
         if not header.strip():
             raise DataError("stdin is empty; with `follow`, it begins with the names of the columns")
-        separator = separator_of(header)
+        separator, grouped = separator_of(header), False
         past = pd.DataFrame(columns=_cells(header, separator), dtype=str)
     else:
         raw = read_bytes(series, columns.get("encoding"))
         past = table_of(raw, name_of(series))
-        first = raw.lstrip().split(b"\n", 1)[0].decode("utf-8", "replace")
-        separator = separator_of(first) if first[:1] not in ("{", "[", "P") else ","
+        separator, grouped = _written(raw)
     rows = _Rows(model, past, columns)
     told: set[str] = set()
 
@@ -58,6 +59,9 @@ def follow(
         cells = _cells(line, separator)
         if not line.strip() or (number == 1 and cells == rows.names):
             continue
+        if separator == ";":
+            grouped = grouped or has_grouped(cells)
+            cells = [decimal_points([cell], grouped=grouped)[0] for cell in cells]
         fault = rows.fault(cells)
         if fault:
             say(f"warning: row {number}: {fault}: left out")
@@ -67,7 +71,7 @@ def follow(
             yield model.predict_all(rows.table(id), horizon=horizon, on_event=hear, **columns)
             rows.answered.add(id)
         except DataError as error:
-            if id in rows.answered:  # it went well until this row came
+            if id in rows.answered or rows.spoilt(id):  # it went well until this row came
                 rows.undo(id)
                 say(f"warning: row {number}: {error}: left out")
             else:
@@ -89,6 +93,7 @@ class _Rows:
         for row in past.itertuples(index=False):
             self._rows.setdefault(self._id_of(list(row)), []).append(list(row))
         self.answered: set[str] = set()  # the series of which there was a forecast
+        self._columns, self._trained = columns, model.metadata
 
     def _place(self, name: str | None) -> int | None:
         return self.names.index(name) if name in self.names else None
@@ -100,6 +105,8 @@ class _Rows:
         """What is wrong with a row by itself; "" if nothing."""
         if len(cells) != len(self.names):
             return f"it has {len(cells)} cells, the header {len(self.names)}"
+        if self._time is not None and is_total(cells[self._time]):
+            return f"{cells[self._time]!r} in column {self.names[self._time]!r} is no time"
         for place in self._targets:
             try:
                 if cells[place]:
@@ -121,13 +128,40 @@ class _Rows:
         known.append(cells)
         return id
 
+    def spoilt(self, id: str) -> bool:
+        """Whether the last row makes a series unreadable that was readable before."""
+        return self._is_readable(self._before) and not self._is_readable(self._rows[id])
+
+    def _is_readable(self, rows: list[list[str]]) -> bool:
+        try:
+            read_as_trained(self._trained, self._table(rows), SeriesSource(**self._columns), lambda _: None, 0)
+        except DataError:
+            return False
+        return True
+
     def undo(self, id: str) -> None:
         """Take the last row back."""
         self._rows[id] = self._before
 
     def table(self, id: str) -> pd.DataFrame:
         """The rows of a series."""
-        return pd.DataFrame(self._rows[id], columns=pd.Index(self.names), dtype=str)
+        return self._table(self._rows[id])
+
+    def _table(self, rows: list[list[str]]) -> pd.DataFrame:
+        return pd.DataFrame(rows, columns=pd.Index(self.names), dtype=str)
+
+
+def _written(raw: bytes) -> tuple[str, bool]:
+    """How the rows of a file are written: what separates cells, and whether points are between thousands."""
+    if raw.startswith(TYPED):
+        return ",", False
+    lines = (line.strip() for line in raw.decode("utf-8-sig", "replace").splitlines())
+    lines = (line for line in lines if line and not line.startswith("#"))
+    first = next(lines, "")
+    if first.startswith(("{", "[")):
+        return ",", False
+    separator = separator_of(first)
+    return separator, separator == ";" and any(has_grouped(_cells(line, separator)) for line in lines)
 
 
 def _lines(blocks: Iterable[bytes]) -> Iterator[str]:
@@ -137,5 +171,4 @@ def _lines(blocks: Iterable[bytes]) -> Iterator[str]:
 
 
 def _cells(line: str, separator: str) -> list[str]:
-    row = next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])
-    return decimal_points([cell.strip() for cell in row], separator)
+    return [cell.strip() for cell in next(csv.reader([line], delimiter=separator, skipinitialspace=True), [])]

@@ -108,10 +108,18 @@ def table(series: Any, encoding: str | None = None) -> Any:
 
 
 def _without_total(found: pd.DataFrame, say: Say) -> pd.DataFrame:
-    """A table without the last row where that has the sums of the others, as spreadsheets do."""
-    last = found.iloc[-1].tolist()
-    name = next((cell for cell in last if cell.lower().strip(":. ") in _TOTALS), None)
-    if name is None or len(found) < 3:
-        return found
-    say(f"the last row, {name!r}, is left out")
-    return found.iloc[:-1]
+    """A table without the last row where that has the sums of the others, as spreadsheets do.
+
+    What its column has elsewhere, too, is the name of something.
+    """
+    for column in found.columns if len(found) > 2 else ():
+        cells = found[column]
+        if is_total(cells.iloc[-1]) and not (cells.iloc[:-1] == cells.iloc[-1]).any():
+            say(f"the last row, {cells.iloc[-1]!r}, is left out")
+            return found.iloc[:-1]
+    return found
+
+
+def is_total(cell: str) -> bool:
+    """Whether a cell says that its row has the sums of others."""
+    return cell.lower().strip(":. ") in _TOTALS

@@ -151,6 +151,8 @@ def combination_in(checkpoint: Checkpoint, settings: ForecastSettings, model: An
         variants = [(Variant(*each[:3]), each[3] if len(each) > 3 else 0) for each in saved["linear"]]
         intervals = Intervals.from_dict(saved["intervals"])
         inputs = [window + lags * sizes.past for _, lags in variants]
+        if any(each.log for each, _ in variants) and scaling.log is None:
+            raise ValueError("logarithms of values that have none")
         if any(lags and not sizes.past for _, lags in variants):
             raise ValueError("lags of covariates that the model does not have")
         effects = None

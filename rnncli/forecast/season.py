@@ -29,8 +29,9 @@ def choose_season(members: Sequence[Series], held_out: float = 0.2) -> int:
     seen = [each.values[: max(3, int(len(each.values) * (1 - held_out)))] for each in sample]
     clock = members[0].clock
     if clock is not None and clock.seasons:
-        whole = [each.values for each in sample]
-        return Counter(_repeating(values, clock.seasons) for values in whole).most_common(1)[0][0]
+        lengths = [len(each.values) for each in sample]
+        found = (_repeating(values, clock.seasons, size) for values, size in zip(seen, lengths, strict=True))
+        return Counter(found).most_common(1)[0][0]
     longest = sorted(len(values) for values in seen)[len(seen) // 2] // 3
     correlations = [_autocorrelation(values, longest) for values in seen if len(values) >= max(8, 2 * longest)]
     if not correlations:
@@ -42,9 +43,9 @@ def choose_season(members: Sequence[Series], held_out: float = 0.2) -> int:
     return found if found > 1 or len(seen[0]) > _SHORT else _usual(seen[0])
 
 
-def _repeating(values: np.ndarray, offered: Sequence[int]) -> int:
-    """The season whose naive forecast has the least error."""
-    fitting = [season for season in offered if 2 * season <= len(values)]
+def _repeating(values: np.ndarray, offered: Sequence[int], size: int) -> int:
+    """The season whose naive forecast has the least error, of those that fit twice into a series of this size."""
+    fitting = [season for season in offered if 2 * season <= size and season < len(values)]
     return min(fitting, key=lambda season: np.abs(values[season:] - values[:-season]).mean(), default=1)
 
 

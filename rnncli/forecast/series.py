@@ -177,7 +177,9 @@ def once(
     if not len(again):
         return rows, places, values
     values = values.copy()
-    values[again - 1] = np.nanmean([values[again - 1], values[again]], axis=0)
+    first, second = values[again - 1], values[again]
+    mean = (first + second) / 2
+    values[again - 1] = np.where(np.isnan(first), second, np.where(np.isnan(second), first, mean))
     kept = np.ones(len(rows), bool)
     kept[again] = False
     stamp = clock.stamp(int(places[again[0]]))

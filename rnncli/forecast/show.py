@@ -33,7 +33,7 @@ def show_training(model: Model, quantiles: Quantiles, console: Console) -> None:
     if model.folder is not None:
         console.say(f"saved in '{model.folder}'")
     if output.json or not forecasts:
-        more = {"config": document(model), "forecast": list(objects(forecasts, quantiles))}
+        more = {"config": document(model) | quantiles.as_dict(), "forecast": list(objects(forecasts, quantiles))}
         if model.combination is not None:
             more["combination"] = model.combination.weights.means()
         if len(forecasts) > 1:
@@ -110,7 +110,7 @@ def show_backtest(backtest: Backtest, quantiles: Quantiles, console: Console) ->
     inside, crps = systems["model"]["coverage"], systems["model"]["crps"]
     console.say(f"{100 * SHARE:.0f} % intervals held {100 * inside:.1f} % of what came; crps {figure(crps)}")
     if console.output.json:
-        console.output.write_document(_backtest_document(backtest), console.clock)
+        console.output.write_document(_backtest_document(backtest, quantiles), console.clock)
     else:
         console.output.write(_backtest_csv(backtest, quantiles))
     console.plot(lambda path: plot_backtest(backtest, path))
@@ -132,10 +132,10 @@ def _backtest_csv(backtest: Backtest, quantiles: Quantiles) -> str:
     return csv_text((*header, *quantiles.levels), *rows)
 
 
-def _backtest_document(backtest: Backtest) -> dict[str, Any]:
+def _backtest_document(backtest: Backtest, quantiles: Quantiles) -> dict[str, Any]:
     return {
         "command": "forecast backtest",
-        "config": backtest.config,
+        "config": backtest.config | quantiles.as_dict(),
         "scores": {"backtest": backtest.scores},
         "checkpoint": None,
         "seconds": round(backtest.seconds, 3),

@@ -58,7 +58,9 @@ class Weights:
         systems, variants = (
             {n: np.array(e, float) for n, e in tables[kind].items()} for kind in ("systems", "variants")
         )
-        errors = {name: np.array([np.inf if e is None else e for e in each]) for name, each in tables["errors"].items()}
+        errors = {
+            name: np.array([np.inf if e is None else e for e in each], float) for name, each in tables["errors"].items()
+        }
         return cls(systems, variants, errors)
 
     def means(self) -> dict[str, dict[str, float]]:

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import ClassVar, Literal
 
 from rnncli.encodings import encoding_setting
+from rnncli.errors import ParameterError
 from rnncli.nn.settings import Network, TextDropout
 from rnncli.settings import (
     COUNT,
@@ -224,6 +225,11 @@ class SentimentSettings(WordDropout, TextTraining, TextNetwork, Splitting, Parts
     }
     # set by a run, and by nobody else: the vectors are of whole texts, from a TF-Hub module, instead of words
     sentences: bool = False
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not isinstance(self.sentences, bool):
+            raise ParameterError(f"`sentences` {self.sentences!r} is not true or false")
 
 
 @dataclass(frozen=True, kw_only=True)

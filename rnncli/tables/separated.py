@@ -1,30 +1,36 @@
 """Tables in text, with a sign between cells: CSV and its relatives."""
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 from itertools import chain, islice
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import DataError
 from rnncli.limits import LONGEST_LINE
-from rnncli.notation import decimal_points, is_number
+from rnncli.notation import decimal_points, has_grouped, is_number
 from rnncli.tables.typed import UNNAMED, check_names
 
 if TYPE_CHECKING:
     import pandas as pd
 
 SEPARATORS = ",;\t|"
+_SAID = re.compile(r'"?sep=(.)"?', re.IGNORECASE)
 
 
 def separated_blocks(lines: Iterator[str], name: str, size: int, *, numbers: bool) -> Iterator["pd.DataFrame"]:
     """Tables of `size` rows, the last one of fewer; see `rows_of`.
 
-    Where they are `numbers`, and ';' separates, a decimal comma becomes a point.
+    Where they are `numbers`, blank columns without a name are left out; where ';' separates, a decimal comma becomes a
+    point. As a whole column tells what a point is, they come in one table.
     """
     import pandas as pd
 
     first, lines = _without_comments(lines)
-    separator = separator_of(first)
+    if (said := _SAID.fullmatch(first.strip())) is not None:  # what Excel asks for
+        separator, lines = said[1], ("" if line == first else line for line in lines)
+    else:
+        separator = separator_of(first)
     rows = rows_of((f"{line}\n" for line in lines), separator, name, strip=True)
     header = next(rows, [])
     if not header:
@@ -32,9 +38,23 @@ def separated_blocks(lines: Iterator[str], name: str, size: int, *, numbers: boo
     if all(map(is_number, header)):  # no header: the first line is data already
         rows = chain([header], rows)
         header = [UNNAMED] if len(header) == 1 else [f"column {index}" for index in range(1, len(header) + 1)]
-    check_names(header, name)
-    if numbers:
-        rows = (decimal_points(row, separator) for row in rows)
+    if not numbers or (separator != ";" and "" not in header):
+        check_names(header, name)
+        yield from _tables(rows, header, size)
+        return
+    table = pd.concat(list(_tables(rows, list(range(len(header))), size)), ignore_index=True)
+    places = [place for place, column in enumerate(header) if column or any(table[place])]
+    check_names([header[place] for place in places], name)
+    grouped = separator == ";" and any(has_grouped(table[place]) for place in places)
+    columns = {header[place]: table[place].tolist() for place in places}
+    if separator == ";":
+        columns = {column: decimal_points(cells, grouped=grouped) for column, cells in columns.items()}
+    yield pd.DataFrame(columns, columns=list(columns), dtype=str)
+
+
+def _tables(rows: Iterator[list[str]], header: list[Any], size: int) -> Iterator["pd.DataFrame"]:
+    import pandas as pd
+
     some = list(islice(rows, size))
     while True:  # a table without rows is one, too
         yield pd.DataFrame(some, columns=header, dtype=str)  # a column of pandas' takes a sixth of the memory of lists

@@ -44,7 +44,8 @@ def table_from(data: Any) -> "pd.DataFrame":
 def check_names(names: Iterable[Any], name: str) -> None:
     """Raises DataError: columns have the same name."""
     counts = Counter(map(str, names))
-    if twice := next((each for each, count in counts.items() if count > 1), None):
+    twice = next((each for each, count in counts.items() if count > 1), None)
+    if twice is not None:
         raise DataError(f"{name} has two columns named {twice!r}; rename one")
 
 
@@ -61,8 +62,8 @@ def as_text(table: "pd.DataFrame") -> "pd.DataFrame":
         if pd.api.types.is_datetime64_any_dtype(column):
             whole_days = bool((column.dropna() == column.dropna().dt.normalize()).all())
             exact = bool((column.dropna() == column.dropna().dt.floor("s")).all())
-            zone = "%z" if column.dt.tz is not None else ""
-            time = "" if whole_days and not zone else " %H:%M:%S" if exact else " %H:%M:%S.%f"
+            zone = "%z" if column.dt.tz is not None and not whole_days else ""  # days are those of the place
+            time = "" if whole_days else " %H:%M:%S" if exact else " %H:%M:%S.%f"
             column = column.dt.strftime("%Y-%m-%d" + time + zone)
         elif pd.api.types.is_float_dtype(column):
             # a column of integers with gaps is one of floats to pandas

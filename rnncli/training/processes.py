@@ -43,7 +43,8 @@ class Group:
     heard: float = 0.0  # when the coordinator last answered
     saves: bool = False  # what is trained
     turns: int = 0  # of agreeing
-    over: bool = False  # the end is known, and said
+    over: bool = False  # the end is known, and said …
+    code: int | None = None  # … and with which exit code
     joined: bool = False
 
     @property
@@ -132,6 +133,8 @@ def _read(group: Group, key: str) -> Any:
 
 def leave(group: Group, message: str, *, code: int = 1, to_all: bool = False) -> None:
     """End this process with a line, which the first one writes, or each: the death of another explains its end."""
+    if group.code is not None:  # it is about to end, and the coordinator was faster
+        code = group.code
     if not group.over:
         group.over = True
         with suppress(Exception):
@@ -243,12 +246,10 @@ def end(code: int, message: str) -> int:
         message = message or ("a signal stopped it" if code > 128 else "it failed")
         where = f"process {group.number} of {group.count}: " if group.number else ""
         told = _tell(group, {"message": f"{where}{message}", "code": code, "death": False})
-        group.over = True
-        if group.number == 0:
-            time.sleep(_LINGER)
-        else:
-            code = told["code"]
-            time.sleep(_LINGER)  # the first one says it
+        if group.number:
+            code = told["code"]  # the first one says why
+        group.code, group.over = code, True
+        time.sleep(_LINGER)
     with suppress(OSError):
         group.words.unlink()
     return code

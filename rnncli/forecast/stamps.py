@@ -1,0 +1,58 @@
+"""How times are written: in the notation of the stamps that were read."""
+
+import re
+from collections.abc import Callable, Sequence
+from typing import cast
+
+import numpy as np
+import pandas as pd
+
+Writer = Callable[[pd.Timestamp], str]
+
+_OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
+_ZERO = re.compile(r"(?<![\d:])0(?=\d)")  # before a day, a month or an hour
+_SOME = 200  # stamps tell how all are written
+
+
+def in_offsets(stamps: Sequence[str], notation: str, times: pd.DatetimeIndex) -> tuple[pd.DatetimeIndex, str]:
+    """Times in UTC with the last offset of the stamps, and how they are written.
+
+    Offsets may change over the year: hours run on in UTC, but days, weeks and months by the clock on the wall.
+    """
+    last = stamps[int(np.argmax(times.asi8))]
+    bare = pd.Series(stamps).str.replace(_OFFSET, "", regex=True)
+    wall = pd.DatetimeIndex(pd.to_datetime(bare, format=notation.removesuffix("%z"), errors="coerce"))
+    offset = _OFFSET.search(last)
+    if offset is not None and len(set(wall - times)) > 1 and len(set(wall - wall.normalize())) == 1:
+        return wall, notation.removesuffix("%z") + offset[0]
+    return times.tz_localize("UTC").tz_convert(pd.to_datetime(last, format=notation).tzinfo), notation
+
+
+def plainly(notation: str) -> Writer:
+    """Times in a notation of `strftime`."""
+    return lambda time: time.strftime(notation)
+
+
+def writer_of(notation: str, stamps: Sequence[str], times: pd.DatetimeIndex) -> Writer:
+    """How times are written as the stamps are: with or without zeros before digits, with so many digits of a second."""
+    fraction = re.search(r"\.(\d+)", stamps[0]) if "%f" in notation else None
+
+    def plain(time: pd.Timestamp) -> str:
+        return time.strftime(notation.replace("%f", f"{time.microsecond:06}"[: len(fraction[1])] if fraction else "%f"))
+
+    def with_colon(time: pd.Timestamp) -> str:
+        return re.sub(r"(\d\d)$", r":\1", plain(time))
+
+    def in_utc(time: pd.Timestamp) -> str:
+        return re.sub(r"\+0000$", "Z", plain(time))
+
+    def short_day(time: pd.Timestamp) -> str:
+        date, *rest = plain(time).split(" ", 1)
+        return " ".join([_ZERO.sub("", date), *rest])
+
+    def short(time: pd.Timestamp) -> str:
+        return _ZERO.sub("", plain(time))
+
+    some = range(0, len(stamps), max(1, len(stamps) // _SOME))
+    ways = [plain, with_colon, in_utc] if "%z" in notation else [plain] if fraction else [plain, short, short_day]
+    return max(ways, key=lambda way: sum(way(cast(pd.Timestamp, times[place])) == stamps[place] for place in some))
