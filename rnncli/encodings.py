@@ -22,9 +22,9 @@ def encoding_name(name: str) -> str:
         raise ValueError(f"'{name}' is no text encoding; utf-8, latin-1, utf-16 and gb18030 are some") from error
 
 
-def encoding_setting(help: str, default: str | None = None) -> Any:
+def encoding_setting(help: str, default: str | None = None, shown: str = "utf-8, strictly") -> Any:
     """Declare the setting `encoding` of a class."""
-    return setting(default, help, metavar="NAME", shown="utf-8, strictly", convert=encoding_name)
+    return setting(default, help, metavar="NAME", shown=shown, convert=encoding_name)
 
 
 def decoded(blocks: Iterable[bytes], codec: str, refuse: Callable[[UnicodeError, int], Exception]) -> Iterator[str]:

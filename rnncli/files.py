@@ -7,7 +7,7 @@ import os
 import sys
 import tempfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import partial
 from itertools import chain
@@ -20,7 +20,7 @@ from rnncli.encodings import recoded
 from rnncli.errors import DataError, RnncliError
 
 HEAD = 2**20  # bytes that tell in which form a file is
-_LONGEST_MAGIC = 6
+_MAGIC = GZIP, BZIP2, XZ, ZSTD = b"\x1f\x8b", b"BZh", b"\xfd7zXZ\x00", b"\x28\xb5\x2f\xfd"
 _PIECE = 2**16
 _BLOCK = 2**24  # bytes that are unpacked at once, at most
 _SUFFIXES = {".txt", ".csv", ".tsv", ".json", ".jsonl", ".parquet", ".gz", ".xz", ".bz2", ".zst"}  # no text ends so
@@ -41,15 +41,26 @@ def read_blocks(source: str, encoding: str | None = None) -> Iterator[bytes]:
     return blocks if encoding in (None, "utf-8") else recoded(blocks, encoding, name_of(source))
 
 
-def peeked(blocks: Iterator[bytes], size: int = HEAD) -> tuple[bytes, Iterator[bytes]]:
-    """The beginning of a source, of `size` bytes where it has so many, and all of its blocks."""
+def peeked(
+    blocks: Iterator[bytes], size: int = HEAD, telling: Sequence[bytes] | None = None
+) -> tuple[bytes, Iterator[bytes]]:
+    """The beginning of a source, of `size` bytes where it has so many, and all of its blocks.
+
+    Where only what it begins with is looked for, `telling`, no more is waited for than tells whether it is there: a
+    pipe may give a few bytes, and the next ones much later.
+    """
     begun, length = [], 0
     for block in blocks:
         begun.append(block)
         length += len(block)
-        if length >= size:
+        if length >= size or (telling is not None and not _may_become(b"".join(begun), telling)):
             break
     return b"".join(begun), chain(begun, blocks)
+
+
+def _may_become(head: bytes, beginnings: Sequence[bytes]) -> bool:
+    """Whether more bytes could make it begin with one of these, as it does not yet."""
+    return not head.startswith(tuple(beginnings)) and any(each.startswith(head) for each in beginnings)
 
 
 def whole_lines(pieces: Iterable[AnyStr], newline: AnyStr) -> Iterator[list[AnyStr]]:
@@ -90,7 +101,7 @@ def with_newlines(blocks: Iterable[bytes], head: bytes, name: str) -> Iterator[b
 
 
 def _unpacked(source: str) -> Iterator[bytes]:
-    head, pieces = peeked(_pieces(source), _LONGEST_MAGIC)  # a pipe may give less than a magic number at once
+    head, pieces = peeked(_pieces(source), telling=_MAGIC)
     make, failure = _decompressor(head)
     if make is None:
         yield from pieces
@@ -171,13 +182,13 @@ def _decompressor(head: bytes) -> tuple[Callable[[], Any] | None, type[Exception
 
     The maker is None where the format is none that is known.
     """
-    if head.startswith(b"\x1f\x8b"):
+    if head.startswith(GZIP):
         return partial(zlib.decompressobj, 16 + zlib.MAX_WBITS), zlib.error
-    if head.startswith(b"BZh"):
+    if head.startswith(BZIP2):
         return bz2.BZ2Decompressor, OSError
-    if head.startswith(b"\xfd7zXZ\x00"):
+    if head.startswith(XZ):
         return lzma.LZMADecompressor, lzma.LZMAError
-    if head.startswith(b"\x28\xb5\x2f\xfd"):
+    if head.startswith(ZSTD):
         if sys.version_info >= (3, 14):
             from compression import zstd
         else:

@@ -44,8 +44,10 @@ class Bounds:
         return above and below and value < math.inf
 
     def __str__(self) -> str:
-        words = f"{'above' if self.open_low else 'at least'} {self.low:g}"
-        return words if self.high is None else f"{words} and {'below' if self.open_high else 'at most'} {self.high:g}"
+        words = f"{'above' if self.open_low else 'at least'} {self.low:.12g}"
+        return (
+            words if self.high is None else f"{words} and {'below' if self.open_high else 'at most'} {self.high:.12g}"
+        )
 
 
 COUNT = Bounds(1, 1_000_000, metavar="N")
@@ -232,6 +234,13 @@ def settings_of(cls: type[Settings]) -> dict[str, Setting]:
                     found[each.name] = dataclasses.replace(declared, name=each.name, **made)
                     break
     return found
+
+
+def preset_of(cls: type[Settings], name: str) -> Mapping[str, Any]:
+    """What a preset makes of the defaults. Raises ParameterError: there is none of that name."""
+    if name != "default" and name not in cls.presets:
+        raise ParameterError(f"`preset` {name!r} is not one of {', '.join(map(repr, ['default', *cls.presets]))}")
+    return cls.presets.get(name, {})
 
 
 def check(setting: Setting, value: Any) -> Any:

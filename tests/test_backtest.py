@@ -2,6 +2,7 @@
 
 import json
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -66,6 +67,35 @@ def test_a_forecast_knows_nothing_after_its_origin(refit: str) -> None:
     assert one.origins.lengths.tolist() == [126, 132, 138, 144]
     np.testing.assert_array_equal(one.forecast[:3], other.forecast[:3])
     assert not np.allclose(one.forecast[3], other.forecast[3])
+
+
+@pytest.mark.parametrize("fill", ["linear", "zero"])
+def test_filled_values_tell_no_origin_what_came_after_them(fill: str) -> None:
+    values = noisy()
+    values[120:134] = np.nan
+    values[134:] += 500.0
+    told: list[str] = []
+    chosen = Chosen(ForecastSettings, {"horizon": 6, "season": 12})
+
+    def at(values: np.ndarray) -> Any:
+        source = SeriesSource(fill=fill)  # pyright: ignore[reportArgumentType]
+        return backtest(values, source, chosen, Backtesting(origins=4, stride=6), lambda event: told.append(str(event)))
+
+    found = at(values)
+    assert found.origins.lengths.tolist() == [120, 120, 138, 144]  # and not 126 and 132, in the gap
+    assert any("2 of 4 origins: the values before were missing" in text for text in told)
+    other = values.copy()
+    other[134:] -= 800.0
+    np.testing.assert_array_equal(found.forecast[:2], at(other).forecast[:2])
+    assert np.isfinite(found.by_origin[2:]).all()
+
+
+def test_intervals_of_several_fits_are_scored_each_by_its_own() -> None:
+    found = run(noisy(), origins=6, refit="2")
+    truth = found.actual
+    low, high = found.quantile(0.1), found.quantile(0.9)
+    inside = ((truth >= low) & (truth <= high)).mean()
+    assert found.scores["model"]["coverage"] == pytest.approx(inside)
 
 
 def test_refitting_changes_what_later_origins_forecast() -> None:

@@ -47,15 +47,33 @@ def test_an_option_goes_over_the_environment_over_a_file_over_the_project(rnncli
 
 
 def test_the_document_of_a_run_repeats_it(rnncli, series) -> None:
-    described = ("--horizon", 3, "--cell", "gru", "--units", 4, "--epochs", 2, "--window", 14)
+    Path("own.toml").write_text("horizon = 2\n")
+    described = ("--horizon", 3, "--cell", "gru", "--units", 4, "--epochs", 2, "--window", 14, "--quantiles", "0.9")
     first = rnncli("forecast", series, *described, "--json", "-q")
     Path("run.json").write_text(first.out)
     again = rnncli("forecast", "--config", "run.json", "--json", "-q")
     one, two = json.loads(first.out), json.loads(again.out)
     assert two["config"] == one["config"]
     assert two["forecast"] == one["forecast"]
+    assert "q90" in two["forecast"][0]
     # another verb takes what it has of it
     assert rnncli("forecast", "backtest", series, "--config", "run.json", "--origins", 2, "-q").code == 0
+    # what a command cannot do without may stand there, too
+    past = rnncli("forecast", "backtest", series, "--horizon", 3, "--origins", 2, "--json", "-q")
+    Path("past.json").write_text(past.out)
+    assert rnncli("forecast", "backtest", "--config", "past.json", "-q").code == 0
+    nothing = rnncli("forecast", "backtest", "--config", "own.toml", "-q")
+    assert (nothing.code, nothing.err) == (2, "error: 'own.toml' has no 'series': name SERIES\n")
+
+
+def test_the_document_says_what_a_training_began_with(rnncli, series, tmp_path: Path) -> None:
+    Path("text.txt").write_text("the quick brown fox. " * 60)
+    small = ("--units", 4, "--layers", 1, "--epochs", 1, "-q")
+    assert rnncli("charlm", "train", "text.txt", *small, "--checkpoint", "a").code == 0
+    more = ("--from", "a", "--replay", "text.txt", "--checkpoint", "b", "--json")
+    document = json.loads(rnncli("charlm", "train", "text.txt", *small, *more).out)
+    assert document["config"]["from_model"] == "a"
+    assert document["config"]["replay"] == "text.txt"
 
 
 @pytest.mark.parametrize("verb", [("charlm", "train"), ("sentiment", "train"), ("forecast", "predict"), ("lecture",)])

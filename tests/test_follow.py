@@ -106,6 +106,31 @@ def test_rows_before_the_first_forecast_are_kept(monkeypatch: pytest.MonkeyPatch
     assert any("no forecast yet: column 'sold' is constant" in text for text in told)
 
 
+def test_rows_that_spoil_a_series_are_left_out_from_the_first_on(monkeypatch: pytest.MonkeyPatch, saved: Path) -> None:
+    """A stamp that is there already, and a total, in a table in another encoding that has not had a forecast yet."""
+    rows = [ROWS[0], ROWS[1], ROWS[1], ROWS[2], "Total,99", *ROWS[3:9]]
+    lines = "month,sold\n" + "".join(f"{row}\n" for row in rows)
+    monkeypatch.setattr("rnncli.files._pieces", lambda _: iter([lines.encode("utf-16")]))
+    told: list[str] = []
+    found = list(follow(rnncli.load(saved / "model"), "-", told.append, encoding="utf-16"))
+    assert len(found[-1][0].series.values) == 9
+    assert [text for text in told if text.endswith(": left out")] == [
+        f"warning: row 3: column 'month' has the time '{ROWS[1][:7]}' twice (1 such); keep one row of each: left out",
+        "warning: row 5: 'Total' in column 'month' is no time: left out",
+    ]
+
+
+def test_the_past_may_begin_with_a_p_and_with_a_comment(
+    monkeypatch: pytest.MonkeyPatch, saved: Path, tmp_path: Path
+) -> None:
+    past = tmp_path / "past.csv"
+    past.write_text("# exported, yesterday\nPeriod;sold\n" + "".join(row.replace(",", ";") + "\n" for row in ROWS[:40]))
+    rows = ROWS[40].replace(",", ";") + "\n"
+    monkeypatch.setattr("rnncli.forecast.follow.read_blocks", lambda *_: iter([rows.encode()]))
+    found = list(follow(rnncli.load(saved / "model"), str(past), print, time_column="Period"))
+    assert [len(row[0].series.values) for row in found] == [41]
+
+
 def test_a_row_says_what_one_of_its_time_did_not_know(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     """The past ends in the covariates of the steps ahead."""
     promo = np.arange(80) % 4 == 1

@@ -104,6 +104,29 @@ def test_comments_totals_and_the_signs_of_spreadsheets(tmp_path: Path) -> None:
     assert (series.values.tolist(), series.name) == ([1, 2, 5], "y")
 
 
+def test_a_series_that_is_called_total_keeps_its_last_value(tmp_path: Path) -> None:
+    path = tmp_path / "regions.csv"
+    rows = [f"{region},2024-{month:02d},{month + 1}\n" for region in ("North", "Total") for month in range(1, 7)]
+    path.write_text("region,month,sold\n" + "".join(rows))
+    members = read(path, SeriesSource(id="region"), lambda _: None)
+    assert [len(each.values) for each in members] == [6, 6]
+
+
+def test_days_with_a_time_zone_are_days_of_that_place() -> None:
+    index = pd.date_range("2024-03-20", periods=30, tz="Europe/Berlin")
+    (series,) = read(pd.Series(np.arange(30.0), index), SeriesSource(), lambda _: None)
+    assert series.clock is not None
+    assert (series.clock.step, series.stamp(29), len(series.values)) == ("day", "2024-04-18", 30)
+
+
+def test_an_hour_that_comes_twice_without_a_value_is_missing(recwarn: pytest.WarningsRecorder) -> None:
+    hours = ["00:00", "01:00", "02:00", "02:00", "03:00", "04:00"]
+    table = pd.DataFrame({"t": [f"2024-10-27 {hour}" for hour in hours], "y": ["1", "2", "", "", "5", "6"]})
+    (series,) = read(table, SeriesSource(), lambda _: None)
+    assert series.values.tolist() == [1, 2, 3.5, 5, 6]
+    assert not recwarn.list
+
+
 def test_another_encoding_is_read_where_it_is_named_and_guessed_where_it_is_not(tmp_path: Path) -> None:
     path = tmp_path / "sheet.csv"
     rows = "".join(f"2024-{month:02d},{month * month}\n" for month in range(1, 13))

@@ -78,6 +78,14 @@ def test_wrong_values_are_refused_by_name(wrong: dict, message: str) -> None:
     assert as_options(message).startswith(("--", "there is no setting --unit"))
 
 
+@pytest.mark.parametrize("wrong", [{"stateful": [False]}, {"stateful": "yes"}, {"temperature": {}}, {"layer_norm": {}}])
+def test_what_a_checkpoint_says_is_of_the_type_of_the_setting(wrong: dict) -> None:
+    with pytest.raises((ParameterError, TypeError)):
+        CharlmSettings(**wrong)
+    with pytest.raises(ParameterError, match="`sentences` {} is not true or false"):
+        SentimentSettings(sentences={})  # pyright: ignore[reportArgumentType]
+
+
 def test_values_take_their_usual_form() -> None:
     made = Special(units=np.int64(3), share=0, where="file.txt")  # pyright: ignore
     assert (type(made.units), type(made.share), made.where) == (int, float, Path("file.txt"))

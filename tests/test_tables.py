@@ -145,10 +145,33 @@ def test_no_file_and_a_folder(tmp_path: Path) -> None:
         (["1,5", "x"], ["1.5", "x"], "1.234,5"),
         (["1,23,4", "2"], ["1,23,4", "2"], ""),
         (["3.5", "", "-1e3"], ["3.5", "", "-1e3"], ""),
+        (["1.012.345", "987.654", "12"], ["1012345", "987654", "12"], "1.234,5"),  # a point is the same in all cells …
+        (["1.234,56", "2.950", "950,5"], ["1234.56", "2950", "950.5"], "1.234,5"),
+        (["1.234,5", "12.5"], ["1.234,5", "12.5"], ""),  # … or none of the notations fits
+        (["0,501", "1,446"], ["0.501", "1.446"], "1.234,5"),  # no group begins with 0
+        (["1 234,5", "234,5"], ["1234.5", "234.5"], "1 234,5"),
+        (["\u22125.0", "3"], ["-5.0", "3"], ""),
     ],
 )
 def test_numbers_as_people_write_them(cells: list[str], wanted: list[str], notation: str) -> None:
     assert plain_numbers(cells) == (wanted, notation)
+
+
+@pytest.mark.parametrize(
+    ("text", "columns"),
+    [
+        ("a;b\n0,5;1.502\n12;2,25\n", {"a": ["0.5", "12"], "b": ["1.502", "2.25"]}),
+        # one cell that can be nothing else says what the points of all are
+        ("a;b\n1.201,5;1.502\n950,5;3\n", {"a": ["1201.5", "950.5"], "b": ["1502", "3"]}),
+        ("a;b\n1.201,5;1.5\n2;3,5\n", {"a": ["1201.5", "2"], "b": ["1.5", "3.5"]}),
+        ("a,b,,\n1,2,,\n3,4,,\n", {"a": ["1", "3"], "b": ["2", "4"]}),  # blank columns, as Excel writes
+        ("sep=;\na;b\n1;2\n", {"a": ["1"], "b": ["2"]}),
+    ],
+)
+def test_tables_as_spreadsheets_write_them(text: str, columns: dict[str, list[str]], tmp_path: Path) -> None:
+    path = tmp_path / "sheet.csv"
+    path.write_text(text)
+    assert read_table(str(path)).to_dict("list") == columns
 
 
 def test_a_workbook_is_read_by_its_first_sheet(tmp_path: Path) -> None:

@@ -12,17 +12,17 @@ from flax import nnx
 from rnncli.charlm.batches import Text
 from rnncli.charlm.corpus import Corpus
 from rnncli.charlm.defaults import for_text
-from rnncli.charlm.drawing import Drawing
+from rnncli.charlm.drawing import Drawing, Extent
 from rnncli.charlm.model import CharModel, empty_network
 from rnncli.charlm.reading import Say, read_text, text_to_evaluate
 from rnncli.charlm.sample import Degrees, Sampler, compiled_for
 from rnncli.charlm.score import Scored, Scorer
-from rnncli.charlm.settings import CharlmSettings, Preset, TextSource
+from rnncli.charlm.settings import CharlmSettings, Evaluation, Preset, TextSource
 from rnncli.charlm.task import TASK, CharlmTask
 from rnncli.charlm.vocabulary import Vocabulary
 from rnncli.charlm.warm import warm_start
-from rnncli.errors import DataError
-from rnncli.settings import Chosen, distributed
+from rnncli.errors import DataError, ParameterError
+from rnncli.settings import Chosen, distributed, preset_of
 from rnncli.sharding import ALL, Sharding
 from rnncli.training.checkpoint import check_folder
 from rnncli.training.devices import operands, use_device
@@ -66,9 +66,12 @@ class Model(TrainedModel):
             >>> len(model.sample("to be", 20))
             25
         """
+        if not isinstance(prompt, str):
+            raise ParameterError(f"`prompt` is a {type(prompt).__name__}; give a text")
+        kind, extent = Chosen(Drawing, drawing).over(), Extent(length=length, seed=seed)
         tokens, _ = self.vocabulary.encode(prompt, what="the prompt")
-        drawn = list(self.stream(tokens, length, Chosen(Drawing, drawing).over(), seed=seed))
-        return prompt + self.vocabulary.text(np.concatenate([each[:, 0] for each in drawn])) if drawn else prompt
+        drawn = list(self.stream(tokens, extent.length, kind, seed=extent.seed))
+        return self.vocabulary.text(np.concatenate([tokens, *(each[:, 0] for each in drawn)]))
 
     def stream(
         self, prompt: np.ndarray, length: int, drawing: Drawing, *, samples: int | range = 1, seed: int = 0, **how: Any
@@ -91,13 +94,14 @@ class Model(TrainedModel):
         """What was compiled for sampling."""
         return {}
 
-    def evaluate(self, text: Any = None, *, skip_unknown: bool = False, **parameters: Any) -> Metrics:
+    def evaluate(self, text: Any = None, *, skip_unknown: bool = False, window: Any = None, **files: Any) -> Metrics:
         """How well the model predicts a text.
 
         Args:
             text: as for `fit`; the validation part of the model's own text if None.
             skip_unknown: leave characters out that the model never saw, instead of refusing them.
-            **parameters: `window`, of the evaluation from cold states; `encoding` of files; `data_dir`.
+            window: of the evaluation from cold states; as in training if None.
+            **files: `encoding` of files; `data_dir`.
 
         Returns:
             For the protocols "carried" and "cold": loss in nats, bits per character, perplexity, accuracy, characters.
@@ -111,8 +115,8 @@ class Model(TrainedModel):
             >>> sorted(model.evaluate("to be, to be")["carried"])
             ['accuracy', 'bpc', 'characters', 'loss', 'perplexity']
         """
-        window = parameters.pop("window", None)
-        part = text_to_evaluate(self, text, lambda _: None, skip_unknown=skip_unknown, **parameters)
+        window = Evaluation(window=window).window
+        part = text_to_evaluate(self, text, lambda _: None, skip_unknown=skip_unknown, **files)
         return self.measure(part.text, window)[0]
 
     def measure(
@@ -180,8 +184,7 @@ def train(
 ) -> Model:
     """The same as `fit`, with parameters that were checked.
 
-    A sample is told every `sample_every` epochs. Files `except_for`, which the caller writes, are no part of a folder's
-    text.
+    A sample is told every `sample_every` epochs. Files `except_for`, which the caller writes, are no part of a text.
     """
     check_folder(saving)  # refuses a folder that may not be written before the text is read
     task = task_of(text, source, chosen, preset=preset, warm=warm, on_event=on_event, except_for=except_for)
@@ -217,7 +220,7 @@ def task_of(
     if warm.from_model is not None:
         chosen, start = warm_start(load_model(warm.from_model), warm.from_model, chosen)
         say(f"begins with the model in '{warm.from_model}'")
-    units = chosen.get("units", CharlmSettings.presets.get(preset, {}).get("units", CharlmSettings.units))
+    units = chosen.get("units", preset_of(CharlmSettings, preset).get("units", CharlmSettings.units))
     chosen = with_precision(chosen, units)
     own = {"except_for": except_for} | ({} if start is None else {"beginning": start.vocabulary})
     on_event(Doing("reading the text"))
@@ -236,7 +239,7 @@ def prepare(
     **how: Any,
 ) -> tuple[CharlmSettings, Corpus, Text, Text]:
     """The settings that suit a text, the text, its training and its validation part; `how` is that of `read_corpus`."""
-    reading = chosen.over(CharlmSettings.presets.get(preset, {}))  # refuses what does not go together at once
+    reading = chosen.over(preset_of(CharlmSettings, preset))  # refuses what does not go together at once
     corpus = read_text(text, reading, source.data_dir, say, **how)
     training, validation = corpus.parts(reading.validation_fraction)
     settings = for_text(chosen, len(training), preset)

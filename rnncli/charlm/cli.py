@@ -109,7 +109,8 @@ def sample(
     with Console(output, device) as console:
         loaded = api.load_model(model.checkpoint, device.precision)
         if extent.interactive:
-            if prompt.prompt is not None or prompt.prompt_file is not None or output.json or extent.num_samples > 1:
+            others = prompt.prompt, prompt.prompt_file, sharding.shard
+            if any(each is not None for each in others) or output.json or extent.num_samples > 1:
                 raise ParameterError("`interactive` takes lines from stdin, one sample at a time; leave the rest out")
             Dialogue(loaded, drawing, extent, console.say).run(output)
             return

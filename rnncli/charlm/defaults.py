@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from rnncli.charlm.settings import CharlmSettings, Preset
-from rnncli.settings import Chosen
+from rnncli.settings import Chosen, preset_of
 
 _STATEFUL_LECTURE_EPOCHS = 50
 _USUAL_SIZE = 1_000_000  # characters of the text that the presets' epochs are meant for
@@ -19,7 +19,7 @@ def for_text(chosen: Mapping[str, Any], size: int, preset: Preset = "default") -
     What would not fit a short text is made to fit: the window and the batch. Unless chosen, the number of epochs
     follows the size of the text, so that training takes about as long on any text up to a few million characters.
     """
-    settings = Chosen(CharlmSettings, chosen).over(CharlmSettings.presets.get(preset, {}))
+    settings = Chosen(CharlmSettings, chosen).over(preset_of(CharlmSettings, preset))
     window = min(settings.window, max(1, size // 2))
     fitting = max(1, size // window)
     if "batch_size" not in chosen and preset != "lecture":

@@ -1,9 +1,10 @@
 """The text behind what a user names: the text itself, files, the data set that is meant, or a model's own text."""
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
+from types import GeneratorType
 from typing import TYPE_CHECKING, Any
 
 from rnncli.charlm.batches import Text
@@ -11,7 +12,7 @@ from rnncli.charlm.corpus import IN_MEMORY, TINY_SHAKESPEARE, Corpus, Pieces, re
 from rnncli.charlm.settings import Reading
 from rnncli.charlm.shakespeare import read_tiny_shakespeare
 from rnncli.charlm.task import CharlmTask
-from rnncli.errors import CheckpointError, DataError
+from rnncli.errors import CheckpointError, DataError, ParameterError
 from rnncli.files import names_file, read_blocks
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ def text_to_evaluate(
     text that the model was trained on is not there any more, or has changed.
     """
     settings = model.settings
-    if text is not None and text != ():
+    if text is not None and not (isinstance(text, tuple) and not text):
         reading = replace(settings, encoding=encoding or settings.encoding)
         corpus = read_text(text, reading, data_dir, say, vocabulary=model.vocabulary, skip_unknown=skip_unknown)
         if corpus.left_out:
@@ -73,17 +74,33 @@ def text_to_evaluate(
 
 
 def read_text(text: Any, reading: Reading, data_dir: Path | None, say: Say, **how: Any) -> Corpus:
-    """The text itself, or what files hold."""
+    """The text itself, or what files hold; TFDS' tiny_shakespeare if None.
+
+    Raises ParameterError: it is something else.
+    """
     if isinstance(text, str) and not names_file(text):
         try:
             raw = text.encode(reading.encoding, "surrogatepass" if reading.encoding.startswith("utf") else "strict")
         except UnicodeEncodeError as error:
             raise DataError(f"the text has {text[error.start]!r}, which {reading.encoding} has not") from error
         return read_corpus((IN_MEMORY,), reading, read=lambda _: iter([raw]), say=say, **how)
-    paths = [text] if isinstance(text, str | os.PathLike) else text if isinstance(text, Sequence) else ()
-    names = tuple(os.fspath(path) for path in paths) or (TINY_SHAKESPEARE,)
+    names = (TINY_SHAKESPEARE,) if text is None else _paths(text)
 
     def read(name: str) -> Pieces:
         return read_tiny_shakespeare(data_dir) if name == TINY_SHAKESPEARE else read_blocks(name)
 
     return read_corpus(names, reading, read=read, say=say, **how)
+
+
+def _paths(text: Any) -> tuple[str, ...]:
+    paths = [text] if isinstance(text, str | os.PathLike) else text
+    if isinstance(paths, GeneratorType):  # as a folder's `glob` gives
+        paths = sorted(paths)
+    if (
+        not isinstance(paths, list | tuple)
+        or not paths
+        or not all(isinstance(each, str | os.PathLike) for each in paths)
+    ):
+        what = f"a {type(text).__name__}" if not isinstance(text, list | tuple) else f"{str(text)[:40]}"
+        raise ParameterError(f"the `text` is {what}; give the text itself, a path, or a list of paths")
+    return tuple(os.fspath(each) for each in paths)

@@ -189,4 +189,4 @@ class Evaluation(Settings):
     per_char: bool = setting(False, "Print each character and its surprisal in nats, tab-separated.")
     protocol: Protocol = setting("carried", "Of --per-char: the state carried, or cold in each window.")
     window: int | None = setting(None, "Windows of the cold protocol.", CHARS, shown="as it was trained")
-    encoding: str | None = encoding_setting(_ENCODING)
+    encoding: str | None = encoding_setting(_ENCODING, shown="as it was trained")

@@ -14,6 +14,7 @@ from rnncli.charlm.model import CharModel, empty_network
 from rnncli.charlm.score import Scorer
 from rnncli.charlm.settings import CharlmSettings
 from rnncli.charlm.warm import Start
+from rnncli.errors import DataError
 from rnncli.nn.dropout import DropoutKey
 from rnncli.nn.initial import initialised, seedless, with_parameters
 from rnncli.training.devices import computing_devices
@@ -61,6 +62,9 @@ class CharlmTask:
             share = max(1, settings.batch_size // _REPLAYED)
             share = filled(batches.batch + share, settings.accumulate) - batches.batch
             old = kind(start.replay, share, settings.window, settings.seed, chunk=chunk)
+            if not old.steps_per_epoch:
+                few = f"the {len(start.replay):,} {corpus.vocabulary.unit}s of `replay` are too few"
+                raise DataError(f"{few} for {share} windows of {settings.window} a batch; give more")
             self.batches = Replayed(batches, old)
         evaluations = max(1, round(len(training) / _EVALUATE_EVERY))
         self.plan = Plan.of(settings, self.batches.steps_per_epoch, -(-self.batches.steps_per_epoch // evaluations))

@@ -30,7 +30,8 @@ from rnncli.notation import is_number
 _FORMATS = (
     "%Y-%m-%d", "%Y-%m", "%Y-%m-%d %H:%M:%S", "%Y-%m-%dT%H:%M:%S", "%Y-%m-%dT%H:%M:%SZ", "%Y-%m-%d %H:%M",
     "%Y-%m-%dT%H:%M", "%Y-%m-%dT%H:%MZ", "%Y-%m-%d %H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%f", "%Y-%m-%dT%H:%M:%S.%fZ",
-    "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S%z", "%Y/%m/%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m",
+    "%Y-%m-%d %H:%M:%S%z", "%Y-%m-%dT%H:%M:%S%z", "%Y-%m-%d %H:%M%z", "%Y-%m-%dT%H:%M%z",
+    "%Y-%m-%d %H:%M:%S.%f%z", "%Y-%m-%dT%H:%M:%S.%f%z", "%Y/%m/%d", "%Y/%m/%d %H:%M:%S", "%Y/%m/%d %H:%M", "%Y/%m",
     "%d-%m-%Y", "%d-%m-%Y %H:%M", "%d-%m-%Y %H:%M:%S", "%m/%d/%Y", "%d/%m/%Y", "%m/%d/%Y %H:%M", "%d/%m/%Y %H:%M",
     "%m/%d/%Y %H:%M:%S", "%d/%m/%Y %H:%M:%S", "%m/%Y", "%d.%m.%Y", "%d.%m.%Y %H:%M", "%d.%m.%Y %H:%M:%S", "%b %Y",
     "%b-%Y", "%B %Y", "%Y %b", "%d %b %Y", "%d-%b-%Y", "%d %B %Y", "%b %d, %Y", "%b %d %Y", "%B %d, %Y",
@@ -163,7 +164,7 @@ def _read_loosely(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
             one, other = (parser.parse(stamp, default=default) for default in _DEFAULTS)
         except (ValueError, OverflowError):
             return None
-        if one != other or not any(map(str.isalpha, stamp)):
+        if one != other or one.tzinfo is not None or not any(map(str.isalpha, stamp)):
             return None
         times.append(one)
     whole_days = all(time.time() == _DEFAULTS[0].time() for time in times)
@@ -178,11 +179,13 @@ def _likeliest(stamps: Sequence[str], notations: Sequence[str]) -> tuple[np.ndar
     irregular: Irregular | None = None
     for notation in notations:
         times = pd.to_datetime(pd.Series(stamps), format=notation, utc=True)
-        index, written = pd.DatetimeIndex(times.dt.tz_localize(None)), notation
+        index = pd.DatetimeIndex(times.dt.tz_localize(None))
         if notation.endswith("%z"):
-            index, written = in_offsets(stamps, notation, index)
+            index, write = in_offsets(stamps, notation, index)
+        else:
+            write = writer_of(notation, stamps, index)
         try:
-            readings.append(_read_calendar(index, writer_of(written, stamps, index)))
+            readings.append(_read_calendar(index, write))
         except Irregular as error:
             irregular = error
     if not readings:

@@ -5,7 +5,7 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from rnncli.forecast.settings import NOT_RECURRENT, ForecastNetwork, ForecastSettings, ForecastTraining, Preset
-from rnncli.settings import Chosen, settings_of
+from rnncli.settings import Chosen, preset_of, settings_of
 
 # How long a series, and many of them, are trained, in batches: chosen for the cost, a few seconds and some minutes.
 # Where the best epoch is the last one, as on long series, longer training would gain.
@@ -20,7 +20,7 @@ def for_lecture(chosen: Mapping[str, Any], preset: Preset = "default") -> Foreca
     chosen = Chosen(ForecastSettings, chosen)
     window = chosen.get("window", ForecastSettings.window)
     by_window = {"loss_from": min(ForecastSettings.loss_from, window * 2 // 5)}
-    return chosen.over(by_window, ForecastSettings.presets.get(preset, {}))
+    return chosen.over(by_window, preset_of(ForecastSettings, preset))
 
 
 def for_series(
@@ -53,7 +53,7 @@ def for_series(
         "patch": 1 if _patchless(chosen, strategy) else _default_patch(window, season),
         "epochs": max(2 if many else 10, math.ceil(steps / max(1, windows // batch_size))),
     }
-    return chosen.over(static, defaults, ForecastSettings.presets.get(preset, {}))
+    return chosen.over(static, defaults, preset_of(ForecastSettings, preset))
 
 
 def _parts(chosen: Mapping[str, Any], size: int, horizon: int, season: int, many: bool) -> tuple[int, int]:

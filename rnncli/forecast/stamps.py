@@ -14,18 +14,21 @@ _ZERO = re.compile(r"(?<![\d:])0(?=\d)")  # before a day, a month or an hour
 _SOME = 200  # stamps tell how all are written
 
 
-def in_offsets(stamps: Sequence[str], notation: str, times: pd.DatetimeIndex) -> tuple[pd.DatetimeIndex, str]:
+def in_offsets(stamps: Sequence[str], notation: str, times: pd.DatetimeIndex) -> tuple[pd.DatetimeIndex, Writer]:
     """Times in UTC with the last offset of the stamps, and how they are written.
 
     Offsets may change over the year: hours run on in UTC, but days, weeks and months by the clock on the wall.
     """
-    last = stamps[int(np.argmax(times.asi8))]
-    bare = pd.Series(stamps).str.replace(_OFFSET, "", regex=True)
-    wall = pd.DatetimeIndex(pd.to_datetime(bare, format=notation.removesuffix("%z"), errors="coerce"))
-    offset = _OFFSET.search(last)
-    if offset is not None and len(set(wall - times)) > 1 and len(set(wall - wall.normalize())) == 1:
-        return wall, notation.removesuffix("%z") + offset[0]
-    return times.tz_localize("UTC").tz_convert(pd.to_datetime(last, format=notation).tzinfo), notation
+    latest = stamps[int(np.argmax(times.asi8))]
+    offsets = [match[0] if (match := _OFFSET.search(stamp)) else "" for stamp in stamps]
+    bare, day = [stamp.removesuffix(offset) for stamp, offset in zip(stamps, offsets, strict=True)], notation[:-2]
+    wall = pd.DatetimeIndex(pd.to_datetime(pd.Series(bare), format=day, errors="coerce"))
+    if len(set(wall - times)) > 1 and len(set(wall - wall.normalize())) == 1:
+        write, last = writer_of(day, bare, wall), offsets[stamps.index(latest)]
+        others = {time: offset for time, offset in zip(wall, offsets, strict=True) if offset != last}
+        return wall, lambda time: write(time) + others.get(time, last)
+    index = times.tz_localize("UTC").tz_convert(pd.to_datetime(latest, format=notation).tzinfo)
+    return index, writer_of(notation, stamps, index)
 
 
 def plainly(notation: str) -> Writer:

@@ -9,6 +9,7 @@ import jax
 from flax import nnx
 
 from rnncli.nn.compiled import quickly
+from rnncli.nn.settings import REGISTERED
 
 Model = TypeVar("Model", bound=nnx.Module)
 
@@ -18,12 +19,14 @@ def initialised(make: Callable[..., Model], seed: int, *arguments: Hashable) -> 
 
     There, each operation would be a program by itself. This one is remembered for other seeds.
     """
-    graph, draw = _drawing(make, arguments)
+    graph, draw = _drawing(make, arguments, tuple(REGISTERED.items()))  # a name may have another class by now
     return nnx.merge(graph, draw(jax.random.key(seed)))
 
 
 @lru_cache(16)
-def _drawing(make: Callable[..., nnx.Module], arguments: tuple[Hashable, ...]) -> tuple[Any, Callable[..., Any]]:
+def _drawing(
+    make: Callable[..., nnx.Module], arguments: tuple[Hashable, ...], cells: tuple[Hashable, ...]
+) -> tuple[Any, Callable[..., Any]]:
     """The graph of what is made, and its arrays, compiled, as a function of a key."""
 
     def draw(key: jax.Array) -> nnx.State:

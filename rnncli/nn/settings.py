@@ -18,12 +18,16 @@ CELLS: dict[str, "str | type[Cell]"] = {
 }
 
 
+REGISTERED: "dict[str, type[Cell]]" = {}  # those from outside the package
+
+
 def register_cell(name: str, cell: "type[Cell]") -> None:
     """Let `cell` choose a class from outside the package, in all three tasks.
 
     Args:
         name: the name that chooses it.
-        cell: a subclass of `rnncli.nn.Cell`.
+        cell: a subclass of `rnncli.nn.Cell`. What its methods compute depends on its fields and their arguments alone,
+            not on variables that change: a compiled program is known by the class.
 
     Example:
         >>> class Leaky(rnncli.nn.SimpleCell):
@@ -32,7 +36,7 @@ def register_cell(name: str, cell: "type[Cell]") -> None:
         ...         return (0.9 * carry[0] + 0.1 * jnp.tanh(pre[0]),)
         >>> rnncli.nn.register_cell("leaky", Leaky)
     """
-    CELLS[name] = cell
+    CELLS[name] = REGISTERED[name] = cell
 
 
 def cell_class(name: str) -> "type[Cell]":

@@ -21,7 +21,7 @@ from rnncli.sentiment.metrics import Evaluation, measure
 from rnncli.sentiment.model import TextClassifier, empty_network
 from rnncli.sentiment.ngram import NgramModel, as_arrays, empty_arrays, from_arrays
 from rnncli.sentiment.predict import Prediction, Predictor
-from rnncli.sentiment.records import labelled_of, read_labelled
+from rnncli.sentiment.records import labelled_of, read_labelled, texts_of
 from rnncli.sentiment.score import Scorer
 from rnncli.sentiment.settings import Columns, DataSource, Labeller, Preset, SentimentSettings
 from rnncli.sentiment.task import TASK, Classifier, SentimentTask, check_choices, prepare
@@ -103,7 +103,7 @@ class Model(TrainedModel):
             'pos'
         """
         predictor = Predictor(self, system, explain=explain, threshold=threshold, otherwise=otherwise)
-        return list(predictor([texts] if isinstance(texts, str) else list(texts)))
+        return list(predictor(texts_of(texts)))
 
     def evaluate(self, texts: Any, labels: Sequence[Any] | None = None, **columns: Any) -> dict[str, dict[str, Any]]:
         """Measure the model on labelled texts.
@@ -124,7 +124,8 @@ class Model(TrainedModel):
             >>> model.evaluate(["good", "bad"], ["pos", "neg"])["both"]["accuracy"]
             1.0
         """
-        measures = self.measure(labelled_of(texts, labels, Columns(**columns), self.classes)).measures
+        (chosen,) = distributed(columns, (), Columns)
+        measures = self.measure(labelled_of(texts, labels, chosen.over(), self.classes)).measures
         return {system: each.as_dict(self.classes) for system, each in measures.items()}
 
     def measure(self, labelled: Labelled) -> Evaluation:

@@ -5,7 +5,7 @@ from dataclasses import replace
 from typing import Any
 
 from rnncli.sentiment.settings import FEW, Preset, SentimentSettings
-from rnncli.settings import Chosen
+from rnncli.settings import Chosen, preset_of
 
 _LEAST_STEPS = 1_000  # fewer texts are passed over more often, until there are so many steps …
 _MOST_EPOCHS = 30  # … or so many epochs
@@ -24,7 +24,7 @@ def for_data(chosen: Mapping[str, Any], texts: int, preset: Preset = "default") 
         defaults |= bag if default else {"dense": bag["dense"]}
     if texts < FEW and default:
         defaults |= few
-    settings = Chosen(SentimentSettings, chosen).over(defaults, SentimentSettings.presets.get(preset, {}))
+    settings = Chosen(SentimentSettings, chosen).over(defaults, preset_of(SentimentSettings, preset))
     batch = min(settings.batch_size, texts)
     epochs = settings.epochs
     if "epochs" not in chosen and default:

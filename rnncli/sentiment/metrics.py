@@ -69,7 +69,7 @@ def loss_of(probability: np.ndarray, labels: np.ndarray) -> float:
     else:
         likelihood = probability[np.arange(len(labels)), labels]
     likelihood = np.maximum(likelihood, np.finfo(float).tiny)
-    return max(0.0, float(-np.log(likelihood).mean()))  # and not −0
+    return float(np.maximum(0.0, -np.log(likelihood).mean()))  # and not −0; what is no number stays none
 
 
 @dataclass(frozen=True)

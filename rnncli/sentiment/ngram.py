@@ -113,6 +113,8 @@ def fit_ngram(
 
     if not len(keys):
         share = labels.mean(0) if several else np.bincount(labels, minlength=classes) / len(labels)
+        least = 0.5 / (len(labels) + 1)  # of a class that was known before, and has no text now
+        share = np.clip(share, least, 1 - least)
         odds = np.log(share / (1 - share)) if several else np.log(share / share[0])
         bias = np.clip(odds, -20, 20).astype(np.float32)
         return NgramModel(np.zeros(1, np.uint64), np.zeros((1, classes), np.float32), bias)

@@ -1,7 +1,8 @@
 """A classifier as a function from texts to labels, compiled once for all of them."""
 
 from collections.abc import Iterator, Sequence
-from typing import TYPE_CHECKING, Any, Literal, NamedTuple
+from numbers import Real
+from typing import TYPE_CHECKING, Any, Literal, NamedTuple, get_args
 
 import numpy as np
 from flax import nnx
@@ -59,6 +60,8 @@ class Predictor:
 
         Raises ParameterError: the model cannot explain itself, or has no thresholds.
         """
+        if system not in get_args(Labeller):
+            raise ParameterError(f"`system` {system!r} is not one of {', '.join(map(repr, get_args(Labeller)))}")
         self.model, self.system = model, model.calibration.best if system == "auto" else system
         self._params = nnx.state(model.network, nnx.Param)
         self._scorer = model.scorer
@@ -93,10 +96,12 @@ class Predictor:
                 yield Prediction(*labels[0], row, labels, None, *explained)
                 continue
             got = labels[: int((reached[index] >= 1).sum())]
-            label = ",".join(name for name, _ in got) if got else self._otherwise
+            label = ",".join(_quoted(name) for name, _ in got) if got else self._otherwise
             yield Prediction(label, labels[0][1], row, labels, got, *explained)
 
     def _thresholds_of(self, threshold: float | Literal["f1"] | None) -> np.ndarray:
+        if threshold is not None and threshold != "f1" and not (isinstance(threshold, Real) and 0 <= threshold <= 1):
+            raise ParameterError(f"`threshold` {threshold!r} is neither f1 nor a probability")
         if threshold == "f1":
             found = self.model.calibration.thresholds.get(self.system)
             if found is None:
@@ -137,3 +142,8 @@ class Predictor:
         if self.system != "model":
             systems["ngram"] = self.model.ngram.logits(encoded.words)
         return systems
+
+
+def _quoted(name: str) -> str:
+    """A label in a list of several, as a cell of a CSV."""
+    return '"' + name.replace('"', '""') + '"' if "," in name or '"' in name else name

@@ -23,6 +23,7 @@ from rnncli.sentiment.labelled import Labelled, collected
 from rnncli.sentiment.lines import Lines, decoded
 from rnncli.sentiment.settings import Columns
 from rnncli.tables import SEPARATORS, TYPED, Wanted, blocks_of, narrowed, separator_of, table_from
+from rnncli.tables.typed import text_of
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -77,18 +78,39 @@ def labelled_of(texts: Any, labels: Sequence[Any] | None, columns: Columns, know
     for index, label in enumerate(labels):
         if _is_missing(label):
             raise DataError(f"text {index + 1} has no label; label it or leave it out")
-    given = [_unique(sorted(each, key=str)) if isinstance(each, several) else str(each).strip() for each in labels]
+        if isinstance(label, several) and any(map(_is_missing, label)):
+            raise DataError(f"text {index + 1} has a label that is missing; leave it out of its list")
+    labels = [[_as_text(one) for one in each] if isinstance(each, several) else _as_text(each) for each in labels]
+    given = [_unique(sorted(each)) if isinstance(each, list) else each.strip() for each in labels]
+    if "" in given:
+        raise DataError(f"text {given.index('') + 1} has no label; label it or leave it out")
 
     def kinds_of(cells: Sequence[Any]) -> list[tuple[str, ...]] | None:
         if not any(isinstance(cell, tuple) for cell in cells):
             return None
         return [cell if isinstance(cell, tuple) else (cell,) for cell in cells]
 
-    written = ("" if _is_missing(text) else str(text) for text in texts)
+    written = ("" if _is_missing(text) else _as_text(text) for text in texts)
     labelled = collected(zip(written, given, strict=True), "the data", kinds_of)
     if not labelled.texts:
         raise DataError("there are no texts")
     return labelled
+
+
+def texts_of(texts: Any) -> list[str]:
+    """One text, or several. Raises DataError: one of them is none."""
+    texts = [texts] if isinstance(texts, str | bytes) else list(texts)
+    for number, text in enumerate(texts, 1):
+        if not isinstance(text, str):
+            raise DataError(f"text {number} is of the type {type(text).__name__}: {str(text)[:40]!r}; give strings")
+    return texts
+
+
+def _as_text(value: Any) -> str:
+    """Of a text or a label; whole numbers without a point, as in tables."""
+    if isinstance(value, bytes):
+        return text_of(value)
+    return f"{value:.0f}" if isinstance(value, float) and value.is_integer() else str(value)
 
 
 def _is_missing(value: Any) -> bool:

@@ -4,9 +4,10 @@ The defaults are what serves a newcomer within minutes. The preset "lecture" is 
 of the lecture's slides.
 """
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import ClassVar, Literal
+from typing import Any, ClassVar, Literal
 
 from rnncli.encodings import encoding_setting
 from rnncli.errors import ParameterError
@@ -47,12 +48,18 @@ MAIN_FIGURES = (("test", "model", "accuracy"), ("validation", "model", "accuracy
 SELECTION = (("validation", "model", "loss"),)
 SEARCH_EPOCHS = 10  # of a search's last training, which stops before that where it is no better for it
 SEARCH = {"encoder": ("rnn", "bag"), "units": (64, 128), "learning_rate": (0.0005, 0.001, 0.002)}
+_RECURRENT = ("cell", "units", "layers", "layer_norm", "bidirectional", "pooling", "recurrent_dropout", "remat")
 FEW = 15_000  # texts; with fewer a network learns them by heart, so it has more dropout
 
 _DATA = (
     "Labelled texts: CSV, TSV, JSON Lines, Parquet, lines of '__label__x text' or 'label text', or a folder with a "
     "folder a class; compressed or not; - for stdin."
 )
+
+
+def idle(values: Mapping[str, Any]) -> tuple[str, ...]:
+    """Settings that do nothing beside these values: those of a recurrence, where there is none."""
+    return _RECURRENT if values.get("encoder") == "bag" else ()
 
 
 def _threshold(text: str) -> str:

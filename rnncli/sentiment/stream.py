@@ -14,7 +14,6 @@ from rnncli.tables import TYPED, blocks_of, rows_of, separator_of
 
 Form = Literal["lines", "csv", "json"]
 _MOST = 2048  # texts in a group
-_TELLING = 4  # bytes that tell a form
 
 
 @dataclass(frozen=True)
@@ -82,7 +81,7 @@ def _grouped(records: Iterator[Record], lines: Lines) -> Iterator[list[Record]]:
 def _table(source: str, text_column: str, encoding: str | None) -> Records:
     if not _is_source(source):
         raise DataError(f"no such file: '{source[:200]}'; `text_column` is of a table, a file or -")
-    head, blocks = peeked(read_blocks(source, encoding), _TELLING)
+    head, blocks = peeked(read_blocks(source, encoding), telling=TYPED)
     if head.startswith(TYPED) or head.lstrip().startswith(b"["):
         return _blocks(blocks_of(blocks, name_of(source), list), text_column, name_of(source))
     lines = Lines(source, blocks)

@@ -27,7 +27,7 @@ from rnncli.sentiment.ngram import NgramModel, as_arrays, fit_ngram
 from rnncli.sentiment.ratios import log_count_ratios
 from rnncli.sentiment.records import is_folder
 from rnncli.sentiment.score import Scorer
-from rnncli.sentiment.settings import Preset, SentimentSettings
+from rnncli.sentiment.settings import Preset, SentimentSettings, idle
 from rnncli.sentiment.text import Ragged, Vocabulary, drawn, split_all
 from rnncli.sentiment.warm import Start
 from rnncli.sentiment.words import load_encoder, load_vectors, start_from, start_with_ratios
@@ -85,6 +85,9 @@ def prepare(
     """
     settings = for_data(chosen, len(data.parts["train"]), preset)
     settings = replace(settings, labels_per_text="several" if data.several else "one")
+    vain = [name for name in idle(chosen) if name in chosen and chosen[name] != getattr(SentimentSettings, name)]
+    if vain:
+        say(f"warning: `encoder` bag has no recurrence: {', '.join(f'`{name}`' for name in vain)} does nothing")
     words = {part: split_all(each.texts, settings) for part, each in data.parts.items()}
     cut = {part: each.cut(settings) for part, each in words.items()}
     vocabulary = Vocabulary.of(cut["train"], settings)

@@ -104,17 +104,23 @@ class Sampling:
             text.append(piece.get("text", ""))
             end = piece
         rest = {"stopped": end.get("stopped"), "skipped": end.get("skipped"), "seed": wanted.seed}
-        return {"text": wanted.prompt + "".join(text), **rest}
+        return {"text": self._read(wanted)[1] + "".join(text), **rest}
 
     def stream(self, wanted: SampleOf) -> AsyncIterator[dict[str, Any]]:
         """Pieces of the text after the prompt; the last one says the string before which it stopped."""
         return self._worker.each(lambda: self._drawn(wanted))
 
+    def _read(self, wanted: SampleOf) -> tuple[tuple[Any, int], str]:
+        """The tokens of the prompt and how many characters were skipped; and the prompt as the model reads it."""
+        vocabulary = self._model.vocabulary
+        read = vocabulary.encode(wanted.prompt, what="the prompt", skip_unknown=wanted.unknown == "skip")
+        return read, vocabulary.text(read[0])
+
     def _drawn(self, wanted: SampleOf) -> Iterator[dict[str, Any]]:
         from rnncli.charlm.stops import Sample
 
         vocabulary = self._model.vocabulary
-        tokens, skipped = vocabulary.encode(wanted.prompt, what="the prompt", skip_unknown=wanted.unknown == "skip")
+        (tokens, skipped), _ = self._read(wanted)
         sample, decoder = Sample(vocabulary, wanted.stop, kept=False), codecs.getincrementaldecoder("utf-8")("replace")
         drawn = self._model.stream(tokens, wanted.length, wanted.drawing, seed=wanted.seed, most=_DISPATCH)
         for some in drawn:

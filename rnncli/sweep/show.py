@@ -1,7 +1,7 @@
 """What a sweep prints: a row for each choice, the best first."""
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Callable, Collection, Mapping
 from typing import Any
 
 from rnncli.console import Console
@@ -41,7 +41,7 @@ def show_sweep(
         raise ParameterError(f"`{unused}` is for one training; leave it out of a sweep")
     declared = importlib.import_module(f"rnncli.{task}.settings")
     epochs = chosen.get("epochs", chosen.cls.presets.get(preset, {}).get("epochs", declared.SEARCH_EPOCHS))
-    choices = sweeping.choices(chosen.cls, declared.SEARCH)
+    choices = _distinct(sweeping.choices(chosen.cls, declared.SEARCH), chosen, getattr(declared, "idle", lambda _: ()))
     sweep = Sweep(
         make=make,
         chosen=chosen,
@@ -57,6 +57,17 @@ def show_sweep(
     _tell(swept, sweeping, console)
     console.show_scores(lambda: csv_text(*_rows(swept)), lambda: _document(task, swept, sweeping))
     console.plot(lambda path: _plot(swept, path))
+
+
+def _distinct(
+    choices: list[dict[str, Any]], chosen: Mapping[str, Any], idle: Callable[[Mapping[str, Any]], Collection[str]]
+) -> list[dict[str, Any]]:
+    """Those that differ in more than what does nothing beside the rest of them."""
+    found: dict[tuple[Any, ...], dict[str, Any]] = {}
+    for choice in choices:
+        vain = idle({**chosen, **choice})
+        found.setdefault(tuple((name, value) for name, value in choice.items() if name not in vain), choice)
+    return list(found.values())
 
 
 def _tell(swept: Swept, sweeping: Sweeping, console: Console) -> None:

@@ -80,6 +80,8 @@ def _text(cell: Any) -> str:
     """A list in a cell as JSON has it, a whole number without its point."""
     if isinstance(cell, str):
         return plain(cell)
+    if isinstance(cell, bytes):
+        return text_of(cell)
     if isinstance(cell, float):
         return f"{cell:.0f}" if cell.is_integer() else str(cell)
     if type(cell).__name__ == "ndarray":
@@ -87,6 +89,14 @@ def _text(cell: Any) -> str:
     if isinstance(cell, set | frozenset):
         cell = sorted(cell, key=str)
     return json.dumps(cell, ensure_ascii=False, default=str) if isinstance(cell, list | tuple) else str(cell)
+
+
+def text_of(cell: bytes) -> str:
+    """Bytes as text. Raises DataError: they are not UTF-8."""
+    try:
+        return cell.decode("utf-8")
+    except UnicodeDecodeError as error:
+        raise DataError(f"the data has {cell[:40]!r}, bytes that are not UTF-8; decode them first") from error
 
 
 def plain(text: str) -> str:

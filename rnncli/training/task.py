@@ -113,9 +113,10 @@ class Result:
 
     def document(self, command: str, checkpoint: Path | None, **more: Any) -> dict[str, Any]:
         """The JSON document of a training; `config` among `more` is added to the settings."""
+        begun = {name: value for name, value in self.task.source.items() if name in ("from_model", "replay")}
         return {
             "command": command,
-            "config": self.task.settings.as_dict() | more.pop("config", {}),
+            "config": self.task.settings.as_dict() | more.pop("config", {}) | begun,
             "scores": self.scored.scores,
             "checkpoint": None if checkpoint is None else str(checkpoint),
             "seconds": round(self.seconds, 3),
