@@ -2,9 +2,11 @@
 
 import doctest
 import importlib
+import math
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax.numpy as jnp
 import numpy as np
@@ -15,6 +17,8 @@ import rnncli
 from rnncli.errors import CheckpointError, DataError, ParameterError
 from rnncli.nn import Cell, SimpleCell, register_cell
 from rnncli.nn.settings import CELLS
+from rnncli.sentiment.records import labelled_of
+from rnncli.sentiment.settings import Columns
 
 SALES = [100 + month + 20 * np.sin(2 * np.pi * month / 12) for month in range(60)]
 QUICK = {"horizon": 3, "window": 6, "epochs": 1, "units": 4}
@@ -101,6 +105,56 @@ def test_a_text_may_be_itself_or_a_file(tmp_path: Path) -> None:
         rnncli.charlm.fit("plya.txt")
 
 
+@pytest.mark.parametrize("text", [[], {}, 5, b"to be", {"a.txt"}, [None], np.array(["a.txt"])], ids=str)
+def test_what_is_no_text_is_not_replaced_by_another(text: Any) -> None:
+    with pytest.raises(ParameterError, match="the `text` is .*; give the text itself, a path, or a list of paths"):
+        rnncli.charlm.fit(text)
+
+
+@pytest.mark.parametrize(
+    ("fit", "data"),
+    [
+        (rnncli.forecast.fit, (SALES,)),
+        (rnncli.charlm.fit, ("to be or not to be. " * 50,)),
+        (rnncli.sentiment.fit, (TEXTS, LABELS)),
+    ],
+    ids=["forecast", "charlm", "sentiment"],
+)
+def test_a_preset_that_is_not_there_is_refused(fit: Any, data: tuple[Any, ...]) -> None:
+    with pytest.raises(ParameterError, match="`preset` 'Large' is not one of 'default', "):
+        fit(*data, preset="Large")
+
+
+def test_wrong_values_after_a_training_are_parameter_errors() -> None:
+    model = rnncli.charlm.fit("to be or not to be. " * 50, units=4, embedding=4, layers=1, epochs=1)
+    for wrong in ({"seed": -1}, {"seed": 2**32}, {"length": 1.5}, {"length": -1}, {"prompt": None}):
+        with pytest.raises(ParameterError, match=f"`{next(iter(wrong))}`"):
+            model.sample(**wrong)
+    with pytest.raises(ParameterError, match="`window`: 0 is not at least 1"):
+        model.evaluate("to be", window=0)
+    labels = rnncli.sentiment.fit(TEXTS, LABELS, units=4, embedding=4, epochs=1)
+    for wrong in ({"system": "net"}, {"threshold": 5}, {"threshold": math.nan}, {"threshold": "x"}):
+        with pytest.raises(ParameterError, match=f"`{next(iter(wrong))}`"):
+            labels.predict("a film", **wrong)
+    for texts in ([None], [1], b"a film"):
+        with pytest.raises(DataError, match="text 1 is of the type"):
+            labels.predict(texts)  # pyright: ignore[reportArgumentType]
+    with pytest.raises(ParameterError, match="there is no setting `txt_column`; did you mean `text_column`"):
+        labels.evaluate(TEXTS, LABELS, txt_column="a")
+
+
+def test_bytes_are_the_text_that_they_encode_and_numbers_the_labels_of_a_table() -> None:
+    given = labelled_of([b"good", "bär".encode()], np.array([1.0, 0.0]), Columns())
+    assert list(given.texts) == ["good", "bär"]
+    assert given.sets == [("1",), ("0",)]
+    with pytest.raises(DataError, match="bytes that are not UTF-8"):
+        labelled_of([b"\xff"], ["a"], Columns())
+    with pytest.raises(DataError, match="text 2 has a label that is missing"):
+        labelled_of(["a", "b"], [["x"], ["y", math.nan]], Columns())
+    with pytest.raises(DataError, match="text 1 has no label"):
+        labelled_of(["a", "b"], [" ", "x"], Columns())
+
+
 def test_labelled_texts_may_come_in_any_form(tmp_path: Path) -> None:
     frame = pd.DataFrame({"text": TEXTS, "label": LABELS})
     frame.to_csv(tmp_path / "films.csv", index=False)
@@ -163,3 +217,11 @@ def test_a_cell_from_outside_serves_all_three_tasks(rnncli, tmp_path: Path) -> N
         assert "minimal" in rnncli("charlm", "train", "--help").out
     finally:
         del CELLS["minimal"]
+
+
+def test_a_cell_that_is_registered_anew_is_the_one_that_trains(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(CELLS, "again", SimpleCell)
+    for cell in (type("First", (SimpleCell,), {}), type("Second", (SimpleCell,), {})):
+        register_cell("again", cell)
+        model = rnncli.charlm.fit("to be or not to be. " * 20, cell="again", units=4, embedding=4, layers=1, epochs=1)
+        assert type(model.network.stack.forward[0]) is cell

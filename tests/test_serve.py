@@ -113,7 +113,7 @@ def test_samples_are_those_of_the_library_whole_and_streamed(
     assert [each["event"] for each in events] == ["text"] * (len(events) - 1) + ["done"]
     assert "the " + "".join(json.loads(each["data"])["text"] for each in events) == wanted
     foreign = ask(addresses["charlm"], "/sample", {"prompt": "tÜhe", "length": 5})[1]
-    assert (foreign["skipped"], foreign["text"][:4]) == (1, "tÜhe")
+    assert (foreign["skipped"], foreign["text"][:3]) == (1, "the")
     stopped = ask(addresses["charlm"], "/sample", {**body, "stop": [wanted[20:23]]})[1]
     assert (stopped["text"], stopped["stopped"]) == (wanted[: wanted.index(wanted[20:23], 4)], wanted[20:23])
 

@@ -15,6 +15,7 @@ from hypothesis import strategies as st
 
 from rnncli import spool
 from rnncli.errors import DataError
+from rnncli.files import peeked
 from rnncli.sentiment import text as texts_module
 from rnncli.sentiment.kept import Chosen, Kept
 from rnncli.sentiment.records import read_labelled
@@ -123,3 +124,13 @@ def test_labelled_texts_take_little_memory(tmp_path: Path, monkeypatch) -> None:
     assert len(numbers) == count
     assert numbers.flat.nbytes == 4 * 20 * count
     assert peak < len(rows)  # a block, and some bytes a text; with all in memory it was 12 times as much
+
+
+@pytest.mark.parametrize(("pieces", "taken"), [([b"a\n"], 1), ([b"\x1f", b"\x8b", b"x"], 2), ([b"", b"B", b"a"], 3)])
+def test_no_more_is_waited_for_than_tells_what_it_is(pieces: list[bytes], taken: int) -> None:
+    """A pipe may give a short line, and the next one much later."""
+    given = iter(pieces)
+    head, blocks = peeked(given, telling=(b"\x1f\x8b", b"BZh"))
+    assert head == b"".join(pieces[:taken])
+    assert list(given) == pieces[taken:]
+    assert list(blocks) == pieces[:taken]

@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 from pathlib import Path
+from typing import Any
 
 import jax
 import pytest
@@ -153,3 +154,20 @@ def test_the_next_seed_compiles_nothing() -> None:
         rnncli.charlm.fit("the quick brown fox jumps. " * 60, units=8, layers=1, epochs=1, seed=seed)
         rnncli.forecast.fit(values, cell="gru", units=4, window=12, horizon=3, epochs=1, seed=seed)
         assert ("/jax/core/compile/backend_compile_duration" in compiled) == (seed == 0)
+
+
+def test_a_longer_series_and_the_last_fit_compile_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """So a backtest that fits anew at each origin compiles once."""
+    counts: list[str] = []
+    jax.monitoring.register_event_duration_secs_listener(lambda event, *_, **__: counts.append(event))
+    values = [100 + month + 20 * (month % 12) + (7 * month) % 5 for month in range(150)]
+    compiled = []
+    for length in (120, 126, 150):
+        counts.clear()
+        how: Any = {"units": 5, "window": 12, "horizon": 3, "epochs": 3, "learning_rate": 0.01, "linear_skip": False}
+        how |= {"normalize": "global", "transform": "none"}  # what would be found in the data
+        model = rnncli.forecast.fit(values[:length], cell="gru", **how)
+        assert model.result.best_epoch, "there is a last fit"  # pyright: ignore
+        compiled.append(counts.count("/jax/core/compile/backend_compile_duration"))
+    assert compiled[0] > 3
+    assert max(compiled[1:]) <= 2  # the orders of other numbers of examples

@@ -15,9 +15,10 @@ from samples import monthly_sales
 
 from rnncli.durable import holder_of
 from rnncli.errors import ParameterError
-from rnncli.sentiment.settings import SEARCH, SentimentSettings
+from rnncli.sentiment.settings import SEARCH, SentimentSettings, idle
 from rnncli.sweep.outcomes import Trial
 from rnncli.sweep.settings import Sweeping
+from rnncli.sweep.show import distinct
 from rnncli.training.stored import stored
 
 QUICK = ["--layers", 1, "--epochs", 1, "--window", 20, "--batch-size", 4]
@@ -191,6 +192,10 @@ def test_choices_are_all_combinations_and_of_a_search_without_names_those_of_the
     choices = both.choices(SentimentSettings, SEARCH)
     assert choices == [{"units": units, "encoder": kind} for units in (1, 2) for kind in ("rnn", "bag")]
     assert len(Sweeping(budget="1h").choices(SentimentSettings, SEARCH)) == math.prod(map(len, SEARCH.values()))
+    bags = distinct(both.choices(SentimentSettings, SEARCH), {}, idle)
+    assert bags == [{"units": 1, "encoder": "rnn"}, {"units": 1, "encoder": "bag"}, {"units": 2, "encoder": "rnn"}]
+    with pytest.raises(ParameterError, match="`jobs` 2 is for several trainings"):
+        Sweeping(jobs=2)
     assert Sweeping(seeds=3).choices(SentimentSettings, SEARCH) == [{}]
     assert Sweeping(budget="1.5m").seconds == 90
     with pytest.raises(ParameterError, match="no setting 'unitz'"):

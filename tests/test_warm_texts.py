@@ -18,7 +18,9 @@ from rnncli.cli import run
 from rnncli.nn.initial import with_parameters
 from rnncli.sentiment import text as words
 from rnncli.sentiment import warm as sentiment_warm
+from rnncli.sentiment.metrics import loss_of
 from rnncli.sentiment.model import TextClassifier
+from rnncli.sentiment.ngram import fit_ngram
 from rnncli.sentiment.settings import SentimentSettings
 
 OLD, NEW = Vocabulary("chars", tuple(map(ord, "acd"))), Vocabulary("chars", tuple(map(ord, "abcde")))
@@ -116,6 +118,10 @@ def test_what_the_saved_model_decides_is_not_chosen_again(rnncli, book: Path, tm
     short = tmp_path / "short.txt"
     short.write_text("too short")
     assert "are too few; give more" in rnncli(*train, "--replay", short).err
+    short.write_text("the quick brown fox " * 15)
+    (tmp_path / "long.txt").write_text("the quick brown fox " * 1000)
+    many = rnncli(*train[:2], tmp_path / "long.txt", *train[3:], "--replay", short, "--batch-size", 64)
+    assert (many.code, "are too few for 16 windows of 64 a batch; give more" in many.err) == (1, True)
     absent = rnncli("charlm", "train", book / "new.txt", "--from", tmp_path / "absent")
     assert (absent.code, "no checkpoint in" in absent.err) == (1, True)
     alone = rnncli("sentiment", book / "new.txt", "--replay", short)
@@ -134,3 +140,14 @@ def test_a_classifier_learns_a_further_class_and_keeps_the_old_ones_by_replaying
     assert model.classes == ("neg", "pos", "odd")
     found = model.predict(["a good film", "a bad film", "a weird film"], system="model")
     assert [each.label for each in found] == ["pos", "neg", "odd"]
+
+
+def test_a_known_class_without_texts_leaves_the_linear_model_finite(recwarn: pytest.WarningsRecorder) -> None:
+    texts = words.split_all([f"{a}{b}x {b}{a}y" for a in "abcd" for b in "efgh"], SentimentSettings())
+    labels = np.arange(16, dtype=np.int32) % 2 + 1  # of three classes; and no word is in two texts
+    model = fit_ngram(texts, labels, 3, texts, labels)
+    assert np.isfinite(model.logits(texts)).all()
+    several = fit_ngram(texts, np.eye(3, dtype=np.int32)[labels], 3, texts, np.eye(3, dtype=np.int32)[labels])
+    assert np.isfinite(several.logits(texts)).all()
+    assert not recwarn.list
+    assert np.isnan(loss_of(np.full((2, 2), np.nan), np.array([0, 1])))

@@ -13,7 +13,7 @@ from typing import Any
 import jax
 from flax import nnx
 
-_REMEMBERED = 64  # programs; of those that nobody used for the longest time, memory is let go
+_REMEMBERED = 24  # programs, of a dozen MB each; of those that nobody used for the longest time, memory is let go
 
 
 def quickly(level: int) -> dict[str, Any] | None:

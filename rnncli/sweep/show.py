@@ -41,7 +41,7 @@ def show_sweep(
         raise ParameterError(f"`{unused}` is for one training; leave it out of a sweep")
     declared = importlib.import_module(f"rnncli.{task}.settings")
     epochs = chosen.get("epochs", chosen.cls.presets.get(preset, {}).get("epochs", declared.SEARCH_EPOCHS))
-    choices = _distinct(sweeping.choices(chosen.cls, declared.SEARCH), chosen, getattr(declared, "idle", lambda _: ()))
+    choices = distinct(sweeping.choices(chosen.cls, declared.SEARCH), chosen, getattr(declared, "idle", lambda _: ()))
     sweep = Sweep(
         make=make,
         chosen=chosen,
@@ -59,7 +59,7 @@ def show_sweep(
     console.plot(lambda path: _plot(swept, path))
 
 
-def _distinct(
+def distinct(
     choices: list[dict[str, Any]], chosen: Mapping[str, Any], idle: Callable[[Mapping[str, Any]], Collection[str]]
 ) -> list[dict[str, Any]]:
     """Those that differ in more than what does nothing beside the rest of them."""
