@@ -5,6 +5,7 @@ Only the standard library and Typer are imported here, so that a help text costs
 
 import gc
 import os
+import re
 import sys
 import traceback
 import warnings
@@ -20,6 +21,7 @@ from rnncli.options import with_options
 from rnncli.settings import Settings, setting
 from rnncli.verbs import LazyGroup
 
+_NO_NUMBER = re.compile(r"Invalid value for '(--?[\w-]+)': Input should be a valid (integer|number)")
 _COLLECT_EVERY = 20_000  # new objects; Python's 700 or so cost a tenth of a short command while the libraries load
 
 
@@ -76,7 +78,7 @@ def run(arguments: list[str] | None = None) -> int:
         if type(error).__name__ == "NoArgsIsHelpError":
             print(error.format_message(), file=sys.stderr)
         else:
-            _complain(error.format_message())
+            _complain(_with_value(error.format_message(), sys.argv[1:] if arguments is None else arguments))
         return error.exit_code
     except RnncliError as error:
         if str(error):
@@ -135,6 +137,19 @@ _show_warning = warnings.showwarning
 
 
 _told = [""]  # the last error
+
+
+def _with_value(message: str, arguments: list[str]) -> str:
+    """A message on an option that is no number, with the value that it was given."""
+    found = _NO_NUMBER.match(message)
+    if found is None:
+        return message
+    name, kind = found.groups()
+    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+        value = following if word == name else word.removeprefix(f"{name}=") if word.startswith(f"{name}=") else None
+        if value is not None:
+            return f"Invalid value for '{name}': {value!r} is no {'whole ' if kind == 'integer' else ''}number"
+    return message
 
 
 def _complain(message: str) -> None:

@@ -363,6 +363,8 @@ def test_a_short_series_gets_a_forecast_and_is_told_what_could_not_be_scored(rnn
         (["{series}", "--system", "prophet"], 2, "'--system'"),
         (["--system", "theta"], 2, "--system chooses what forecasts a SERIES"),
         (["{series}", "--horizon", "0"], 2, "'--horizon': 0 is not at least 1"),
+        (["{series}", "--horizon", "3.5"], 2, "'--horizon': '3.5' is no whole number"),
+        (["{series}", "--dropout=half"], 2, "'--dropout': 'half' is no number"),
         (["{series}", "--learning-rate", "-0.1"], 2, "'--learning-rate': -0.1 is not above 0"),
         (["{series}", "--dropout", "1"], 2, "'--dropout': 1 is not at least 0 and below 1"),
         (["{series}", "--dropout", "nan"], 2, "nan is not"),

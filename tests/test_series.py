@@ -173,7 +173,11 @@ def test_digits_are_those_of_the_input() -> None:
         ),
         ({"Month": ["1950-01", "1950-01"], "y": list("13")}, {}, "has the time '1950-01' twice"),
         ({"Month": MONTHS[:2], "a": list("12"), "b": list("34")}, {}, "choose one with `target`: 'a', 'b'"),
-        ({"Month": MONTHS[:2], "word": ["x", "y"]}, {}, "no column of numbers to forecast; the columns are 'word'"),
+        (
+            {"Month": MONTHS[:2], "word": ["x", "y"]},
+            {},
+            "no column of numbers to forecast: 'word' has 'x'; write numbers alone",
+        ),
         ({"Month": MONTHS[:2], "Passengers": list("12")}, {"target": "Pasengers"}, "did you mean 'Passengers'"),
         ({"Month": MONTHS[:2], "y": list("12")}, {"time_column": "Mont"}, "no column 'Mont'; did you mean 'Month'"),
         (

@@ -3,6 +3,7 @@
 import difflib
 import math
 from collections.abc import Iterable, Sequence
+from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -21,6 +22,7 @@ MISSING = {"", "na", "n/a", "n.a.", "#n/a", "#na", "<na>", "nan", "null", "nil",
 NO_TIME = "none"  # the name of a time column that means: count the rows
 KNOWN = ("2024-01-31", "31.01.2024", "01/31/2024", "2024-01", "2024Q1", "2024-W05", "Jan 2024", "2024-01-31 14:00")
 _FEW = 100  # stamps that come a few times are read as they are: how often each comes may tell what they are
+_FEW_NAMED = 3  # columns in a message
 LARGEST = 1e100  # squares must stay finite in float64
 
 
@@ -101,8 +103,17 @@ def find_target(table: pd.DataFrame, time_name: str | None) -> str:
     if len(candidates) == 1:
         return candidates[0]
     if not candidates:
-        raise DataError(f"no column of numbers to forecast; the columns are {', '.join(map(repr, others))}")
+        raise DataError(f"no column of numbers to forecast{_unlike(table, others)}")
     raise DataError(f"several columns could be forecast; choose one with `target`: {', '.join(map(repr, candidates))}")
+
+
+def _unlike(table: pd.DataFrame, columns: Sequence[str]) -> str:
+    """What there is instead of numbers."""
+    if not columns:
+        return ": every column is the time or a covariate; leave one out of these"
+    cells = (next((cell for cell in table[name] if cell.lower() not in MISSING), "") for name in columns)
+    found = (f"{name!r} has {cell[:40]!r}" for name, cell in zip(columns, cells, strict=True))
+    return f": {', '.join(islice(found, _FEW_NAMED))}; write numbers alone, as in 1234.5"
 
 
 def mostly_numbers(column: Iterable[str]) -> bool:

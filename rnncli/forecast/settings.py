@@ -147,7 +147,8 @@ class ForecastTraining(Training):
     warmup: float = 0.1
     weight_decay: float = 0.0
     loss: ErrorKind = setting(
-        "mse", "Error that training minimises; pinball: of quantiles, which --no-conformal then prints."
+        "mse",
+        "Error that training minimises; pinball: of quantiles, which --no-conformal prints with --system network.",
     )
     freeze: bool = setting(False, "With --from: train the readout and the linear path only.")
     loss_from: int = setting(

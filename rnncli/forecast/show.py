@@ -30,6 +30,8 @@ def show_training(model: Model, quantiles: Quantiles, console: Console) -> None:
     _score_tables(model, console)
     for note in [*result.notes(), *_verdict(model)]:
         console.say(note)
+    if model.settings.loss == "pinball" and model.settings.system != "network" and not quantiles.conformal:
+        console.say("the quantiles are those of a normal distribution; `system` network has its own")
     if model.folder is not None:
         console.say(f"saved in '{model.folder}'")
     if output.json or not forecasts:
