@@ -21,6 +21,7 @@ from rnncli.training.settings import Computing, Device
 
 if TYPE_CHECKING:
     from rich.table import Table
+    from rich.text import Text
 
 _SILENT = 3.0  # seconds after which a command that tells nothing says what it does
 
@@ -81,19 +82,33 @@ class Console:
             self._be_quiet()
 
     def table(self, title: str, header: Sequence[str], rows: Iterable[Sequence[str]], *, style_row: int = -1) -> None:
-        """A table for people; the first column is text, the others are figures. `style_row` stands out."""
+        """A table for people; the first column is text, the others are figures. `style_row` stands out.
+
+        Where it is too wide, the columns that do not fit follow in a table of their own.
+        """
         if self.quiet:
             return
         from rich import box
         from rich.table import Table
+        from rich.text import Text
 
-        table = Table(title=printable(title), box=box.SIMPLE_HEAD, title_justify="left", pad_edge=False)
-        for index, name in enumerate(header):
-            table.add_column(printable(name), justify="left" if index == 0 else "right", overflow="fold")
-        for index, row in enumerate(rows):
-            table.add_row(*map(printable, row), style="bold" if index == style_row else None)
+        lines = [[*map(printable, row)] for row in rows]
+
+        def part(columns: Sequence[int]) -> Table:
+            table = Table(box=box.SIMPLE_HEAD, pad_edge=False)
+            for index in (0, *columns):
+                table.add_column(printable(header[index]), justify="right" if index else "left", overflow="fold")
+            for index, row in enumerate(lines):
+                table.add_row(*(row[each] for each in (0, *columns)), style="bold" if index == style_row else None)
+            return table
+
         try:
-            _print(table)
+            _print(Text(printable(title), style="italic"))
+            left = [*range(1, len(header))]
+            while left:
+                fitting = next((count for count in range(len(left), 1, -1) if _fits(part(left[:count]))), 1)
+                _print(part(left[:fitting]))
+                left = left[fitting:]
         except BrokenPipeError:
             self._be_quiet()
 
@@ -157,7 +172,15 @@ def _no_plot(output: Output) -> dict[str, None]:
     return {"plot": None} if hasattr(output, "plot") else {}
 
 
-def _print(table: "Table") -> None:
+def _fits(table: "Table") -> bool:
+    """Whether a table can be shown without a word, or a number, in parts."""
+    from rich.measure import Measurement
+
+    rich = rich_console()
+    return Measurement.get(rich, rich.options.update(max_width=10_000), table).minimum <= rich.width
+
+
+def _print(table: "Table | Text") -> None:
     """Print a table; where no terminal shows it, without the blanks at its lines' ends."""
     rich = rich_console()
     if rich.is_terminal:

@@ -151,6 +151,22 @@ def test_a_table_in_a_pipe_has_no_blanks_at_its_lines_ends(capsys: pytest.Captur
     assert lines[-2].split("  ")[0] == " seasonal naive"
 
 
+@pytest.mark.parametrize("width", [24, 40, 80])
+def test_a_table_cuts_no_number_however_narrow_the_terminal(width: int, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = io.StringIO()
+    narrow = RichConsole(file=file, width=width, force_terminal=False)
+    monkeypatch.setattr(screen, "rich_console", lambda: narrow)
+    monkeypatch.setattr(screen.sys, "stderr", file)
+    header = ["system", "accuracy", "F1", "precision", "recall", "log loss"]
+    figures = [[f"0.{row}{column}345" for column in range(5)] for row in range(2)]
+    Console(Output()).table("a title", header, [["network", *figures[0]], ["both together", *figures[1]]])
+    told = file.getvalue()
+    assert max(map(len, told.splitlines())) <= width
+    for word in (*header[1:5], *figures[0], *figures[1]):
+        assert told.split().count(word) == 1, told
+    assert (told.count("system") == 1) == (width == 80)
+
+
 @given(horizon=st.integers(1, 500))
 def test_steps_ahead_that_a_table_shows_are_evenly_spaced(horizon: int) -> None:
     steps = _some_steps(horizon)
