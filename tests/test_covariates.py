@@ -323,6 +323,10 @@ BAD = [
     (("past", *KNOWN, "--future", "short"), "ends 3 steps after the last value, and --horizon is 7; give 4 rows more"),
     (("past", *KNOWN, "--future", "gap"), "column 'promo' has no value at 2023-07-16, a step ahead; fill the gap"),
     (("past", *KNOWN, "--future", "twice"), "the table of the --future has '2023-07-18' twice"),
+    (
+        ("past", *KNOWN, "--future", "german"),
+        "has the time '14.07.2023' where the series has '2023-07-13'; write both in",
+    ),
     (("past", "--future-covariates", "prize", "--future", "future"), "the table of the --future has no column 'prize'"),
     (("past", "--future", "future"), "is given without --future-covariates"),
     (("past", "--future-covariates", "sales"), "--future-covariates 'sales' is the --target already"),
@@ -345,6 +349,7 @@ def test_what_cannot_be_used_is_one_line(
         ("short", future[:3]),
         ("gap", future.drop(index=2)),
         ("twice", pd.concat([future, future[4:5]])),
+        ("german", future.assign(date=pd.to_datetime(future["date"]).dt.strftime("%d.%m.%Y"))),
     ):
         tables[name] = tmp_path / f"{name}.csv"
         table.to_csv(tables[name], index=False)

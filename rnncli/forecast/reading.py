@@ -7,8 +7,10 @@ from typing import Any
 import pandas as pd
 
 from rnncli.errors import DataError, ParameterError
+from rnncli.forecast.clock import read_clock
 from rnncli.forecast.columns import find_time, mostly_numbers
 from rnncli.forecast.long import read_many
+from rnncli.forecast.periods import Irregular
 from rnncli.forecast.series import Series, read_series
 from rnncli.forecast.source import SeriesSource, columns_of
 from rnncli.notation import plain_numbers
@@ -91,6 +93,8 @@ def _with_future(past: pd.DataFrame, source: SeriesSource) -> pd.DataFrame:
     twice = future[future.duplicated(keys)] if keys else future[:0]
     if len(twice):
         raise DataError(f"the table of the `future` has {', '.join(twice.iloc[0][keys])!r} twice; keep one row of each")
+    if time is not None:
+        _check_notation(past[time[0]].iloc[-1], list(dict.fromkeys(future[time[0]])))
     if time is None:  # its rows follow
         return pd.concat([past, future[[*keys, *known]]], ignore_index=True).fillna("")
     joined = past.merge(future[[*keys, *known]], how="left", on=keys, suffixes=("", "\0"))
@@ -100,6 +104,20 @@ def _with_future(past: pd.DataFrame, source: SeriesSource) -> pd.DataFrame:
     seen = pd.MultiIndex.from_frame(pd.DataFrame(past[keys]))
     new = future[~pd.MultiIndex.from_frame(pd.DataFrame(future[keys])).isin(seen)]
     return pd.concat([joined, new[[*keys, *known]]], ignore_index=True).fillna("")
+
+
+def _check_notation(past: str, future: Sequence[str]) -> None:
+    """Raises DataError: the stamps of the future are written in another way than the last one of the past."""
+    try:
+        found = read_clock([past, *future])
+    except Irregular:
+        return  # which is told of the series
+    except DataError:
+        found = None
+    if found is None and future:
+        raise DataError(
+            f"the table of the `future` has the time {future[0]!r} where the series has {past!r}; write both in one way"
+        )
 
 
 def table(series: Any, encoding: str | None = None) -> Any:
