@@ -145,7 +145,7 @@ def _with_value(message: str, arguments: list[str]) -> str:
     if found is None:
         return message
     name, kind = found.groups()
-    for word, following in zip(arguments, [*arguments[1:], ""], strict=True):
+    for word, following in reversed([*zip(arguments, [*arguments[1:], ""], strict=True)]):
         value = following if word == name else word.removeprefix(f"{name}=") if word.startswith(f"{name}=") else None
         if value is not None:
             return f"Invalid value for '{name}': {value!r} is no {'whole ' if kind == 'integer' else ''}number"

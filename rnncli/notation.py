@@ -1,9 +1,10 @@
 """Numbers as people and other programs write them."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
-_COMMA = re.compile(r"^([+-]?\d+),(\d+)$")
+_COMMA = re.compile(r"^([+\u2212-]?\d+),(\d+)$")
+_MARKS = ". \u00a0\u202f'"  # between thousands, beside a decimal comma
 _BLANK = "[ \u00a0\u202f']"
 _GROUPED = {  # numbers with separators between thousands, of which the first is never 0, or with a decimal comma
     "1,234.5": re.compile(r"[+-]?[1-9]\d{0,2}(,\d{3})+(\.\d+)?"),
@@ -12,7 +13,6 @@ _GROUPED = {  # numbers with separators between thousands, of which the first is
     "1 234,5": re.compile(rf"[+-]?([1-9]\d{{0,2}}({_BLANK}\d{{3}})+|\d+)(,\d+)?"),
 }
 _POINTS = re.compile(r"[+-]?([1-9]\d{0,2}(\.\d{3})+|\d+)(,\d+)?")  # a point between thousands, a decimal comma
-_SURE = re.compile(r"[+-]?[1-9]\d{0,2}(\.\d{3})+,\d+|[+-]?[1-9]\d{0,2}(\.\d{3}){2,}")  # and nothing else
 
 
 def is_number(cell: str) -> bool:
@@ -24,19 +24,16 @@ def is_number(cell: str) -> bool:
     return True
 
 
-def has_grouped(cells: Iterable[str]) -> bool:
-    """Whether a cell shows that points stand between thousands."""
-    return any("." in cell and _SURE.fullmatch(cell) for cell in cells)
-
-
-def decimal_points(cells: Sequence[str], *, grouped: bool) -> list[str]:
+def decimal_points(cells: list[str]) -> list[str]:
     """A column of a table that ';' separates, where ',' is the decimal point.
 
-    Where points are between thousands elsewhere in the table (`grouped`), they are here, if each may be one.
+    One with marks between thousands stays as it is: `plain_numbers` reads it, where numbers are wanted.
     """
-    if grouped and all("." not in cell or _POINTS.fullmatch(cell) or not is_number(cell) for cell in cells):
-        return [_plain(cell, comma=True) if _POINTS.fullmatch(cell) else cell for cell in cells]
-    return [_COMMA.sub(r"\1.\2", cell) if "," in cell else cell for cell in cells]
+    if not any("," in cell for cell in cells):
+        return cells
+    if plain_numbers(cells)[1].endswith(",5") and any(mark in cell for cell in cells for mark in _MARKS):
+        return cells
+    return [_COMMA.sub(r"\1.\2", cell) for cell in cells]
 
 
 def plain_numbers(column: Sequence[str]) -> tuple[list[str], str]:
@@ -61,6 +58,6 @@ def plain_numbers(column: Sequence[str]) -> tuple[list[str], str]:
 
 def _plain(cell: str, *, comma: bool) -> str:
     """A number without what is between its thousands, with a decimal point."""
-    for sign in ". \u00a0\u202f'" if comma else ", \u00a0\u202f'":
+    for sign in _MARKS if comma else _MARKS.replace(".", ","):
         cell = cell.replace(sign, "")
     return cell.replace(",", ".")

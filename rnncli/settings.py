@@ -236,10 +236,10 @@ def settings_of(cls: type[Settings]) -> dict[str, Setting]:
     return found
 
 
-def preset_of(cls: type[Settings], name: str) -> Mapping[str, Any]:
-    """What a preset makes of the defaults. Raises ParameterError: there is none of that name."""
-    if name != "default" and name not in cls.presets:
-        raise ParameterError(f"`preset` {name!r} is not one of {', '.join(map(repr, ['default', *cls.presets]))}")
+def preset_of(cls: type[Settings], name: str, names: Any) -> Mapping[str, Any]:
+    """What a preset makes of the defaults; `names` is the type of their names. Raises ParameterError: it is none."""
+    if name not in get_args(names):
+        raise ParameterError(f"`preset` {name!r} is not one of {', '.join(map(repr, get_args(names)))}")
     return cls.presets.get(name, {})
 
 

@@ -66,6 +66,30 @@ def test_times_go_on(stamps: list[str], step: str, seasons: tuple[int, ...], fol
     assert [clock.stamp(last + ahead + 1) for ahead in range(len(following))] == following
 
 
+@pytest.mark.parametrize(
+    ("stamps", "step", "written"),
+    [
+        # places with offsets of their own share the last one, and no instant changes
+        (
+            ["2024-03-31T00:00+0100", "2024-03-31T00:00-0500", "2024-04-01T00:00+0100"],
+            "6 hours",
+            "2024-03-31T06:00+0100",
+        ),
+        (["2024-01-01 00:00:00.0", "2024-01-01 00:00:00.25"], "0.25 seconds", "2024-01-01 00:00:00.25"),
+        (
+            ["2024-01-01 00:00:00.0", "2024-01-01 00:00:00.5", "2024-01-01 00:00:01.0"],
+            "0.5 seconds",
+            "2024-01-01 00:00:00.5",
+        ),
+        (["Mon, 01 Jan 2024 00:00:00 GMT", "Tue, 02 Jan 2024 00:00:00 GMT"], "day", "2024-01-02"),
+    ],
+)
+def test_times_that_are_not_written_back_are_the_same_times(stamps: list[str], step: str, written: str) -> None:
+    found = read_clock(stamps)
+    assert found is not None
+    assert (found[1].step, found[1].stamp(1)) == (step, written)
+
+
 def test_what_is_no_time() -> None:
     assert read_clock(["a", "b", "c"]) is None
     assert read_clock(["0.5", "0.25"]) is None

@@ -120,6 +120,24 @@ def test_rows_that_spoil_a_series_are_left_out_from_the_first_on(monkeypatch: py
     ]
 
 
+@pytest.mark.parametrize("past", [True, False])
+def test_rows_are_read_as_the_table_that_they_make_would_be(
+    past: bool, monkeypatch: pytest.MonkeyPatch, saved: Path, tmp_path: Path
+) -> None:
+    """Blank columns, what Excel writes before the header, points between thousands that a later row tells."""
+    begun = "sep=;\nmonth;sold;;\n"
+    cells = [f"{2000 + month // 12}-{month % 12 + 1:02d};1.{month:03d};;\n" for month in range(20)]
+    more = "2001-09;950,5;;\n"
+    path = tmp_path / "table.csv"
+    path.write_text(begun + "".join(cells))
+    given = more if past else begun + "".join(cells) + more
+    monkeypatch.setattr("rnncli.forecast.follow.read_blocks", lambda *_: iter([given.encode()]))
+    told: list[str] = []
+    found = list(follow(rnncli.load(saved / "model"), str(path) if past else "-", told.append))
+    assert found[-1][0].series.values.tolist() == [*range(1000, 1020), 950.5]
+    assert not any("left out" in text and "few" not in text for text in told)
+
+
 def test_the_past_may_begin_with_a_p_and_with_a_comment(
     monkeypatch: pytest.MonkeyPatch, saved: Path, tmp_path: Path
 ) -> None:

@@ -78,10 +78,15 @@ def test_wrong_values_are_refused_by_name(wrong: dict, message: str) -> None:
     assert as_options(message).startswith(("--", "there is no setting --unit"))
 
 
-@pytest.mark.parametrize("wrong", [{"stateful": [False]}, {"stateful": "yes"}, {"temperature": {}}, {"layer_norm": {}}])
+@pytest.mark.parametrize(
+    "wrong", [{"stateful": [False]}, {"stateful": "yes"}, {"tied": {}}, {"units": {}}, {"cell": []}]
+)
 def test_what_a_checkpoint_says_is_of_the_type_of_the_setting(wrong: dict) -> None:
-    with pytest.raises((ParameterError, TypeError)):
+    with pytest.raises(ParameterError, match=f"`{next(iter(wrong))}`"):
         CharlmSettings(**wrong)
+
+
+def test_what_a_run_sets_is_of_its_type_too() -> None:
     with pytest.raises(ParameterError, match="`sentences` {} is not true or false"):
         SentimentSettings(sentences={})  # pyright: ignore[reportArgumentType]
 

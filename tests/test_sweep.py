@@ -194,8 +194,6 @@ def test_choices_are_all_combinations_and_of_a_search_without_names_those_of_the
     assert len(Sweeping(budget="1h").choices(SentimentSettings, SEARCH)) == math.prod(map(len, SEARCH.values()))
     bags = distinct(both.choices(SentimentSettings, SEARCH), {}, idle)
     assert bags == [{"units": 1, "encoder": "rnn"}, {"units": 1, "encoder": "bag"}, {"units": 2, "encoder": "rnn"}]
-    with pytest.raises(ParameterError, match="`jobs` 2 is for several trainings"):
-        Sweeping(jobs=2)
     assert Sweeping(seeds=3).choices(SentimentSettings, SEARCH) == [{}]
     assert Sweeping(budget="1.5m").seconds == 90
     with pytest.raises(ParameterError, match="no setting 'unitz'"):

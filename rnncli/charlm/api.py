@@ -220,7 +220,7 @@ def task_of(
     if warm.from_model is not None:
         chosen, start = warm_start(load_model(warm.from_model), warm.from_model, chosen)
         say(f"begins with the model in '{warm.from_model}'")
-    units = chosen.get("units", preset_of(CharlmSettings, preset).get("units", CharlmSettings.units))
+    units = chosen.get("units", preset_of(CharlmSettings, preset, Preset).get("units", CharlmSettings.units))
     chosen = with_precision(chosen, units)
     own = {"except_for": except_for} | ({} if start is None else {"beginning": start.vocabulary})
     on_event(Doing("reading the text"))
@@ -239,7 +239,7 @@ def prepare(
     **how: Any,
 ) -> tuple[CharlmSettings, Corpus, Text, Text]:
     """The settings that suit a text, the text, its training and its validation part; `how` is that of `read_corpus`."""
-    reading = chosen.over(preset_of(CharlmSettings, preset))  # refuses what does not go together at once
+    reading = chosen.over(preset_of(CharlmSettings, preset, Preset))  # refuses what does not go together at once
     corpus = read_text(text, reading, source.data_dir, say, **how)
     training, validation = corpus.parts(reading.validation_fraction)
     settings = for_text(chosen, len(training), preset)

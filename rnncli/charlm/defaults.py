@@ -19,7 +19,7 @@ def for_text(chosen: Mapping[str, Any], size: int, preset: Preset = "default") -
     What would not fit a short text is made to fit: the window and the batch. Unless chosen, the number of epochs
     follows the size of the text, so that training takes about as long on any text up to a few million characters.
     """
-    settings = Chosen(CharlmSettings, chosen).over(preset_of(CharlmSettings, preset))
+    settings = Chosen(CharlmSettings, chosen).over(preset_of(CharlmSettings, preset, Preset))
     window = min(settings.window, max(1, size // 2))
     fitting = max(1, size // window)
     if "batch_size" not in chosen and preset != "lecture":

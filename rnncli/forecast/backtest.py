@@ -95,14 +95,18 @@ def backtest(
     every = plan.origins if plan.refit == "never" else int(plan.refit)
     whole = _origins(panel, horizon, stride, plan.origins, range(plan.origins), on_event)
     if not np.isfinite(whole.future(horizon, observed=True)).any():
-        raise DataError(
-            f"at `origins` {plan.origins} nothing was measured in what is forecast; choose more, or another `stride`"
-        )
+        raise DataError(f"of what the {plan.origins} `origins` forecast, nothing was measured; choose more of them")
     fits = []
     for first in range(0, plan.origins, every):
-        numbers = range(first, min(first + every, plan.origins))
-        some = _origins(panel, horizon, stride, plan.origins, numbers, ignore)
-        fits.append(_fit(members, some, source, chosen, ignore if first else on_event))
+        some = range(first, min(first + every, plan.origins))
+        origins = _origins(panel, horizon, stride, plan.origins, some, ignore)
+        try:
+            fits.append(_fit(members, origins, source, chosen, ignore if first else on_event))
+        except DataError as error:
+            known = int(origins.lengths.min())
+            raise DataError(
+                f"{error} (at the first of the origins, after {known} rows); use fewer `origins`"
+            ) from error
     last, origins = fits[-1], Origins.joined([each.origins for each in fits])
     names = [name for name in last.forecasts if all(name in each.forecasts for each in fits)]
     named = {name: np.concatenate([each.forecasts[name] for each in fits]) for name in names}

@@ -164,9 +164,11 @@ def _read_loosely(stamps: Sequence[str]) -> tuple[np.ndarray, Clock] | None:
             one, other = (parser.parse(stamp, default=default) for default in _DEFAULTS)
         except (ValueError, OverflowError):
             return None
-        if one != other or one.tzinfo is not None or not any(map(str.isalpha, stamp)):
+        if one != other or not any(map(str.isalpha, stamp)):
             return None
         times.append(one)
+    if len({time.utcoffset() for time in times}) > 1:
+        return None
     whole_days = all(time.time() == _DEFAULTS[0].time() for time in times)
     notation = "%Y-%m-%d" if whole_days else "%Y-%m-%d %H:%M:%S"
     positions, clock = _read_calendar(pd.DatetimeIndex(times), plainly(notation))

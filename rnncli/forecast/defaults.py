@@ -20,7 +20,7 @@ def for_lecture(chosen: Mapping[str, Any], preset: Preset = "default") -> Foreca
     chosen = Chosen(ForecastSettings, chosen)
     window = chosen.get("window", ForecastSettings.window)
     by_window = {"loss_from": min(ForecastSettings.loss_from, window * 2 // 5)}
-    return chosen.over(by_window, preset_of(ForecastSettings, preset))
+    return chosen.over(by_window, preset_of(ForecastSettings, preset, Preset))
 
 
 def for_series(
@@ -53,7 +53,7 @@ def for_series(
         "patch": 1 if _patchless(chosen, strategy) else _default_patch(window, season),
         "epochs": max(2 if many else 10, math.ceil(steps / max(1, windows // batch_size))),
     }
-    return chosen.over(static, defaults, preset_of(ForecastSettings, preset))
+    return chosen.over(static, defaults, preset_of(ForecastSettings, preset, Preset))
 
 
 def _parts(chosen: Mapping[str, Any], size: int, horizon: int, season: int, many: bool) -> tuple[int, int]:

@@ -2,7 +2,8 @@
 
 import csv
 from collections.abc import Callable, Iterable, Iterator
-from typing import Any
+from itertools import chain
+from typing import Any, NamedTuple
 
 import pandas as pd
 
@@ -14,8 +15,8 @@ from rnncli.forecast.reading import is_total
 from rnncli.forecast.saved import read_as_trained
 from rnncli.forecast.series import Forecast
 from rnncli.forecast.source import SeriesSource, columns_of
-from rnncli.notation import decimal_points, has_grouped
-from rnncli.tables import TYPED, separator_of, table_of
+from rnncli.notation import decimal_points
+from rnncli.tables import TYPED, named_of, opened, table_of
 from rnncli.training.events import Event, Note
 
 Say = Callable[[str], None]
@@ -33,16 +34,7 @@ def follow(
     Raises DataError: the past cannot be read, or its columns are not those of the model.
     """
     lines = _lines(read_blocks("-", columns.get("encoding")))
-    if series == "-":
-        header = next(lines, "")
-        if not header.strip():
-            raise DataError("stdin is empty; with `follow`, it begins with the names of the columns")
-        separator, grouped = separator_of(header), False
-        past = pd.DataFrame(columns=_cells(header, separator), dtype=str)
-    else:
-        raw = read_bytes(series, columns.get("encoding"))
-        past = table_of(raw, name_of(series))
-        separator, grouped = _written(raw)
+    past = _begun(lines) if series == "-" else _past(read_bytes(series, columns.get("encoding")), name_of(series))
     rows = _Rows(model, past, columns)
     told: set[str] = set()
 
@@ -56,12 +48,9 @@ def follow(
             tell(event.text)
 
     for number, line in enumerate(lines, 1):
-        cells = _cells(line, separator)
-        if not line.strip() or (number == 1 and cells == rows.names):
+        cells = _cells(line, past.separator)
+        if not line.strip() or (number == 1 and cells == past.header):
             continue
-        if separator == ";":
-            grouped = grouped or has_grouped(cells)
-            cells = [decimal_points([cell], grouped=grouped)[0] for cell in cells]
         fault = rows.fault(cells)
         if fault:
             say(f"warning: row {number}: {fault}: left out")
@@ -78,20 +67,31 @@ def follow(
                 tell(f"no forecast yet: {error}")
 
 
+class _Past(NamedTuple):
+    """The rows that others follow, with cells as they were written."""
+
+    separator: str
+    header: list[str]
+    rows: list[list[str]]
+
+
 class _Rows:
     """The rows of each series until now, as strings."""
 
-    def __init__(self, model: Model, past: pd.DataFrame, columns: dict[str, Any]):
+    def __init__(self, model: Model, past: _Past, columns: dict[str, Any]):
         trained = model.metadata["series"] or {}
-        self.names = [str(name) for name in past.columns]
+        # blank columns are left out, as where a table is read whole
+        self._places = named_of(past.header, lambda place: any(row[place] for row in past.rows))
+        self._width, self._pointed = len(past.header), past.separator == ";"
+        self.names = [past.header[place] for place in self._places]
         self._id = self._place(columns.get("id") or trained.get("id"))
         self._time = self._place(columns.get("time_column") or trained.get("time"))
         targets = columns_of(columns.get("target") or trained.get("target"), self.names)
         self._targets = [place for name in targets if (place := self._place(name)) is not None]
         self._rows: dict[str, list[list[str]]] = {}
         self._before: list[list[str]] = []
-        for row in past.itertuples(index=False):
-            self._rows.setdefault(self._id_of(list(row)), []).append(list(row))
+        for row in map(self._named, past.rows):
+            self._rows.setdefault(self._id_of(row), []).append(row)
         self.answered: set[str] = set()  # the series of which there was a forecast
         self._columns, self._trained = columns, model.metadata
 
@@ -101,10 +101,14 @@ class _Rows:
     def _id_of(self, cells: list[str]) -> str:
         return "" if self._id is None else cells[self._id]
 
+    def _named(self, cells: list[str]) -> list[str]:
+        return [cells[place] for place in self._places]
+
     def fault(self, cells: list[str]) -> str:
         """What is wrong with a row by itself; "" if nothing."""
-        if len(cells) != len(self.names):
-            return f"it has {len(cells)} cells, the header {len(self.names)}"
+        if len(cells) != self._width:
+            return f"it has {len(cells)} cells, the header {self._width}"
+        cells = self._named(cells)
         if self._time is not None and is_total(cells[self._time]):
             return f"{cells[self._time]!r} in column {self.names[self._time]!r} is no time"
         for place in self._targets:
@@ -117,6 +121,7 @@ class _Rows:
 
     def add(self, cells: list[str]) -> str:
         """Add a row, or let it say what one of that time did not know; return the id of its series."""
+        cells = self._named(cells)
         id = self._id_of(cells)
         known = self._rows.setdefault(id, [])
         self._before = list(known)
@@ -148,20 +153,29 @@ class _Rows:
         return self._table(self._rows[id])
 
     def _table(self, rows: list[list[str]]) -> pd.DataFrame:
-        return pd.DataFrame(rows, columns=pd.Index(self.names), dtype=str)
+        columns = [list(cells) for cells in zip(*rows, strict=True)] or [[] for _ in self.names]
+        if self._pointed:
+            columns = map(decimal_points, columns)
+        return pd.DataFrame(dict(zip(self.names, columns, strict=True)), dtype=str)
 
 
-def _written(raw: bytes) -> tuple[str, bool]:
-    """How the rows of a file are written: what separates cells, and whether points are between thousands."""
-    if raw.startswith(TYPED):
-        return ",", False
-    lines = (line.strip() for line in raw.decode("utf-8-sig", "replace").splitlines())
-    lines = (line for line in lines if line and not line.startswith("#"))
-    first = next(lines, "")
-    if first.startswith(("{", "[")):
-        return ",", False
-    separator = separator_of(first)
-    return separator, separator == ";" and any(has_grouped(_cells(line, separator)) for line in lines)
+def _past(raw: bytes, name: str) -> _Past:
+    """The rows of a file. Raises DataError: it cannot be read."""
+    text = "" if raw.startswith(TYPED) else raw.decode("utf-8-sig", "replace")
+    if not text.strip() or text.lstrip().startswith(("{", "[")):
+        table = table_of(raw, name)
+        return _Past(",", [str(column) for column in table.columns], table.to_numpy().tolist())
+    separator, header, rows = opened(iter(text.replace("\r\n", "\n").replace("\r", "\n").split("\n")), name)
+    return _Past(separator, header, list(rows))
+
+
+def _begun(lines: Iterator[str]) -> _Past:
+    """What a stream begins with. Raises DataError: it is empty."""
+    first = next((line for line in lines if line.strip() and not line.lstrip().startswith("#")), "")
+    if not first:
+        raise DataError("stdin is empty; with `follow`, it begins with the names of the columns")
+    separator, header, _ = opened(chain([first], lines), "stdin")
+    return _Past(separator, header, [])
 
 
 def _lines(blocks: Iterable[bytes]) -> Iterator[str]:

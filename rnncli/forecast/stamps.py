@@ -10,6 +10,7 @@ import pandas as pd
 Writer = Callable[[pd.Timestamp], str]
 
 _OFFSET = re.compile(r"(Z|[+-]\d\d:?\d\d)$")
+_FRACTION = re.compile(r"\.(\d+)")
 _ZERO = re.compile(r"(?<![\d:])0(?=\d)")  # before a day, a month or an hour
 _SOME = 200  # stamps tell how all are written
 
@@ -20,13 +21,17 @@ def in_offsets(stamps: Sequence[str], notation: str, times: pd.DatetimeIndex) ->
     Offsets may change over the year: hours run on in UTC, but days, weeks and months by the clock on the wall.
     """
     latest = stamps[int(np.argmax(times.asi8))]
-    offsets = [match[0] if (match := _OFFSET.search(stamp)) else "" for stamp in stamps]
-    bare, day = [stamp.removesuffix(offset) for stamp, offset in zip(stamps, offsets, strict=True)], notation[:-2]
-    wall = pd.DatetimeIndex(pd.to_datetime(pd.Series(bare), format=day, errors="coerce"))
-    if len(set(wall - times)) > 1 and len(set(wall - wall.normalize())) == 1:
-        write, last = writer_of(day, bare, wall), offsets[stamps.index(latest)]
-        others = {time: offset for time, offset in zip(wall, offsets, strict=True) if offset != last}
-        return wall, lambda time: write(time) + others.get(time, last)
+    tails = {tail: match[0] if (match := _OFFSET.search(tail)) else "" for tail in {stamp[-6:] for stamp in stamps}}
+    if len(set(tails.values())) > 1:
+        offsets = [tails[stamp[-6:]] for stamp in stamps]
+        bare = [stamp.removesuffix(offset) for stamp, offset in zip(stamps, offsets, strict=True)]
+        day = notation.removesuffix("%z")
+        wall = pd.DatetimeIndex(pd.to_datetime(pd.Series(bare), format=day, errors="coerce"))
+        several = len(set(zip(wall, offsets, strict=True))) > len(set(wall))  # places, each with an offset of its own
+        if not several and len(set(wall - wall.normalize())) == 1:
+            write, last = writer_of(day, bare, wall), tails[latest[-6:]]
+            others = {time: offset for time, offset in zip(wall, offsets, strict=True) if offset != last}
+            return wall, lambda time: write(time) + others.get(time, last)
     index = times.tz_localize("UTC").tz_convert(pd.to_datetime(latest, format=notation).tzinfo)
     return index, writer_of(notation, stamps, index)
 
@@ -38,10 +43,14 @@ def plainly(notation: str) -> Writer:
 
 def writer_of(notation: str, stamps: Sequence[str], times: pd.DatetimeIndex) -> Writer:
     """How times are written as the stamps are: with or without zeros before digits, with so many digits of a second."""
-    fraction = re.search(r"\.(\d+)", stamps[0]) if "%f" in notation else None
+    before, fraction, after = notation.partition("%f")
+    digits = max(len(found[1]) for stamp in stamps if (found := _FRACTION.search(stamp))) if fraction else 0
 
     def plain(time: pd.Timestamp) -> str:
-        return time.strftime(notation.replace("%f", f"{time.microsecond:06}"[: len(fraction[1])] if fraction else "%f"))
+        if not fraction:
+            return time.strftime(notation)
+        written = f"{time.microsecond:06}"
+        return time.strftime(before) + written[:digits] + written[digits:].rstrip("0") + time.strftime(after)
 
     def with_colon(time: pd.Timestamp) -> str:
         return re.sub(r"(\d\d)$", r":\1", plain(time))

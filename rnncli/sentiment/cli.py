@@ -7,7 +7,7 @@ from typing import Any
 
 import typer
 
-from rnncli.errors import DataError, ParameterError
+from rnncli.errors import DataError
 from rnncli.options import verb
 from rnncli.output import Output, PlotOutput
 from rnncli.sentiment.settings import (
@@ -97,8 +97,6 @@ def predict(
         records = replace(records, groups=sharding.of_groups(records.groups))
         loaded = api.load_model(model.checkpoint, device.precision)
         threshold = labelling.threshold if labelling.threshold in (None, "f1") else float(labelling.threshold)
-        if labelling.otherwise and threshold is None and not loaded.settings.several:
-            raise ParameterError("`otherwise` is for texts that reach no `threshold`: name one, too")
         how = {"explain": labelling.explain, "threshold": threshold, "otherwise": labelling.otherwise}
         predictor = Predictor(loaded, labelling.system, **how)
         if labelling.system == "auto":

@@ -24,7 +24,7 @@ def for_data(chosen: Mapping[str, Any], texts: int, preset: Preset = "default") 
         defaults |= bag if default else {"dense": bag["dense"]}
     if texts < FEW and default:
         defaults |= few
-    settings = Chosen(SentimentSettings, chosen).over(defaults, preset_of(SentimentSettings, preset))
+    settings = Chosen(SentimentSettings, chosen).over(defaults, preset_of(SentimentSettings, preset, Preset))
     batch = min(settings.batch_size, texts)
     epochs = settings.epochs
     if "epochs" not in chosen and default:

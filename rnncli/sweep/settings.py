@@ -43,11 +43,6 @@ class Sweeping(Settings):
     )
     jobs: int = setting(1, "Trainings at once, each in a process with its share of the cores.", COUNT)
 
-    def __post_init__(self) -> None:
-        super().__post_init__()
-        if self.jobs > 1 and not self.asked_for:
-            raise ParameterError(f"`jobs` {self.jobs} is for several trainings: name a `sweep`, `seeds` or a `budget`")
-
     @property
     def asked_for(self) -> bool:
         """Whether there is more than one training."""

@@ -7,7 +7,7 @@ Pandas is loaded where a table is made.
 """
 
 from rnncli.tables.reading import TYPED, blocks_of, narrowed, read_table, table_of
-from rnncli.tables.separated import SEPARATORS, rows_of, separator_of
+from rnncli.tables.separated import SEPARATORS, named_of, opened, rows_of, separator_of
 from rnncli.tables.typed import UNNAMED, Wanted, table_from
 
 __all__ = [
@@ -16,7 +16,9 @@ __all__ = [
     "UNNAMED",
     "Wanted",
     "blocks_of",
+    "named_of",
     "narrowed",
+    "opened",
     "read_table",
     "rows_of",
     "separator_of",

@@ -2,13 +2,13 @@
 
 import csv
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain, islice
 from typing import TYPE_CHECKING, Any
 
 from rnncli.errors import DataError
 from rnncli.limits import LONGEST_LINE
-from rnncli.notation import decimal_points, has_grouped, is_number
+from rnncli.notation import decimal_points, is_number
 from rnncli.tables.typed import UNNAMED, check_names
 
 if TYPE_CHECKING:
@@ -26,8 +26,24 @@ def separated_blocks(lines: Iterator[str], name: str, size: int, *, numbers: boo
     """
     import pandas as pd
 
+    separator, header, rows = opened(lines, name)
+    if not numbers or (separator != ";" and "" not in header):
+        check_names(header, name)
+        yield from _tables(rows, header, size)
+        return
+    table = pd.concat(list(_tables(rows, list(range(len(header))), size)), ignore_index=True)
+    table = table.loc[:, named_of(header, lambda place: any(table[place]))]
+    for place in table if separator == ";" else ():
+        table[place] = pd.Series(decimal_points(table[place].tolist()), table.index, str)
+    table.columns = pd.Index([header[place] for place in table])
+    check_names(table.columns, name)
+    yield table
+
+
+def opened(lines: Iterator[str], name: str) -> tuple[str, list[str], Iterator[list[str]]]:
+    """What separates the cells of a table, its header, and its rows. Raises DataError: there is nothing."""
     first, lines = _without_comments(lines)
-    if (said := _SAID.fullmatch(first.strip())) is not None:  # what Excel asks for
+    if (said := _SAID.fullmatch(first.strip(" \r\n"))) is not None:  # what Excel asks for
         separator, lines = said[1], ("" if line == first else line for line in lines)
     else:
         separator = separator_of(first)
@@ -38,18 +54,12 @@ def separated_blocks(lines: Iterator[str], name: str, size: int, *, numbers: boo
     if all(map(is_number, header)):  # no header: the first line is data already
         rows = chain([header], rows)
         header = [UNNAMED] if len(header) == 1 else [f"column {index}" for index in range(1, len(header) + 1)]
-    if not numbers or (separator != ";" and "" not in header):
-        check_names(header, name)
-        yield from _tables(rows, header, size)
-        return
-    table = pd.concat(list(_tables(rows, list(range(len(header))), size)), ignore_index=True)
-    places = [place for place, column in enumerate(header) if column or any(table[place])]
-    check_names([header[place] for place in places], name)
-    grouped = separator == ";" and any(has_grouped(table[place]) for place in places)
-    columns = {header[place]: table[place].tolist() for place in places}
-    if separator == ";":
-        columns = {column: decimal_points(cells, grouped=grouped) for column, cells in columns.items()}
-    yield pd.DataFrame(columns, columns=list(columns), dtype=str)
+    return separator, header, rows
+
+
+def named_of(header: list[str], has_values: Callable[[int], bool]) -> list[int]:
+    """The places of columns that have a name, or values."""
+    return [place for place, name in enumerate(header) if name or has_values(place)]
 
 
 def _tables(rows: Iterator[list[str]], header: list[Any], size: int) -> Iterator["pd.DataFrame"]:
