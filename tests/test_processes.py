@@ -169,7 +169,14 @@ def test_large_arrays_are_cut_among_devices_and_processes(count: int, devices: i
         np.testing.assert_allclose(array, whole[leaf], atol=1e-5, err_msg=leaf)
 
 
-@pytest.mark.parametrize("arguments", [CHARLM, FORECAST, SENTIMENT], ids=["charlm", "forecast", "sentiment"])
+SLOW = pytest.mark.slow  # as the same devices train them in one process or two above
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [CHARLM, pytest.param(FORECAST, marks=SLOW), pytest.param(SENTIMENT, marks=SLOW)],
+    ids=["charlm", "forecast", "sentiment"],
+)
 def test_forced_devices_train(arguments: list[str], place: Path) -> None:
     flags = "--xla_force_host_platform_device_count=8 --xla_backend_optimization_level=0"
     how = ["--epochs", "1", "--mesh", "data=8", "--checkpoint", f"eight-{arguments[0]}"]
@@ -297,7 +304,8 @@ def test_processes_that_do_not_find_each_other_say_so(place: Path) -> None:
             begun([*CHARLM, *group(alone, 2, 0)], place, **soon),
             begun([*CHARLM, *group(there, 2, 1)], place, **soon),
         ]
-        twins = [begun([*CHARLM, *group(same, 2, number)], place) for number in (0, 1, 1)]
+        later = {"RNNCLI_JOIN_SECONDS": "5"}  # all of these begin at once
+        twins = [begun([*CHARLM, *group(same, 2, number)], place, **later) for number in (0, 1, 1)]
         refused, unreachable, waiting, deceived, (first, _, said), *others = ended([*lonely, *twins])
     told = f"error: cannot listen at port {port} of --coordinator 127.0.0.1:{port}: Address already in use\n"
     assert refused == (1, "", told)
