@@ -352,6 +352,7 @@ def test_a_finished_cosine_is_stretched_for_more_epochs(rnncli, text: Path, tmp_
     assert "stretched" not in again.err
 
 
+@pytest.mark.slow  # the conductor is one, and tests/test_cli_forecast.py and tests/test_signals.py stop it
 def test_sigterm_saves_and_exits_143(text: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rnncli", "charlm", "train", str(text), "--epochs", "100000"]
     command += ["--units", "16", "--checkpoint", str(tmp_path / "model")]

@@ -357,6 +357,7 @@ def test_a_resumed_training_is_the_one_that_never_stopped(rnncli, data: Path, tm
     assert "--cut both → head" in other.err
 
 
+@pytest.mark.slow  # the conductor is one, and tests/test_cli_forecast.py and tests/test_signals.py stop it
 def test_sigterm_saves_what_was_trained(data: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "rnncli", "sentiment", str(data), "--units", "8", "--epochs", "9000"]
     command += ["--patience", "0", "--checkpoint", str(tmp_path / "m"), "--save-every", "0.5"]
