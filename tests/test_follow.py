@@ -9,7 +9,7 @@ import pandas as pd
 import pytest
 
 import rnncli
-from rnncli.errors import ParameterError
+from rnncli.errors import DataError, ParameterError
 from rnncli.forecast.follow import follow
 
 ROWS = [f"{2000 + month // 12}-{month % 12 + 1:02d},{100 + month + 10 * (month % 12)}" for month in range(75)]
@@ -165,3 +165,10 @@ def test_a_row_says_what_one_of_its_time_did_not_know(monkeypatch: pytest.Monkey
     assert told == []
     assert [len(row[0].series.values) for row in found] == [71, 72, 73]
     np.testing.assert_allclose(found[-1][0].values, sold[73:77], atol=1.5)
+
+
+def test_a_past_that_is_not_utf_8_is_told(saved: Path, tmp_path: Path) -> None:
+    path = tmp_path / "past.csv"
+    path.write_bytes("Monat,Umsätze\n2000-01,1\n".encode("latin-1"))
+    with pytest.raises(DataError, match=r"is not UTF-8: byte 0xe4 at offset 9 \(line 1\); name its `encoding`"):
+        next(follow(rnncli.load(saved / "model"), str(path), print))

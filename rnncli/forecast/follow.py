@@ -16,7 +16,7 @@ from rnncli.forecast.saved import read_as_trained
 from rnncli.forecast.series import Forecast
 from rnncli.forecast.source import SeriesSource, columns_of
 from rnncli.notation import decimal_points
-from rnncli.tables import TYPED, named_of, opened, table_of
+from rnncli.tables import TYPED, lines_of, named_of, opened, table_of
 from rnncli.training.events import Event, Note
 
 Say = Callable[[str], None]
@@ -161,11 +161,11 @@ class _Rows:
 
 def _past(raw: bytes, name: str) -> _Past:
     """The rows of a file. Raises DataError: it cannot be read."""
-    text = "" if raw.startswith(TYPED) else raw.decode("utf-8-sig", "replace")
-    if not text.strip() or text.lstrip().startswith(("{", "[")):
+    begun = raw.removeprefix(b"\xef\xbb\xbf").lstrip()
+    if not begun or raw.startswith(TYPED) or begun.startswith((b"{", b"[")):
         table = table_of(raw, name)
         return _Past(",", [str(column) for column in table.columns], table.to_numpy().tolist())
-    separator, header, rows = opened(iter(text.replace("\r\n", "\n").replace("\r", "\n").split("\n")), name)
+    separator, header, rows = opened(lines_of(iter([raw]), raw, name), name)
     return _Past(separator, header, list(rows))
 
 

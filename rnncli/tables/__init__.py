@@ -6,7 +6,7 @@ wrong and how many digits it had. A table may be larger than memory: it comes in
 Pandas is loaded where a table is made.
 """
 
-from rnncli.tables.reading import TYPED, blocks_of, narrowed, read_table, table_of
+from rnncli.tables.reading import TYPED, blocks_of, lines_of, narrowed, read_table, table_of
 from rnncli.tables.separated import SEPARATORS, named_of, opened, rows_of, separator_of
 from rnncli.tables.typed import UNNAMED, Wanted, table_from
 
@@ -16,6 +16,7 @@ __all__ = [
     "UNNAMED",
     "Wanted",
     "blocks_of",
+    "lines_of",
     "named_of",
     "narrowed",
     "opened",

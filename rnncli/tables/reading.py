@@ -48,7 +48,7 @@ def blocks_of(blocks: Iterator[bytes], name: str, wanted: Wanted | None = None) 
     if head.startswith(b"PAR1"):  # of which columns that are not wanted need not be read
         return _checked(parquet_blocks(blocks, name, wanted, _BLOCK), name)
     if not head.startswith(b"PK\x03\x04"):
-        return _checked(_text_blocks(_lines(blocks, head, name), name, wanted), name)
+        return _checked(_text_blocks(lines_of(blocks, head, name), name, wanted), name)
     tables = _checked(iter([as_text(workbook(limits.joined(blocks, name), name))]), name)
     return tables if wanted is None else narrowed(tables, wanted)
 
@@ -78,7 +78,7 @@ def _whole(tables: Tables) -> "pd.DataFrame":
     return table if same else table.fillna("")
 
 
-def _lines(blocks: Iterable[bytes], head: bytes, name: str) -> Iterator[str]:
+def lines_of(blocks: Iterable[bytes], head: bytes, name: str) -> Iterator[str]:
     """The lines of a text that begins with `head`, without their newlines."""
     wide = head[:2] in (b"\xff\xfe", b"\xfe\xff")
     newlines = 0
